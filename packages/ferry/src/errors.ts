@@ -1,0 +1,181 @@
+/**
+ * Every error that Ferry throws on purpose, in one tree.
+ *
+ *     FerryError                  code, message, cause; toJSON() gives { code, message, detail }
+ *     ├── NetworkError            a request failed, for whatever reason
+ *     │   ├── ConnectError        no connection: resolve | connect | tls | proxy
+ *     │   ├── TimeoutError        too slow: pool | connect | headers | body | total
+ *     │   ├── ProtocolError       the rules of the wire were broken
+ *     │   │   ├── LocalProtocolError    by us or by our caller
+ *     │   │   └── RemoteProtocolError   by the peer
+ *     │   ├── StreamError         the connection broke in the middle of an exchange
+ *     │   └── HttpStatusError     a response arrived whose status is not acceptable
+ *     ├── TransferError           the file could not be carried whole; the code says why
+ *     └── ConfigError             an option that cannot be used
+ *
+ * Programming mistakes are TypeError and RangeError. An abort rejects with `signal.reason`, untouched.
+ * Branch on the class or on `code`; never on the message. Messages name what was attempted first,
+ * then what was expected and what came; they carry no credentials.
+ */
+
+const BRAND: unique symbol = Symbol.for('ferry.error') as never
+
+/** Why an error happened: the closed list that callers and exit codes switch over. */
+export type ErrorCode =
+  | 'resolve-failed'
+  | 'connect-failed'
+  | 'tls-failed'
+  | 'proxy-failed'
+  | 'timeout'
+  | 'local-protocol'
+  | 'remote-protocol'
+  | 'connection-lost'
+  | 'http-status'
+  | TransferErrorCode
+  | 'config'
+
+/** Why a file could not be carried whole. */
+export type TransferErrorCode =
+  | 'size-mismatch'
+  | 'representation-changed'
+  | 'checksum-mismatch'
+  | 'range-mismatch'
+  | 'no-space'
+  | 'not-writable'
+  | 'target-exists'
+  | 'locked'
+  | 'disk-failed'
+
+/** Facts beside the sentence; what `toJSON()` gives as `detail`. */
+export type ErrorDetail = Readonly<Record<string, unknown>>
+
+/** The root of every error that Ferry throws on purpose. */
+export class FerryError extends Error {
+  readonly code: ErrorCode
+  readonly detail: ErrorDetail
+  readonly [BRAND] = true
+
+  constructor(code: ErrorCode, message: string, options: ErrorOptions & { detail?: ErrorDetail } = {}) {
+    super(message, 'cause' in options ? { cause: options.cause } : undefined)
+    this.name = new.target.name
+    this.code = code
+    this.detail = options.detail ?? {}
+  }
+
+  toJSON(): { code: ErrorCode; message: string; detail: ErrorDetail } {
+    return { code: this.code, message: this.message, detail: this.detail }
+  }
+}
+
+/** A request failed, for whatever reason: what callers of a client catch. */
+export class NetworkError extends FerryError {}
+
+/** The step of getting a connection that failed. */
+export type ConnectPhase = 'resolve' | 'connect' | 'tls' | 'proxy'
+
+/** No connection could be had. */
+export class ConnectError extends NetworkError {
+  readonly phase: ConnectPhase
+
+  constructor(phase: ConnectPhase, message: string, options: ErrorOptions & { detail?: ErrorDetail } = {}) {
+    super(`${phase}-failed`, message, options)
+    this.phase = phase
+  }
+}
+
+/** The limit that ran out. */
+export type TimeoutPhase = 'pool' | 'connect' | 'headers' | 'body' | 'total'
+
+/** Something took longer than its limit. */
+export class TimeoutError extends NetworkError {
+  readonly phase: TimeoutPhase
+  readonly timeoutMs: number
+
+  constructor(phase: TimeoutPhase, timeoutMs: number, message: string) {
+    super('timeout', message, { detail: { phase, timeoutMs } })
+    this.phase = phase
+    this.timeoutMs = timeoutMs
+  }
+}
+
+/** The rules of the wire were broken. */
+export abstract class ProtocolError extends NetworkError {}
+
+/** We, or the caller through us, tried to send what the protocol forbids. */
+export class LocalProtocolError extends ProtocolError {
+  constructor(message: string, options: ErrorOptions = {}) {
+    super('local-protocol', message, options)
+  }
+}
+
+/** The peer sent what the protocol forbids, or what could be read in two ways. */
+export class RemoteProtocolError extends ProtocolError {
+  constructor(message: string, options: ErrorOptions & { detail?: ErrorDetail } = {}) {
+    super('remote-protocol', message, options)
+  }
+}
+
+/** The connection broke in the middle of an exchange. */
+export class StreamError extends NetworkError {
+  /** Bytes of content that had arrived. */
+  readonly bytesReceived: number
+  /** Bytes of content that the peer had announced; undefined when it had not. */
+  readonly expectedBytes: number | undefined
+
+  constructor(
+    message: string,
+    options: ErrorOptions & { bytesReceived?: number; expectedBytes?: number | undefined } = {},
+  ) {
+    const { bytesReceived = 0, expectedBytes } = options
+    super('connection-lost', message, { ...options, detail: { bytesReceived, expectedBytes } })
+    this.bytesReceived = bytesReceived
+    this.expectedBytes = expectedBytes
+  }
+}
+
+/** A response arrived whose status is not acceptable. */
+export class HttpStatusError extends NetworkError {
+  readonly status: number
+  readonly statusText: string
+  /** Name and value of each field of the response. */
+  readonly headers: Iterable<readonly [name: string, value: string]>
+
+  constructor(
+    message: string,
+    response: { status: number; statusText: string; headers: Iterable<readonly [string, string]> },
+  ) {
+    super('http-status', message, { detail: { status: response.status, statusText: response.statusText } })
+    this.status = response.status
+    this.statusText = response.statusText
+    this.headers = response.headers
+  }
+}
+
+/** The file could not be carried whole; every byte that was good is kept. */
+export class TransferError extends FerryError {
+  declare readonly code: TransferErrorCode
+
+  // oxlint-disable-next-line no-useless-constructor -- narrows the code
+  constructor(code: TransferErrorCode, message: string, options: ErrorOptions & { detail?: ErrorDetail } = {}) {
+    super(code, message, options)
+  }
+}
+
+/** An option that cannot be used. */
+export class ConfigError extends FerryError {
+  readonly option: string
+
+  constructor(option: string, message: string) {
+    super('config', message, { detail: { option } })
+    this.option = option
+  }
+}
+
+/** Tells whether a value is an error of Ferry's (also of another installed copy), and of that code. */
+export function isFerryError(value: unknown, code?: ErrorCode): value is FerryError {
+  return (
+    value instanceof Error &&
+    (value as Partial<FerryError>)[BRAND] === true &&
+    (code === undefined || (value as FerryError).code === code)
+  )
+}
