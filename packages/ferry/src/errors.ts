@@ -18,8 +18,6 @@
  * then what was expected and what came; they carry no credentials.
  */
 
-const BRAND: unique symbol = Symbol.for('ferry.error') as never
-
 /** Why an error happened: the closed list that callers and exit codes switch over. */
 export type ErrorCode =
   | 'resolve-failed'
@@ -53,7 +51,8 @@ export type ErrorDetail = Readonly<Record<string, unknown>>
 export class FerryError extends Error {
   readonly code: ErrorCode
   readonly detail: ErrorDetail
-  readonly [BRAND] = true
+  /** The brand that `isFerryError` looks for: also on errors of another installed copy. */
+  readonly isFerryError: true = true
 
   constructor(code: ErrorCode, message: string, options: ErrorOptions & { detail?: ErrorDetail } = {}) {
     super(message, 'cause' in options ? { cause: options.cause } : undefined)
@@ -175,7 +174,7 @@ export class ConfigError extends FerryError {
 export function isFerryError(value: unknown, code?: ErrorCode): value is FerryError {
   return (
     value instanceof Error &&
-    (value as Partial<FerryError>)[BRAND] === true &&
+    (value as Partial<FerryError>).isFerryError === true &&
     (code === undefined || (value as FerryError).code === code)
   )
 }

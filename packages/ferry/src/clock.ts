@@ -1,0 +1,39 @@
+/** Time as a port, so that everything that waits can be tested without waiting. */
+export interface Clock {
+  /** Monotonic milliseconds; only differences mean something. */
+  now(): number
+  /**
+   * Calls once after `delayMs`; the returned function cancels.
+   * A background timer does not keep the process alive.
+   */
+  after(delayMs: number, callback: () => void, options?: { background?: boolean }): () => void
+}
+
+/** The machine's own time. */
+export const systemClock: Clock = {
+  now: () => performance.now(),
+  after(delayMs, callback, options) {
+    const timer = setTimeout(callback, delayMs)
+    if (options?.background === true) timer.unref()
+    return () => clearTimeout(timer)
+  },
+}
+
+/** Waits, and rejects with `signal.reason` when aborted meanwhile. */
+export function wait(delayMs: number, signal?: AbortSignal, clock: Clock = systemClock): Promise<void> {
+  return new Promise((resolve, reject) => {
+    if (signal?.aborted) {
+      reject(signal.reason as Error)
+      return
+    }
+    const cancel = clock.after(delayMs, () => {
+      signal?.removeEventListener('abort', onAbort)
+      resolve()
+    })
+    const onAbort = (): void => {
+      cancel()
+      reject(signal?.reason as Error)
+    }
+    signal?.addEventListener('abort', onAbort, { once: true })
+  })
+}

@@ -1,0 +1,137 @@
+/**
+ * The field lines of one message: ordered, immutable, names compared without case (RFC 9110 §5).
+ * An instance holds only lines that may stand on the wire, so writers need not check again.
+ */
+import { LocalProtocolError } from '../../errors.ts'
+import { isFieldValue, isToken, trimOws } from './grammar.ts'
+
+/** What field lines can be made from. */
+export type HeaderFieldsInit =
+  | HeaderFields
+  | Iterable<readonly [name: string, value: string]>
+  | Readonly<Record<string, string | readonly string[]>>
+
+/** Immutable field lines; iterating gives `[name, value]` in wire order, names spelled as they came. */
+export class HeaderFields implements Iterable<readonly [name: string, value: string]> {
+  static readonly empty: HeaderFields = new HeaderFields([], [])
+
+  readonly #names: readonly string[]
+  readonly #values: readonly string[]
+  #lowerNames: readonly string[] | undefined
+
+  private constructor(names: readonly string[], values: readonly string[]) {
+    this.#names = names
+    this.#values = values
+  }
+
+  /**
+   * Copies and checks field lines.
+   * @throws {LocalProtocolError} when a name is not a token or a value holds a forbidden character
+   */
+  static from(init: HeaderFieldsInit | undefined): HeaderFields {
+    if (init === undefined) return HeaderFields.empty
+    if (init instanceof HeaderFields) return init
+    const names: string[] = []
+    const values: string[] = []
+    for (const [name, value] of toPairs(init)) {
+      checkField(name, value)
+      names.push(name)
+      values.push(trimOws(value))
+    }
+    return new HeaderFields(names, values)
+  }
+
+  /** Takes lines that a parser has checked; the arrays must not be changed afterwards. */
+  static fromParsed(names: readonly string[], values: readonly string[]): HeaderFields {
+    return names.length === 0 ? HeaderFields.empty : new HeaderFields(names, values)
+  }
+
+  /** How many lines there are. */
+  get size(): number {
+    return this.#names.length
+  }
+
+  /** All values of a field joined by `, `; undefined when there is none. */
+  get(name: string): string | undefined {
+    const wanted = name.toLowerCase()
+    const names = this.#lower()
+    let found: string | undefined
+    for (let index = 0; index < names.length; index++) {
+      if (names[index] !== wanted) continue
+      const value = this.#values[index] as string
+      found = found === undefined ? value : `${found}, ${value}`
+    }
+    return found
+  }
+
+  /** Each value of a field by itself, in order (for Set-Cookie, say). */
+  getAll(name: string): string[] {
+    const wanted = name.toLowerCase()
+    const names = this.#lower()
+    return this.#values.filter((_, index) => names[index] === wanted)
+  }
+
+  has(name: string): boolean {
+    return this.#lower().includes(name.toLowerCase())
+  }
+
+  /** A copy with exactly one line of that name. */
+  with(name: string, value: string): HeaderFields {
+    return this.without(name).append(name, value)
+  }
+
+  /** A copy with one more line. */
+  append(name: string, value: string): HeaderFields {
+    checkField(name, value)
+    return new HeaderFields([...this.#names, name], [...this.#values, trimOws(value)])
+  }
+
+  /** A copy without the named fields. */
+  without(...names: string[]): HeaderFields {
+    const unwanted = new Set(names.map((name) => name.toLowerCase()))
+    const kept = [...this].filter(([name]) => !unwanted.has(name.toLowerCase()))
+    if (kept.length === this.size) return this
+    return new HeaderFields(
+      kept.map(([name]) => name),
+      kept.map(([, value]) => value),
+    )
+  }
+
+  *[Symbol.iterator](): Iterator<readonly [name: string, value: string]> {
+    for (let index = 0; index < this.#names.length; index++) {
+      yield [this.#names[index] as string, this.#values[index] as string]
+    }
+  }
+
+  toJSON(): (readonly [name: string, value: string])[] {
+    return [...this]
+  }
+
+  #lower(): readonly string[] {
+    this.#lowerNames ??= this.#names.map((name) => name.toLowerCase())
+    return this.#lowerNames
+  }
+}
+
+function toPairs(
+  init: Exclude<HeaderFieldsInit, HeaderFields>,
+): Iterable<readonly [name: string, value: string]> {
+  if (Symbol.iterator in init) return init as Iterable<readonly [string, string]>
+  return Object.entries(init).flatMap(([name, value]) =>
+    typeof value === 'string'
+      ? [[name, value] as const]
+      : value.map((one) => [name, one] as const),
+  )
+}
+
+function checkField(name: string, value: string): void {
+  if (!isToken(name)) {
+    throw new LocalProtocolError(`Cannot use ${JSON.stringify(name)} as a field name: not a token`)
+  }
+  // The value may be a secret, so it stays out of the message.
+  if (!isFieldValue(value)) {
+    throw new LocalProtocolError(
+      `Cannot send field ${name}: its value holds a control character or one above U+00FF`,
+    )
+  }
+}

@@ -1,0 +1,46 @@
+/**
+ * Decides how the pool serves the request that has waited longest for an origin: a pure function of
+ * counts, so that every case can be written down in a table.
+ */
+
+/** Bounds on connections. */
+export interface PoolLimits {
+  readonly maxConnections: number
+  readonly maxConnectionsPerOrigin: number
+}
+
+/** What an origin has and wants. */
+export interface OriginLoad {
+  /** Requests without a connection. */
+  readonly waiting: number
+  /** Connections that could take a request now. */
+  readonly idle: number
+  /** Connections being opened. */
+  readonly connecting: number
+  /** All connections: idle, active and being opened. */
+  readonly open: number
+}
+
+/** What the pool has in all. */
+export interface PoolLoad {
+  readonly open: number
+  /** Idle connections of other origins. */
+  readonly idleElsewhere: number
+}
+
+/**
+ * use-idle: hand it an idle connection · open: open one for it · evict-idle: close the idle
+ * connection of another origin that was used longest ago, then open · wait: nothing can be done now
+ */
+export type Assignment = 'use-idle' | 'open' | 'evict-idle' | 'wait'
+
+/** Decides for the first waiting request of an origin. */
+export function assignRequest(origin: OriginLoad, pool: PoolLoad, limits: PoolLimits): Assignment {
+  if (origin.waiting === 0) return 'wait'
+  if (origin.idle > 0) return 'use-idle'
+  // Those being opened will serve the waiting ones in their order.
+  if (origin.connecting >= origin.waiting) return 'wait'
+  if (origin.open >= limits.maxConnectionsPerOrigin) return 'wait'
+  if (pool.open < limits.maxConnections) return 'open'
+  return pool.idleElsewhere > 0 ? 'evict-idle' : 'wait'
+}
