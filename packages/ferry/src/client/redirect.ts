@@ -1,0 +1,52 @@
+/**
+ * Decides what to do about a redirection (RFC 9110 §15.4): a pure function of request and response.
+ * Credentials never cross to another origin.
+ */
+import { RemoteProtocolError } from '../errors.ts'
+import type { HeaderFields } from '../protocol/semantics/header-fields.ts'
+import { HttpRequest } from '../transport/http-request.ts'
+import { HttpUrl } from '../transport/http-url.ts'
+
+const REDIRECTS: ReadonlySet<number> = new Set([301, 302, 303, 307, 308])
+/** Fields that say who is asking; meant for the origin they were given for. */
+const CREDENTIAL_FIELDS = ['authorization', 'cookie', 'proxy-authorization']
+const CONTENT_FIELDS = ['content-type', 'content-length', 'content-encoding', 'content-language']
+
+/**
+ * The request to send next; undefined when the response is the final one.
+ * @throws {RemoteProtocolError} when Location cannot be used
+ */
+export function decideRedirect(
+  request: HttpRequest,
+  response: { readonly status: number; readonly headers: HeaderFields },
+): HttpRequest | undefined {
+  const location = response.headers.get('location')
+  if (!REDIRECTS.has(response.status) || location === undefined) return undefined
+  const url = parseLocation(location, request.url)
+  const keepsMethod = keepsMethodOf(request.method, response.status)
+  if (keepsMethod && !request.replayable) return undefined
+  let headers = request.headers
+  if (url.origin.key !== request.url.origin.key) {
+    headers = headers.without(...CREDENTIAL_FIELDS, 'host')
+  }
+  if (keepsMethod) return new HttpRequest(request.method, url, { headers, content: request.content })
+  return new HttpRequest('GET', url, { headers: headers.without(...CONTENT_FIELDS) })
+}
+
+/** 301 and 302 turn POST into GET as clients always have done; 303 turns all but HEAD. */
+function keepsMethodOf(method: string, status: number): boolean {
+  if (status === 303) return method === 'HEAD' || method === 'GET'
+  return status === 307 || status === 308 || method !== 'POST'
+}
+
+function parseLocation(location: string, base: HttpUrl): HttpUrl {
+  try {
+    // The wire carries bytes; those above ASCII are UTF-8 in practice.
+    return HttpUrl.parse(Buffer.from(location, 'latin1').toString('utf8'), base)
+  } catch (cause) {
+    throw new RemoteProtocolError(
+      `Cannot follow the redirection from ${base.href}: its Location is no http URL`,
+      { cause },
+    )
+  }
+}

@@ -1,0 +1,94 @@
+/**
+ * Decides how many connections a download uses: starts with one, keeps more only while they make
+ * the whole faster. A pure state machine that is fed the total speed once a tick.
+ *
+ *     growing: doubling while it helps → holding: back at what helped → probing: one more → …
+ */
+
+/** The state; `level` is the number of connections to use now. */
+export interface ConnectionCount {
+  readonly level: number
+  readonly phase: 'growing' | 'holding' | 'probing'
+  /** Speed at the level that is kept; 0 at first. */
+  readonly keptBytesPerSecond: number
+  readonly keptLevel: number
+  readonly ticks: number
+  /** Sum of the samples taken at this level. */
+  readonly sampledBytesPerSecond: number
+}
+
+/** One tick's facts. */
+export interface CountSample {
+  readonly bytesPerSecond: number
+  /** Every connection had work; otherwise the tick says nothing. */
+  readonly saturated: boolean
+  /** The most connections that are allowed now. */
+  readonly ceiling: number
+}
+
+/** How often to feed a sample, in ms. */
+export const COUNT_TICK_MS = 250
+// The tick after a change mixes both levels; it is not counted.
+const SETTLE_TICKS = 1
+const SAMPLE_TICKS = 2
+// Another connection stays only for a clear gain.
+const MIN_GAIN = 1.05
+// 5 s between probes: networks change slower than that.
+const HOLD_TICKS = 20
+
+export const INITIAL_CONNECTION_COUNT: ConnectionCount = {
+  level: 1,
+  phase: 'growing',
+  keptBytesPerSecond: 0,
+  keptLevel: 0,
+  ticks: 0,
+  sampledBytesPerSecond: 0,
+}
+
+/** The state after one tick. */
+export function nextConnectionCount(count: ConnectionCount, sample: CountSample): ConnectionCount {
+  if (count.level > sample.ceiling) return hold(count, sample.ceiling, 0)
+  if (!sample.saturated) return count
+  const ticks = count.ticks + 1
+  if (count.phase === 'holding') {
+    return ticks >= HOLD_TICKS ? start(count, 'probing', count.level + 1, sample) : { ...count, ticks }
+  }
+  const sampled =
+    ticks > SETTLE_TICKS ? count.sampledBytesPerSecond + sample.bytesPerSecond : 0
+  if (ticks < SETTLE_TICKS + SAMPLE_TICKS) return { ...count, ticks, sampledBytesPerSecond: sampled }
+  return judge(count, sampled / SAMPLE_TICKS, sample)
+}
+
+function judge(count: ConnectionCount, bytesPerSecond: number, sample: CountSample): ConnectionCount {
+  const helped = bytesPerSecond >= count.keptBytesPerSecond * MIN_GAIN
+  if (!helped) return hold(count, count.keptLevel, count.keptBytesPerSecond)
+  const kept = { ...count, keptLevel: count.level, keptBytesPerSecond: bytesPerSecond }
+  if (count.level >= sample.ceiling) return hold(kept, count.level, bytesPerSecond)
+  const next = count.phase === 'growing' ? count.level * 2 : count.level + 1
+  return start(kept, count.phase, next, sample)
+}
+
+function start(
+  count: ConnectionCount,
+  phase: ConnectionCount['phase'],
+  level: number,
+  { ceiling, bytesPerSecond }: CountSample,
+): ConnectionCount {
+  const bounded = Math.min(level, ceiling)
+  if (bounded === count.level) return hold(count, bounded, count.keptBytesPerSecond)
+  // A probe is compared with the speed of now, not with that of five seconds ago.
+  const kept = phase === 'probing' ? { keptLevel: count.level, keptBytesPerSecond: bytesPerSecond } : {}
+  return { ...count, ...kept, phase, level: bounded, ticks: 0, sampledBytesPerSecond: 0 }
+}
+
+function hold(count: ConnectionCount, level: number, bytesPerSecond: number): ConnectionCount {
+  return {
+    ...count,
+    phase: 'holding',
+    level: Math.max(1, level),
+    keptLevel: Math.max(1, level),
+    keptBytesPerSecond: bytesPerSecond,
+    ticks: 0,
+    sampledBytesPerSecond: 0,
+  }
+}

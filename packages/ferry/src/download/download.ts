@@ -1,0 +1,337 @@
+/**
+ * One download from beginning to end: lock, resume or begin, fetch, verify, publish.
+ *
+ * Owns the files beside the target: `NAME.part` holds the bytes, `NAME.part.journal` says which of
+ * them are good, `NAME.part.lock` keeps a second process out. The target itself appears at once and
+ * whole, or not at all.
+ */
+import { access, constants, lstat, stat, unlink } from 'node:fs/promises'
+import { dirname, resolve } from 'node:path'
+import { type Clock, systemClock } from '../clock.ts'
+import { HttpClient } from '../client/http-client.ts'
+import { isFerryError, TransferError } from '../errors.ts'
+import { HeaderFields, type HeaderFieldsInit } from '../protocol/semantics/header-fields.ts'
+import { HttpUrl } from '../transport/http-url.ts'
+import { FileLock } from '../transfer/file-lock.ts'
+import { SpeedMeter } from '../transfer/speed-meter.ts'
+import { checkDigest, type Checksum, digestFile } from './checksum.ts'
+import { checkLength, type ConnectionProgress, FileFetch } from './file-fetch.ts'
+import { canBeContinued } from './identity.ts'
+import { fileError, PartFile, publishFile } from './part-file.ts'
+import { loadResumeRecord, removeJournal, type ResumeRecord } from './resume-record.ts'
+
+/** Settings of a download. */
+export interface DownloadOptions {
+  /** Fields of every request. */
+  readonly headers?: HeaderFieldsInit
+  /** The most connections to use; fewer are used unless more make it faster. @defaultValue 8 */
+  readonly maxConnections?: number | undefined
+  /** Tries in a row that may bring nothing. @defaultValue 5 */
+  readonly maxRetries?: number | undefined
+  /** Bytes per second. @defaultValue no limit */
+  readonly limitBytesPerSecond?: number | undefined
+  /** What the file must have. */
+  readonly checksum?: Checksum | undefined
+  /** Replaces the target when it exists; otherwise that is an error. @defaultValue false */
+  readonly overwrite?: boolean | undefined
+  /** Discards what an earlier run has left. @defaultValue false */
+  readonly fresh?: boolean | undefined
+  /** What to do when the file at the server has become another one. @defaultValue 'restart' */
+  readonly onChange?: 'restart' | 'fail' | undefined
+  /** Shared; its owner closes it. @defaultValue a client of the download's own */
+  readonly client?: HttpClient
+  /** Stops the download; what has come is kept for the next run. */
+  readonly signal?: AbortSignal | undefined
+  /** Told of trouble that is being dealt with. */
+  readonly onEvent?: (event: DownloadEvent) => void
+  readonly clock?: Clock
+}
+
+/** Trouble that is being dealt with. */
+export type DownloadEvent =
+  | { readonly type: 'retry'; readonly error: Error; readonly attempt: number; readonly delayMs: number }
+  | { readonly type: 'restart'; readonly error: Error }
+
+export type DownloadState =
+  | 'queued'
+  | 'running'
+  | 'verifying'
+  | 'completed'
+  | 'failed'
+
+/** A look at a download. */
+export interface DownloadProgress {
+  readonly state: DownloadState
+  /** Bytes in all; undefined when not known (yet). */
+  readonly size: number | undefined
+  /** Bytes of the file that are here. */
+  readonly receivedBytes: number
+  /** Those of them that an earlier run had left. */
+  readonly resumedBytes: number
+  readonly bytesPerSecond: number
+  readonly connections: readonly ConnectionProgress[]
+}
+
+/** A finished download. */
+export interface DownloadResult {
+  readonly path: string
+  readonly size: number
+  /** Bytes that came over the network in this run. */
+  readonly fetchedBytes: number
+  /** Bytes that an earlier run had left. */
+  readonly resumedBytes: number
+  readonly elapsedMs: number
+  /** The digest that was checked. */
+  readonly checksum: Checksum | undefined
+}
+
+// A file that changes again and again while it is fetched is not worth an endless loop.
+const MAX_RESTARTS = 3
+const DEFAULT_MAX_CONNECTIONS = 8
+const DEFAULT_MAX_RETRIES = 5
+const PART_SUFFIX = '.part'
+
+/**
+ * Starts a download of `url` into the file `target`.
+ * @throws {ConfigError} at once, for a URL or field that cannot be used; everything else comes
+ * through `result`
+ */
+export function download(
+  url: string | URL,
+  target: string,
+  options: DownloadOptions = {},
+): Download {
+  return new Download(HttpUrl.parse(url), String(url), resolve(target), options)
+}
+
+/** A running download. */
+export class Download {
+  readonly url: HttpUrl
+  /** Where the finished file will be. */
+  readonly target: string
+  /** Where its bytes are until then. */
+  readonly partPath: string
+  /**
+   * Settles at the end. Rejects with a FerryError, or with the signal's reason; what has come is
+   * then kept for the next run.
+   */
+  readonly result: Promise<DownloadResult>
+  readonly #address: string
+  readonly #options: DownloadOptions
+  readonly #headers: HeaderFields
+  readonly #clock: Clock
+  readonly #meter = new SpeedMeter()
+  #state: DownloadState = 'queued'
+  #fetch: FileFetch | undefined
+  #resumedBytes = 0
+
+  /** @internal use download() */
+  constructor(url: HttpUrl, address: string, target: string, options: DownloadOptions) {
+    this.url = url
+    this.#address = address
+    this.target = target
+    this.partPath = target + PART_SUFFIX
+    this.#options = options
+    this.#headers = HeaderFields.from(options.headers)
+    this.#clock = options.clock ?? systemClock
+    this.result = this.#run()
+  }
+
+  get state(): DownloadState {
+    return this.#state
+  }
+
+  /** How far it is; call it about as often as it is shown, since speed is measured between calls. */
+  progress(): DownloadProgress {
+    const fetched = this.#fetch?.fetchedBytes ?? 0
+    this.#meter.note(this.#clock.now(), fetched)
+    return {
+      state: this.#state,
+      size: this.#fetch?.identity?.size,
+      receivedBytes: this.#fetch?.heldBytes ?? 0,
+      resumedBytes: this.#resumedBytes,
+      bytesPerSecond: this.#meter.bytesPerSecond,
+      connections: this.#fetch?.connections ?? [],
+    }
+  }
+
+  async #run(): Promise<DownloadResult> {
+    const startedAt = this.#clock.now()
+    try {
+      this.#options.signal?.throwIfAborted()
+      await this.#checkTarget()
+      await using _lock = await this.#lock()
+      await using _leftover = { [Symbol.asyncDispose]: () => this.#removeEmptyPart() }
+      // Whoever held the lock before may have finished.
+      await this.#checkTarget()
+      this.#state = 'running'
+      const size = await this.#fetchVersion()
+      this.#state = 'verifying'
+      await this.#verify()
+      await publishFile(this.partPath, this.target, { overwrite: this.#options.overwrite === true })
+      await removeJournal(this.#journalPath)
+      this.#state = 'completed'
+      return {
+        path: this.target,
+        size,
+        fetchedBytes: this.#fetch?.fetchedBytes ?? 0,
+        resumedBytes: this.#resumedBytes,
+        elapsedMs: this.#clock.now() - startedAt,
+        checksum: this.#options.checksum,
+      }
+    } catch (error) {
+      this.#state = 'failed'
+      throw error
+    }
+  }
+
+  get #journalPath(): string {
+    return `${this.partPath}.journal`
+  }
+
+  async #checkTarget(): Promise<void> {
+    const folder = dirname(this.target)
+    await access(folder, constants.W_OK).catch((cause: unknown) => {
+      throw fileError(`Cannot write into ${folder}`, cause)
+    })
+    const found = await lstat(this.target).catch(() => undefined)
+    if (found?.isDirectory() === true) {
+      throw new TransferError('not-writable', `Cannot write ${this.target}: it is a folder`)
+    }
+    if (found !== undefined && this.#options.overwrite !== true) {
+      throw new TransferError(
+        'target-exists',
+        `Cannot write ${this.target}: a file of that name exists`,
+      )
+    }
+  }
+
+  async #lock(): Promise<FileLock> {
+    try {
+      return await FileLock.take(`${this.partPath}.lock`)
+    } catch (cause) {
+      if (!isFerryError(cause, 'locked')) throw fileError(`Cannot lock ${this.partPath}`, cause)
+      throw new TransferError(
+        'locked',
+        `Cannot write ${this.target}: another download is writing it now`,
+        { cause },
+      )
+    }
+  }
+
+  /** Fetches until every byte of one version is in the file; gives its size. */
+  async #fetchVersion(): Promise<number> {
+    let record = await this.#loadRecord()
+    await using client = new OwnedClient(this.#options.client)
+    for (let restarts = 0; ; restarts++) {
+      try {
+        return await this.#fetchOnce(client.client, record)
+      } catch (error) {
+        const mayRestart = this.#options.onChange !== 'fail' && restarts < MAX_RESTARTS
+        if (!isFerryError(error, 'representation-changed') || !mayRestart) throw error
+        this.#options.onEvent?.({ type: 'restart', error })
+        record = undefined
+        await this.#discard()
+      }
+    }
+  }
+
+  async #fetchOnce(client: HttpClient, record: ResumeRecord | undefined): Promise<number> {
+    const { signal, maxConnections, maxRetries, limitBytesPerSecond } = this.#options
+    this.#resumedBytes = record?.spans.bytes ?? 0
+    const file = await PartFile.open(this.partPath)
+    try {
+      if (record === undefined) await file.setLength(0)
+      const fetch = new FileFetch({
+        client,
+        url: this.#address,
+        headers: this.#headers,
+        file,
+        folder: dirname(this.target),
+        journalPath: this.#journalPath,
+        record,
+        maxConnections: maxConnections ?? DEFAULT_MAX_CONNECTIONS,
+        maxRetries: maxRetries ?? DEFAULT_MAX_RETRIES,
+        limitBytesPerSecond,
+        clock: this.#clock,
+        signal: signal ?? new AbortController().signal,
+        onRetry: (error, attempt, delayMs) =>
+          this.#options.onEvent?.({ type: 'retry', error, attempt, delayMs }),
+      })
+      this.#fetch = fetch
+      await fetch.run()
+      const size = fetch.identity?.size ?? (await file.length())
+      await checkLength(file, size)
+      await file.sync()
+      return size
+    } finally {
+      await file.close()
+    }
+  }
+
+  /** What an earlier run has left and can be continued; other files of our names are cleared away. */
+  async #loadRecord(): Promise<ResumeRecord | undefined> {
+    const record = await loadResumeRecord(this.#journalPath)
+    const part = await stat(this.partPath).catch(() => undefined)
+    if (part === undefined || record === undefined) {
+      await this.#checkForeignPart(part?.size ?? 0, record !== undefined)
+      await this.#discard()
+      return undefined
+    }
+    if (this.#options.fresh === true || !canBeContinued(record.identity)) {
+      await this.#discard()
+      return undefined
+    }
+    record.spans.remove({ start: part.size, end: Number.POSITIVE_INFINITY })
+    return record
+  }
+
+  /** A partial file without a journal is not ours to overwrite. */
+  async #checkForeignPart(size: number, hasJournal: boolean): Promise<void> {
+    if (size === 0 || hasJournal || this.#options.fresh === true) return
+    throw new TransferError(
+      'target-exists',
+      `Cannot use ${this.partPath}: it has ${size} bytes but no journal that says which are good`,
+    )
+  }
+
+  /** A run that got no response leaves nothing behind. */
+  async #removeEmptyPart(): Promise<void> {
+    const part = await stat(this.partPath).catch(() => undefined)
+    const journal = await stat(this.#journalPath).catch(() => undefined)
+    if (part?.size === 0 && journal === undefined) await unlink(this.partPath)
+  }
+
+  async #discard(): Promise<void> {
+    await removeJournal(this.#journalPath)
+    await unlink(this.partPath).catch(() => {})
+  }
+
+  async #verify(): Promise<void> {
+    const { checksum, signal } = this.#options
+    if (checksum === undefined) return
+    const actual = await digestFile(this.partPath, checksum.algorithm, { signal })
+    checkDigest(this.partPath, checksum, actual)
+  }
+}
+
+/** Closes the client only when it was made here. */
+class OwnedClient implements AsyncDisposable {
+  readonly client: HttpClient
+  readonly #owned: boolean
+
+  constructor(shared: HttpClient | undefined) {
+    this.client = shared ?? new HttpClient()
+    this.#owned = shared === undefined
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    if (this.#owned) await this.client.close()
+  }
+}
+
+/** Whether an earlier run has left something to go on with for this target. */
+export async function partialFileExists(target: string): Promise<boolean> {
+  const part = await stat(resolve(target) + PART_SUFFIX).catch(() => undefined)
+  return part?.isFile() === true
+}

@@ -1,0 +1,544 @@
+/**
+ * Fetches one version of a file into its partial file over as many connections as help.
+ *
+ * Owns the connections' work: who fetches which span, what happens when one fails, when spans are
+ * synced and journaled. Decisions are in planner.ts, connection-count.ts and response-decision.ts.
+ * A byte counts as fetched once it has passed decideResponse; as journaled once it is synced.
+ */
+import { type Clock, wait } from '../clock.ts'
+import type { HttpClient } from '../client/http-client.ts'
+import { statusError } from '../client/http-client.ts'
+import { backoffDelayMs, isRetryableError } from '../client/retry-policy.ts'
+import { ConnectError, HttpStatusError, StreamError, TransferError } from '../errors.ts'
+import { formatRange } from '../protocol/semantics/content-range.ts'
+import type { HeaderFields } from '../protocol/semantics/header-fields.ts'
+import type { HttpResponse } from '../transport/http-response.ts'
+import { type Span, SpanSet } from '../transfer/span.ts'
+import { SpeedMeter } from '../transfer/speed-meter.ts'
+import { TokenBucket } from '../transfer/token-bucket.ts'
+import {
+  COUNT_TICK_MS,
+  type ConnectionCount,
+  INITIAL_CONNECTION_COUNT,
+  nextConnectionCount,
+} from './connection-count.ts'
+import { canBeContinued, type Identity, ifRangeOf } from './identity.ts'
+import { checkFreeSpace, type PartFile } from './part-file.ts'
+import { type Claim, planNextSpan } from './planner.ts'
+import { decideResponse } from './response-decision.ts'
+import { Journal, type ResumeRecord } from './resume-record.ts'
+import { BlockPool, SegmentWriter } from './segment-writer.ts'
+
+/** What one connection does now. */
+export interface ConnectionProgress {
+  readonly id: number
+  readonly state: 'requesting' | 'receiving' | 'waiting'
+  readonly cursor: number
+  /** Exclusive; undefined when the size is unknown. */
+  readonly end: number | undefined
+  readonly bytesPerSecond: number
+}
+
+/** What a fetch works with; all of it belongs to the caller. */
+export interface FileFetchContext {
+  readonly client: HttpClient
+  readonly url: string
+  readonly headers: HeaderFields
+  readonly file: PartFile
+  readonly folder: string
+  readonly journalPath: string
+  /** What an earlier run has left; undefined begins anew. */
+  readonly record: ResumeRecord | undefined
+  readonly maxConnections: number
+  readonly maxRetries: number
+  readonly limitBytesPerSecond: number | undefined
+  readonly clock: Clock
+  readonly signal: AbortSignal
+  /** A new try begins after a failure, in `delayMs`. */
+  readonly onRetry: (error: Error, attempt: number, delayMs: number) => void
+}
+
+interface Worker {
+  readonly id: number
+  readonly stopping: AbortController
+  readonly meter: SpeedMeter
+  state: ConnectionProgress['state']
+  /** The span that it fetches, [start, end); Infinity while the size is unknown. */
+  start: number
+  end: number
+  /** How far the response on the wire reaches; 0 without one. */
+  responseEnd: number
+  writer: SegmentWriter | undefined
+  /** In the current request. */
+  receivedBytes: number
+  /** In all its requests. */
+  totalBytes: number
+}
+
+// Long enough that a request more costs nothing, short enough that a connection whose span was
+// shortened ends near the cut and can be kept.
+const MAX_RANGE_BYTES = 67_108_864
+// At most this much work is lost to a kill, plus the time that a sync takes.
+const JOURNAL_INTERVAL_MS = 500
+// With a rate limit, reads are kept small so that the limit holds from moment to moment.
+const LIMITED_WINDOWS_PER_SECOND = 20
+const MIN_LIMITED_WINDOW_BYTES = 4096
+
+/** One fetch; `run` may be called once. */
+export class FileFetch {
+  readonly #context: FileFetchContext
+  readonly #blocks = new BlockPool()
+  readonly #workers = new Map<number, Worker>()
+  readonly #working = new Set<Promise<void>>()
+  readonly #bucket: TokenBucket | undefined
+  readonly #done = Promise.withResolvers<void>()
+  #journal: Journal | undefined
+  #identity: Identity | undefined
+  /** Fetched or being fetched. */
+  #assigned: SpanSet
+  /** In the file, though perhaps not synced. */
+  #written: SpanSet
+  #count: ConnectionCount = INITIAL_CONNECTION_COUNT
+  /** Lowered when the server refuses further connections. */
+  #ceiling: number
+  #rangesIgnored = false
+  #conditional = true
+  /** Tries in a row that brought nothing. */
+  #failures = 0
+  #fetchedBytes = 0
+  #lastTickBytes = 0
+  #lastId = 0
+  #stopped = false
+  #persisting: Promise<void> | undefined
+  #lastPersistAt = 0
+
+  constructor(context: FileFetchContext) {
+    this.#context = context
+    this.#identity = context.record?.identity
+    this.#assigned = context.record?.spans.copy() ?? new SpanSet()
+    this.#written = this.#assigned.copy()
+    this.#ceiling = context.maxConnections
+    const limit = context.limitBytesPerSecond
+    this.#bucket = limit === undefined ? undefined : new TokenBucket(limit)
+  }
+
+  /** The version that is fetched; undefined before the first response. */
+  get identity(): Identity | undefined {
+    return this.#identity
+  }
+
+  /** Bytes that came over the network. */
+  get fetchedBytes(): number {
+    return this.#fetchedBytes
+  }
+
+  /** Bytes of the file that are here, those of an earlier run included. */
+  get heldBytes(): number {
+    if (this.#identity?.size === undefined) return this.#fetchedBytes
+    let bytes = this.#assigned.bytes
+    for (const worker of this.#workers.values()) bytes -= worker.end - cursorOf(worker)
+    return bytes
+  }
+
+  get connections(): ConnectionProgress[] {
+    return [...this.#workers.values()].map((worker) => ({
+      id: worker.id,
+      state: worker.state,
+      cursor: cursorOf(worker),
+      end: Number.isFinite(worker.end) ? worker.end : undefined,
+      bytesPerSecond: worker.meter.bytesPerSecond,
+    }))
+  }
+
+  /**
+   * Resolves when every byte is in the file and synced; rejects, with what has come so far synced and
+   * journaled, on a failure that no further try can mend, or with the signal's reason.
+   */
+  async run(): Promise<void> {
+    const { signal, clock, record, url, journalPath } = this.#context
+    const onAbort = (): void => this.#stop(signal.reason as Error)
+    signal.addEventListener('abort', onAbort)
+    let cancelTick = (): void => {}
+    const tick = (): void => {
+      this.#tick()
+      cancelTick = clock.after(COUNT_TICK_MS, tick)
+    }
+    try {
+      signal.throwIfAborted()
+      if (record !== undefined) this.#journal = await Journal.create(journalPath, url, record)
+      this.#lastPersistAt = clock.now()
+      this.#spawn()
+      cancelTick = clock.after(COUNT_TICK_MS, tick)
+      await this.#done.promise
+    } finally {
+      this.#stopped = true
+      cancelTick()
+      signal.removeEventListener('abort', onAbort)
+      await this.#windUp()
+    }
+  }
+
+  /** Ends every connection and keeps what has come; the first failure wins over those on the way. */
+  async #windUp(): Promise<void> {
+    for (const worker of this.#workers.values()) worker.stopping.abort(new StreamError('stopped'))
+    await Promise.all(this.#working)
+    await this.#persisting?.catch(() => {})
+    try {
+      await this.#persist()
+    } finally {
+      await this.#journal?.close()
+    }
+  }
+
+  #stop(error: Error): void {
+    this.#stopped = true
+    this.#done.reject(error)
+  }
+
+  /** Starts connections up to the number that is thought best, as far as there is work. */
+  #spawn(): void {
+    while (!this.#stopped && this.#workers.size < this.#allowed()) {
+      const span = this.#claimSpan()
+      if (span === undefined) break
+      const worker = this.#createWorker(span)
+      this.#workers.set(worker.id, worker)
+      const work = this.#work(worker)
+        .catch((error: unknown) => this.#stop(error as Error))
+        .finally(() => this.#working.delete(work))
+      this.#working.add(work)
+    }
+    if (this.#workers.size === 0 && !this.#stopped) {
+      this.#stopped = true
+      this.#done.resolve()
+    }
+  }
+
+  #allowed(): number {
+    const shareable =
+      this.#identity !== undefined && canBeContinued(this.#identity) && !this.#rangesIgnored
+    return shareable ? Math.min(this.#count.level, this.#ceiling) : 1
+  }
+
+  #createWorker(span: Span): Worker {
+    this.#lastId++
+    return {
+      id: this.#lastId,
+      stopping: new AbortController(),
+      meter: new SpeedMeter(),
+      state: 'requesting',
+      start: span.start,
+      end: span.end,
+      responseEnd: 0,
+      writer: undefined,
+      receivedBytes: 0,
+      totalBytes: 0,
+    }
+  }
+
+  /** Finds work for a free connection and marks it as assigned. */
+  #claimSpan(): Span | undefined {
+    const size = this.#identity?.size
+    if (this.#identity === undefined || size === undefined) {
+      const everything = { start: 0, end: Number.POSITIVE_INFINITY }
+      if (this.#assigned.count > 0) return undefined
+      this.#assigned.add(everything)
+      return everything
+    }
+    const workers = [...this.#workers.values()]
+    const plan = planNextSpan(size, this.#assigned, workers.map(toClaim), this.#typicalSpeed())
+    if (plan.type === 'none') return undefined
+    if (plan.type === 'take') {
+      this.#assigned.add(plan.span)
+      return plan.span
+    }
+    const victim = this.#workers.get(plan.claimId) as Worker
+    const span = { start: plan.at, end: victim.end }
+    victim.end = plan.at
+    victim.writer?.setEnd(plan.at)
+    return span
+  }
+
+  #typicalSpeed(): number {
+    const speeds = [...this.#workers.values()].map(({ meter }) => meter.bytesPerSecond)
+    const known = speeds.filter((speed) => speed > 0)
+    return known.length === 0 ? 0 : known.reduce((sum, speed) => sum + speed, 0) / known.length
+  }
+
+  /** One connection's life: spans one after another, until there are none or it is not wanted. */
+  async #work(worker: Worker): Promise<void> {
+    for (;;) {
+      try {
+        await this.#fetchSpan(worker)
+        this.#failures = 0
+      } catch (error) {
+        this.#releaseRest(worker)
+        if (this.#stopped || !(await this.#mayTryAgain(worker, error as Error))) break
+      }
+      if (this.#stopped || this.#workers.size > this.#allowed()) break
+      const span = this.#claimSpan()
+      if (span === undefined) break
+      worker.state = 'requesting'
+      worker.start = span.start
+      worker.end = span.end
+    }
+    this.#workers.delete(worker.id)
+    this.#spawn()
+  }
+
+  /** Decides after a failure; waits where waiting is part of the answer. */
+  async #mayTryAgain(worker: Worker, error: Error): Promise<boolean> {
+    if (this.#isOneTooMany(worker, error)) {
+      this.#ceiling = Math.max(1, this.#workers.size - 1)
+      return false
+    }
+    const { maxRetries, onRetry, clock } = this.#context
+    const neverReached = error instanceof ConnectError && this.#fetchedBytes === 0
+    if (worker.receivedBytes > 0) this.#failures = 0
+    worker.receivedBytes = 0
+    if (neverReached || !isRetryableError(error) || this.#failures >= maxRetries) {
+      this.#stop(error)
+      return false
+    }
+    this.#failures++
+    if (this.#identity !== undefined && !canBeContinued(this.#identity)) await this.#forget()
+    const delayMs = backoffDelayMs(error, this.#failures + 1, Math.random(), Date.now())
+    worker.state = 'waiting'
+    onRetry(error, this.#failures, delayMs)
+    await wait(delayMs, worker.stopping.signal, clock).catch(() => {})
+    return true
+  }
+
+  /** Another connection works, this one was turned away: the server wants fewer. */
+  #isOneTooMany(worker: Worker, error: Error): boolean {
+    const turnedAway =
+      (error instanceof HttpStatusError || error instanceof ConnectError || error instanceof StreamError) &&
+      worker.receivedBytes === 0
+    if (!turnedAway) return false
+    return [...this.#workers.values()].some((other) => other !== worker && other.state === 'receiving')
+  }
+
+  /** Without a validator nothing that has come can be continued. */
+  async #forget(): Promise<void> {
+    this.#identity = undefined
+    this.#assigned = new SpanSet()
+    this.#written = new SpanSet()
+    await this.#context.file.setLength(0)
+  }
+
+  /** Sends one request and takes its content, or learns from it why not. */
+  async #fetchSpan(worker: Worker): Promise<void> {
+    const range = this.#rangeOf(worker)
+    const ifRange = this.#conditional && range !== undefined ? this.#ifRange() : undefined
+    const response = await this.#request(worker, range, ifRange)
+    try {
+      const decision = decideResponse(
+        {
+          url: this.#context.url,
+          range,
+          conditional: ifRange !== undefined,
+          identity: this.#identity,
+        },
+        { status: response.status, headers: response.headers, length: response.body.length },
+      )
+      switch (decision.type) {
+        case 'content':
+          await this.#adopt(decision.identity, response.headers)
+          await this.#take(worker, response, decision.start, decision.end)
+          return
+        case 'whole':
+          await this.#takeWhole(worker, response, decision.end)
+          return
+        case 'unconditional':
+          this.#conditional = false
+          this.#releaseRest(worker)
+          return
+        case 'refused':
+          throw statusError(response)
+        case 'changed':
+        case 'broken':
+          throw decision.error
+      }
+    } finally {
+      response.body.cancel()
+    }
+  }
+
+  #request(worker: Worker, range: Span | undefined, ifRange: string | undefined): Promise<HttpResponse> {
+    let { headers } = this.#context
+    headers = headers.with('Accept-Encoding', 'identity')
+    if (range !== undefined) headers = headers.with('Range', formatRange(range.start, range.end - 1))
+    if (ifRange !== undefined) headers = headers.with('If-Range', ifRange)
+    worker.receivedBytes = 0
+    return this.#context.client.request('GET', this.#context.url, {
+      headers,
+      signal: worker.stopping.signal,
+    })
+  }
+
+  /** The range to ask for; undefined asks for the whole, as the first request of a file does. */
+  #rangeOf(worker: Worker): Span | undefined {
+    if (!Number.isFinite(worker.end) || this.#rangesIgnored) return undefined
+    return { start: worker.start, end: Math.min(worker.end, worker.start + MAX_RANGE_BYTES) }
+  }
+
+  #ifRange(): string | undefined {
+    return this.#identity === undefined ? undefined : ifRangeOf(this.#identity)
+  }
+
+  /** Takes over what the first response of a version tells: makes room, starts the journal. */
+  async #adopt(identity: Identity, headers: HeaderFields): Promise<void> {
+    if (this.#identity !== undefined) return
+    this.#identity = identity
+    if (headers.get('accept-ranges')?.toLowerCase() === 'none') this.#rangesIgnored = true
+    const { size } = identity
+    const { file, folder, journalPath, url } = this.#context
+    if (size !== undefined) {
+      await checkFreeSpace(folder, size)
+      await file.setLength(size)
+      this.#assigned = new SpanSet([{ start: 0, end: size }])
+      for (const worker of this.#workers.values()) worker.end = size
+    }
+    await this.#journal?.close()
+    this.#journal = await Journal.create(journalPath, url, { identity, spans: new SpanSet() })
+  }
+
+  /** The server has sent everything instead of a range; one connection can still use that. */
+  async #takeWhole(worker: Worker, response: HttpResponse, end: number | undefined): Promise<void> {
+    this.#rangesIgnored = true
+    if (this.#workers.size > 1) {
+      this.#releaseRest(worker)
+      return
+    }
+    const size = this.#identity?.size ?? Number.POSITIVE_INFINITY
+    worker.end = size
+    this.#assigned.add({ start: worker.start, end: size })
+    await this.#take(worker, response, 0, end)
+  }
+
+  /** Writes the content of a response that starts at `start` as far as the worker's span wants it. */
+  async #take(
+    worker: Worker,
+    response: HttpResponse,
+    start: number,
+    end: number | undefined,
+  ): Promise<void> {
+    const { body } = response
+    const satisfied = new StreamError('Enough of the response has come')
+    const writer = new SegmentWriter(
+      this.#context.file,
+      this.#blocks,
+      {
+        onWritten: (from, to) => this.#written.add({ start: from, end: to }),
+        onReceived: (bytes) => this.#noteReceived(worker, bytes),
+        onSatisfied: () => {
+          if (worker.end < worker.responseEnd) body.cancel(satisfied)
+        },
+      },
+      { position: start, cursor: worker.start, end: worker.end, maxWindowBytes: this.#windowBytes() },
+    )
+    worker.writer = writer
+    worker.responseEnd = end ?? Number.POSITIVE_INFINITY
+    worker.state = 'receiving'
+    try {
+      await body.pipe(writer)
+      if (!Number.isFinite(worker.end)) worker.end = writer.cursor
+    } catch (error) {
+      if (error !== satisfied) throw error
+    } finally {
+      worker.responseEnd = 0
+      await writer.close()
+    }
+    worker.start = writer.cursor
+    worker.writer = undefined
+    this.#releaseRest(worker)
+  }
+
+  #noteReceived(worker: Worker, bytes: number): number {
+    worker.receivedBytes += bytes
+    worker.totalBytes += bytes
+    this.#fetchedBytes += bytes
+    return this.#bucket?.take(bytes, this.#context.clock.now()) ?? 0
+  }
+
+  #windowBytes(): number | undefined {
+    const limit = this.#bucket?.bytesPerSecond
+    return limit && Math.max(MIN_LIMITED_WINDOW_BYTES, Math.ceil(limit / LIMITED_WINDOWS_PER_SECOND))
+  }
+
+  /**
+   * Gives back what a worker has not fetched. A neighbour whose response reaches over it takes it:
+   * it was cut off from there.
+   */
+  #releaseRest(worker: Worker): void {
+    const start = cursorOf(worker)
+    const { end } = worker
+    worker.start = start
+    worker.end = start
+    worker.writer = undefined
+    if (start >= end) return
+    for (const other of this.#workers.values()) {
+      if (other.end !== start || other.responseEnd <= start || other === worker) continue
+      if (other.writer?.cursor === start) continue
+      other.end = Math.min(end, other.responseEnd)
+      other.writer?.setEnd(other.end)
+      this.#assigned.remove({ start: other.end, end })
+      return
+    }
+    this.#assigned.remove({ start, end })
+  }
+
+  #tick(): void {
+    const now = this.#context.clock.now()
+    for (const worker of this.#workers.values()) {
+      worker.meter.note(now, worker.totalBytes)
+    }
+    const bytes = this.#fetchedBytes - this.#lastTickBytes
+    this.#lastTickBytes = this.#fetchedBytes
+    const working = [...this.#workers.values()].filter(({ state }) => state === 'receiving').length
+    this.#count = nextConnectionCount(this.#count, {
+      bytesPerSecond: (bytes * 1000) / COUNT_TICK_MS,
+      saturated: working >= this.#allowed(),
+      ceiling: this.#ceiling,
+    })
+    if (this.#workers.size > 0) this.#spawn()
+    if (now - this.#lastPersistAt >= JOURNAL_INTERVAL_MS && this.#persisting === undefined) {
+      this.#lastPersistAt = now
+      this.#persisting = this.#persist()
+        .catch((error: unknown) => this.#stop(error as Error))
+        .finally(() => (this.#persisting = undefined))
+    }
+  }
+
+  /** Brings what has come to the disk, and only then says so in the journal. */
+  async #persist(): Promise<void> {
+    if (this.#journal === undefined) return
+    const writers = [...this.#workers.values()].flatMap(({ writer }) => writer ?? [])
+    await Promise.all(writers.map((writer) => writer.flush()))
+    const written = this.#written.copy()
+    await this.#context.file.sync()
+    await this.#journal.append(written)
+  }
+}
+
+function cursorOf(worker: Worker): number {
+  return worker.writer?.cursor ?? worker.start
+}
+
+function toClaim(worker: Worker): Claim {
+  return {
+    id: worker.id,
+    cursor: cursorOf(worker),
+    end: Number.isFinite(worker.end) ? worker.end : undefined,
+    bytesPerSecond: worker.meter.bytesPerSecond,
+  }
+}
+
+/** @throws {TransferError} size-mismatch, when fewer or more bytes are there than the server had */
+export async function checkLength(file: PartFile, size: number): Promise<void> {
+  const length = await file.length()
+  if (length === size) return
+  throw new TransferError(
+    'size-mismatch',
+    `Cannot accept ${file.path}: expected ${size} bytes, got ${length}`,
+  )
+}

@@ -1,0 +1,51 @@
+/**
+ * What makes two responses parts of the same representation: size and strong validators.
+ * Pure; the one place that decides whether bytes may be put together.
+ */
+import type { HeaderFields } from '../protocol/semantics/header-fields.ts'
+import { hasValidator, type Validators, validatorsOf } from '../protocol/semantics/validator.ts'
+
+/** One version of the file at a server. */
+export interface Identity extends Validators {
+  /** Bytes in all; undefined when the server does not tell. */
+  readonly size?: number
+}
+
+/** The identity that a response claims; `size` is that of the whole representation. */
+export function identityOf(headers: HeaderFields, size: number | undefined): Identity {
+  return { ...validatorsOf(headers), ...(size === undefined ? {} : { size }) }
+}
+
+/** Whether a later response can be told to belong to this version: only then may it be continued. */
+export function canBeContinued(identity: Identity): boolean {
+  return identity.size !== undefined && hasValidator(identity)
+}
+
+/** The value of If-Range for this version (RFC 9110 §13.1.5): the entity tag before the date. */
+export function ifRangeOf(identity: Identity): string | undefined {
+  return identity.etag ?? identity.lastModified
+}
+
+/**
+ * What differs between a version and a later response, as words for a message; undefined when
+ * nothing does and at least one validator agrees.
+ */
+export function describeChange(
+  known: Identity,
+  headers: HeaderFields,
+  size: number | undefined,
+): string | undefined {
+  if (known.size !== undefined && size !== undefined && known.size !== size) {
+    return `its size changed from ${known.size} to ${size}`
+  }
+  const etag = headers.get('etag')
+  if (known.etag !== undefined && etag !== known.etag) {
+    return `its ETag changed from ${known.etag} to ${etag ?? 'none'}`
+  }
+  const lastModified = headers.get('last-modified')
+  if (known.lastModified !== undefined && lastModified !== undefined) {
+    if (lastModified === known.lastModified) return undefined
+    return `its Last-Modified changed from ${known.lastModified} to ${lastModified}`
+  }
+  return known.etag === undefined ? 'it no longer says when it was modified' : undefined
+}

@@ -1,0 +1,152 @@
+/**
+ * The file that a download writes while it runs: positional writes, syncing, and the final rename.
+ * Turns errors of the file system into sentences; knows nothing of the network.
+ */
+import { type FileHandle, link, open, rename, statfs, unlink } from 'node:fs/promises'
+import { write } from 'node:fs'
+import { dirname } from 'node:path'
+import { TransferError, type TransferErrorCode } from '../errors.ts'
+
+/** An open partial file. */
+export class PartFile {
+  readonly path: string
+  readonly #handle: FileHandle
+  #failure: Error | undefined
+
+  private constructor(path: string, handle: FileHandle) {
+    this.path = path
+    this.#handle = handle
+  }
+
+  /** Opens the file and keeps what is in it, or creates it. */
+  static async open(path: string): Promise<PartFile> {
+    try {
+      // 'a' would force writes to the end; 'r+' does not create.
+      const handle = await open(path, 'r+').catch((error: NodeJS.ErrnoException) => {
+        if (error.code !== 'ENOENT') throw error
+        return open(path, 'wx+')
+      })
+      return new PartFile(path, handle)
+    } catch (cause) {
+      throw fileError(`Cannot write ${path}`, cause)
+    }
+  }
+
+  /** Sets the length: without blocks behind it, which costs nothing and lets parts come in any order. */
+  async setLength(bytes: number): Promise<void> {
+    await this.#handle.truncate(bytes).catch((cause: unknown) => {
+      throw fileError(`Cannot set the length of ${this.path}`, cause)
+    })
+  }
+
+  /**
+   * Writes `bytes` at `offset` and calls back when the system has them; retries short writes.
+   * After a failure every later write fails with the same error.
+   */
+  write(bytes: Buffer, offset: number, callback: (error: Error | undefined) => void): void {
+    if (this.#failure !== undefined) {
+      queueMicrotask(() => callback(this.#failure))
+      return
+    }
+    write(this.#handle.fd, bytes, 0, bytes.length, offset, (cause, written) => {
+      if (cause !== null) {
+        this.#failure ??= fileError(`Cannot write ${this.path}`, cause)
+        callback(this.#failure)
+      } else if (written < bytes.length) {
+        this.write(bytes.subarray(written), offset + written, callback)
+      } else {
+        callback(undefined)
+      }
+    })
+  }
+
+  /** Waits until everything that was written survives a power cut. */
+  async sync(): Promise<void> {
+    await this.#handle.datasync().catch((cause: unknown) => {
+      throw fileError(`Cannot sync ${this.path}`, cause)
+    })
+  }
+
+  /** Bytes in the file. */
+  async length(): Promise<number> {
+    return (await this.#handle.stat()).size
+  }
+
+  async close(): Promise<void> {
+    await this.#handle.close()
+  }
+}
+
+/**
+ * Gives a finished file its name and makes the name durable.
+ * @throws {TransferError} target-exists, unless `overwrite`
+ */
+export async function publishFile(
+  path: string,
+  target: string,
+  options: { overwrite: boolean },
+): Promise<void> {
+  try {
+    if (options.overwrite) await rename(path, target)
+    else await renameWithoutOverwriting(path, target)
+  } catch (cause) {
+    throw fileError(`Cannot give ${path} its name ${target}`, cause)
+  }
+  await syncFolder(dirname(target))
+}
+
+/** Linking fails where the name is taken, even by somebody who came a moment ago; renaming does not. */
+async function renameWithoutOverwriting(path: string, target: string): Promise<void> {
+  try {
+    await link(path, target)
+  } catch (cause) {
+    const { code } = cause as NodeJS.ErrnoException
+    if (code === 'EEXIST') throw cause
+    // File systems without hard links: the target was checked when the download began.
+    await rename(path, target)
+    return
+  }
+  await unlink(path)
+}
+
+/** Makes changes of names in a folder durable, where the system lets a folder be synced. */
+export async function syncFolder(path: string): Promise<void> {
+  const handle = await open(path, 'r').catch(() => undefined)
+  await handle?.sync().catch(() => {})
+  await handle?.close()
+}
+
+/** @throws {TransferError} no-space, when the file system has less than `bytes` left */
+export async function checkFreeSpace(folder: string, bytes: number): Promise<void> {
+  const stats = await statfs(folder).catch(() => undefined)
+  if (stats === undefined || stats.blocks === 0) return
+  const free = stats.bavail * stats.bsize
+  if (free >= bytes) return
+  throw new TransferError(
+    'no-space',
+    `Cannot fetch ${bytes} bytes into ${folder}: only ${free} bytes are free`,
+    { detail: { neededBytes: bytes, freeBytes: free } },
+  )
+}
+
+const CODES: Readonly<Record<string, [code: TransferErrorCode, reason: string]>> = {
+  ENOSPC: ['no-space', 'the disk is full'],
+  EDQUOT: ['no-space', 'the quota is used up'],
+  EFBIG: ['no-space', 'the file system takes no file of that size'],
+  EACCES: ['not-writable', 'permission denied'],
+  EPERM: ['not-writable', 'permission denied'],
+  EROFS: ['not-writable', 'the file system is read-only'],
+  ENOENT: ['not-writable', 'there is no such folder'],
+  ENOTDIR: ['not-writable', 'a part of the path is no folder'],
+  EISDIR: ['not-writable', 'it is a folder'],
+  ENAMETOOLONG: ['not-writable', 'the name is too long'],
+  EEXIST: ['target-exists', 'a file of that name exists'],
+}
+
+/** The error for a failed call of the file system. */
+export function fileError(attempt: string, cause: unknown): Error {
+  if (cause instanceof TransferError) return cause
+  const { code, message } = cause as NodeJS.ErrnoException
+  const [errorCode, reason] = CODES[code ?? ''] ?? ['disk-failed', message]
+  return new TransferError(errorCode, `${attempt}: ${reason}`, { cause })
+}

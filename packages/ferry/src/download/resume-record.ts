@@ -1,0 +1,134 @@
+/**
+ * What is needed to go on with a download, and the journal that keeps it beside the partial file.
+ *
+ * A header says which version of the file this is; each further line adds spans that are in the file
+ * and synced. Lines are only ever appended, so a crash can cut the last one but not change another.
+ * Never holds a byte range that the disk might not have, nor a secret: the URL is kept without query.
+ */
+import { type FileHandle, open, readFile, rename, unlink } from 'node:fs/promises'
+import { dirname } from 'node:path'
+import { formatRecord, parseRecords } from '../transfer/record-log.ts'
+import { type Span, SpanSet } from '../transfer/span.ts'
+import type { Identity } from './identity.ts'
+import { fileError, syncFolder } from './part-file.ts'
+
+/** What a journal tells. */
+export interface ResumeRecord {
+  readonly identity: Identity
+  /** Bytes that are in the partial file. */
+  readonly spans: SpanSet
+}
+
+/** The version of the format; another one is not read. */
+const FORMAT = 1
+
+/** Reads a journal; undefined when there is none, or none that can be used. */
+export async function loadResumeRecord(path: string): Promise<ResumeRecord | undefined> {
+  let text: string
+  try {
+    text = await readFile(path, 'utf8')
+  } catch (cause) {
+    if ((cause as NodeJS.ErrnoException).code === 'ENOENT') return undefined
+    throw fileError(`Cannot read ${path}`, cause)
+  }
+  return parseResumeRecord(text)
+}
+
+/** Reads the text of a journal. */
+export function parseResumeRecord(text: string): ResumeRecord | undefined {
+  const [header, ...rest] = parseRecords(text)
+  const identity = parseHeader(header)
+  if (identity === undefined) return undefined
+  const size = identity.size ?? 0
+  const spans = new SpanSet()
+  for (const record of rest) {
+    for (const span of parseSpans(record)) if (span.end <= size) spans.add(span)
+  }
+  return { identity, spans }
+}
+
+/** An open journal. */
+export class Journal {
+  readonly #path: string
+  readonly #handle: FileHandle
+  readonly #journaled: SpanSet
+
+  private constructor(path: string, handle: FileHandle, spans: SpanSet) {
+    this.#path = path
+    this.#handle = handle
+    this.#journaled = spans
+  }
+
+  /** Replaces whatever was there, in one step that a crash cannot halve. */
+  static async create(path: string, url: string, record: ResumeRecord): Promise<Journal> {
+    const fresh = `${path}.new`
+    const spans = record.spans.copy()
+    try {
+      const handle = await open(fresh, 'w', 0o600)
+      await handle.write(
+        formatRecord({ type: 'download', format: FORMAT, url: withoutQuery(url), ...record.identity }) +
+          (spans.count === 0 ? '' : formatRecord({ type: 'spans', spans })),
+      )
+      await handle.datasync()
+      await rename(fresh, path)
+      await syncFolder(dirname(path))
+      return new Journal(path, handle, spans)
+    } catch (cause) {
+      throw fileError(`Cannot write ${path}`, cause)
+    }
+  }
+
+  /** Notes what is in the file by now; the caller has synced it. */
+  async append(spans: SpanSet): Promise<void> {
+    const added = [...spans].flatMap((span) => this.#journaled.gapsWithin(span))
+    if (added.length === 0) return
+    try {
+      await this.#handle.write(
+        formatRecord({ type: 'spans', spans: added.map(({ start, end }) => [start, end]) }),
+      )
+    } catch (cause) {
+      throw fileError(`Cannot write ${this.#path}`, cause)
+    }
+    for (const span of added) this.#journaled.add(span)
+  }
+
+  async close(): Promise<void> {
+    await this.#handle.close()
+  }
+}
+
+/** Removes a journal, a half-made one too; none is no error. */
+export async function removeJournal(path: string): Promise<void> {
+  await unlink(path).catch(() => {})
+  await unlink(`${path}.new`).catch(() => {})
+}
+
+function parseHeader(record: unknown): Identity | undefined {
+  if (!isObject(record) || record['type'] !== 'download' || record['format'] !== FORMAT) {
+    return undefined
+  }
+  const { size, etag, lastModified } = record
+  return {
+    ...(typeof size === 'number' ? { size } : {}),
+    ...(typeof etag === 'string' ? { etag } : {}),
+    ...(typeof lastModified === 'string' ? { lastModified } : {}),
+  }
+}
+
+function parseSpans(record: unknown): Span[] {
+  if (!isObject(record) || record['type'] !== 'spans' || !Array.isArray(record['spans'])) return []
+  return record['spans'].flatMap((pair: unknown) => {
+    if (!Array.isArray(pair)) return []
+    const [start, end] = pair as unknown[]
+    const usable = Number.isSafeInteger(start) && Number.isSafeInteger(end) && Number(start) >= 0
+    return usable ? [{ start: Number(start), end: Number(end) }] : []
+  })
+}
+
+function isObject(value: unknown): value is Record<string, unknown> {
+  return typeof value === 'object' && value !== null
+}
+
+function withoutQuery(url: string): string {
+  return url.split('?')[0] ?? ''
+}
