@@ -1,0 +1,56 @@
+/** The exit code and the advice for each kind of failure: one table, printed by `ferry help exit-codes`. */
+import type { ErrorCode } from 'ferry/errors'
+
+/** What the shell is told. */
+export const EXIT_OK = 0
+export const EXIT_UNEXPECTED = 1
+/** 128 + the signal's number, as shells have it. */
+export const EXIT_INTERRUPTED = 130
+export const EXIT_TERMINATED = 143
+
+/** How one kind of failure ends. */
+export interface Ending {
+  readonly exitCode: number
+  /** What the user can do, as a sentence without a full stop. */
+  readonly advice: string
+}
+
+export const ENDINGS: Readonly<Record<ErrorCode, Ending>> = {
+  config: { exitCode: 2, advice: 'See ferry get --help' },
+  'resolve-failed': { exitCode: 3, advice: 'Check the name in the URL, and the network' },
+  'connect-failed': { exitCode: 4, advice: 'Check that the server runs and the port is right' },
+  'proxy-failed': { exitCode: 4, advice: 'Check the proxy' },
+  'tls-failed': {
+    exitCode: 5,
+    advice: 'Trust its authority with --cacert FILE, or check nothing with --insecure',
+  },
+  timeout: {
+    exitCode: 6,
+    advice: 'Run the same command again to go on, or allow more with --timeout SECONDS',
+  },
+  'local-protocol': { exitCode: 7, advice: 'Check the --header options' },
+  'remote-protocol': { exitCode: 7, advice: 'The server is at fault; try another source' },
+  'http-status': { exitCode: 8, advice: 'Check the URL, and whether it asks for credentials' },
+  'connection-lost': { exitCode: 9, advice: 'Run the same command again to go on' },
+  'representation-changed': {
+    exitCode: 10,
+    advice: 'Use --on-change restart to fetch the new file from its beginning',
+  },
+  'checksum-mismatch': {
+    exitCode: 11,
+    advice: 'Check the digest; if it is right, use --fresh to fetch the file again',
+  },
+  'size-mismatch': { exitCode: 12, advice: 'Use --fresh to fetch the file again' },
+  'target-exists': {
+    exitCode: 13,
+    advice: 'Use --overwrite to replace a finished file, --fresh to discard a partial one, or -o for another name',
+  },
+  'no-space': { exitCode: 14, advice: 'Make room, then run the same command again to go on' },
+  'not-writable': { exitCode: 15, advice: 'Choose another place with -d DIR or -o FILE' },
+  'disk-failed': { exitCode: 15, advice: 'Check the disk, or choose another with -d DIR' },
+  locked: { exitCode: 16, advice: 'Wait for it, or choose another name with -o FILE' },
+  'range-mismatch': {
+    exitCode: 17,
+    advice: 'Use -x 1 --fresh, which asks the server for no parts',
+  },
+}

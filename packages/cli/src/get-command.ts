@@ -1,0 +1,206 @@
+/** `ferry get`: turns options into downloads, one URL after another, and failures into exit codes. */
+import { mkdir, readFile } from 'node:fs/promises'
+import { join } from 'node:path'
+import { HttpClient } from 'ferry/client'
+import { type Download, download, fileNameOf, parseChecksum } from 'ferry/download'
+import { ConfigError, FerryError, isFerryError } from 'ferry/errors'
+import { HttpUrl } from 'ferry/transport'
+import { ENDINGS, EXIT_INTERRUPTED, EXIT_OK, EXIT_TERMINATED, EXIT_UNEXPECTED } from './exit-codes.ts'
+import { formatBytes, parseRate } from './format.ts'
+import { createReporter, type Failure, type Reporter } from './reporter.ts'
+import { version } from './version.ts'
+
+/** The options as commander gives them. */
+export interface GetOptions {
+  readonly output?: string
+  readonly dir?: string
+  readonly connections: number
+  readonly checksum?: string
+  readonly header: readonly string[]
+  readonly limitRate?: string
+  readonly onChange: 'restart' | 'fail'
+  readonly overwrite?: true
+  readonly fresh?: true
+  readonly retries: number
+  readonly timeout: number
+  readonly cacert?: string
+  readonly insecure?: true
+  readonly json?: true
+  readonly quiet?: true
+}
+
+/** A signal from outside; which one decides the exit code. */
+class Interruption extends Error {
+  readonly exitCode: number
+
+  constructor(signal: NodeJS.Signals) {
+    super('Interrupted')
+    this.exitCode = signal === 'SIGTERM' ? EXIT_TERMINATED : EXIT_INTERRUPTED
+  }
+}
+
+/** Runs the command; resolves with the exit code: that of the first failure. */
+export async function runGet(urls: readonly string[], options: GetOptions): Promise<number> {
+  const reporter = createReporter(
+    { json: options.json === true, quiet: options.quiet === true },
+    process.stdout,
+    process.stderr,
+  )
+  const stopping = new AbortController()
+  const stop = (signal: NodeJS.Signals): void => {
+    // The second signal does not wait for the disk.
+    if (stopping.signal.aborted) process.exit(new Interruption(signal).exitCode)
+    stopping.abort(new Interruption(signal))
+  }
+  process.on('SIGINT', stop)
+  process.on('SIGTERM', stop)
+  try {
+    return await getAll(urls, options, reporter, stopping.signal)
+  } catch (error) {
+    const failure = describeFailure(error as Error, undefined)
+    reporter.failed(failure)
+    return failure.exitCode
+  } finally {
+    process.off('SIGINT', stop)
+    process.off('SIGTERM', stop)
+  }
+}
+
+async function getAll(
+  urls: readonly string[],
+  options: GetOptions,
+  reporter: Reporter,
+  signal: AbortSignal,
+): Promise<number> {
+  checkTogether(urls, options)
+  const headers = await readHeaders(options.header)
+  const timeoutMs = options.timeout * 1000
+  await using client = new HttpClient({
+    headers: { 'User-Agent': `ferry/${version}`, Accept: '*/*' },
+    connectTimeoutMs: timeoutMs,
+    headersTimeoutMs: timeoutMs,
+    bodyTimeoutMs: timeoutMs,
+    tls: {
+      ...(options.cacert === undefined ? {} : { ca: await readOptionFile('cacert', options.cacert) }),
+      insecure: options.insecure === true,
+    },
+  })
+  const folder = options.dir ?? '.'
+  if (options.dir !== undefined) await makeFolder(options.dir)
+  let exitCode = EXIT_OK
+  for (const url of urls) {
+    if (signal.aborted) break
+    const code = await getOne(url, folder, { options, headers, client, reporter, signal })
+    if (exitCode === EXIT_OK) exitCode = code
+  }
+  return exitCode
+}
+
+async function getOne(
+  url: string,
+  folder: string,
+  context: {
+    options: GetOptions
+    headers: readonly (readonly [string, string])[]
+    client: HttpClient
+    reporter: Reporter
+    signal: AbortSignal
+  },
+): Promise<number> {
+  const { options, headers, client, reporter, signal } = context
+  let running: Download | undefined
+  try {
+    const target = join(folder, options.output ?? fileNameOf(HttpUrl.parse(url)))
+    running = download(url, target, {
+      headers,
+      client,
+      signal,
+      maxConnections: options.connections,
+      maxRetries: options.retries,
+      limitBytesPerSecond: options.limitRate === undefined ? undefined : parseRate(options.limitRate),
+      checksum: options.checksum === undefined ? undefined : parseChecksum(options.checksum),
+      overwrite: options.overwrite === true,
+      fresh: options.fresh === true,
+      onChange: options.onChange,
+      onEvent: (event) => reporter.event(event),
+    })
+    reporter.start(target, running)
+    reporter.completed(await running.result)
+    return EXIT_OK
+  } catch (error) {
+    const failure = describeFailure(error as Error, running)
+    reporter.failed(failure)
+    return failure.exitCode
+  }
+}
+
+/** One line that says what was attempted and what can be done. */
+function describeFailure(error: Error, running: Download | undefined): Failure {
+  if (error instanceof Interruption) {
+    return { error, code: 'interrupted', exitCode: error.exitCode, message: describeInterruption(running) }
+  }
+  if (isFerryError(error)) {
+    const { exitCode, advice } = ENDINGS[error.code]
+    return { error, code: error.code, exitCode, message: `${error.message}. ${advice}.` }
+  }
+  return {
+    error,
+    code: 'unexpected',
+    exitCode: EXIT_UNEXPECTED,
+    message: `Unexpected failure: ${error.message}. Please report it, with the command that led to it.`,
+  }
+}
+
+function describeInterruption(running: Download | undefined): string {
+  const progress = running?.progress()
+  if (running === undefined || progress === undefined || progress.receivedBytes === 0) {
+    return 'Interrupted before anything had come.'
+  }
+  const { receivedBytes, size } = progress
+  const of = size === undefined ? '' : ` of ${formatBytes(size)}`
+  return `Interrupted: ${formatBytes(receivedBytes)}${of} are kept in ${running.partPath}. Run the same command again to go on.`
+}
+
+function checkTogether(urls: readonly string[], options: GetOptions): void {
+  if (options.output === '-') {
+    throw new ConfigError('output', 'Cannot write to standard output: a download needs a file that it can write in any order')
+  }
+  if (urls.length === 1) return
+  for (const name of ['output', 'checksum'] as const) {
+    if (options[name] === undefined) continue
+    throw new ConfigError(name, `Cannot use --${name} with ${urls.length} URLs: it is meant for one file`)
+  }
+}
+
+/** Fields from `Name: value`, or from each line of a file named `@FILE`, which keeps secrets off the command line. */
+async function readHeaders(texts: readonly string[]): Promise<(readonly [string, string])[]> {
+  const lines: string[] = []
+  for (const text of texts) {
+    if (text.startsWith('@')) lines.push(...(await readOptionFile('header', text.slice(1))).split(/\r?\n/))
+    else lines.push(text)
+  }
+  return lines.filter((line) => line.trim() !== '').map(parseHeader)
+}
+
+function parseHeader(line: string): readonly [string, string] {
+  const colon = line.indexOf(':')
+  if (colon > 0) return [line.slice(0, colon).trim(), line.slice(colon + 1).trim()]
+  throw new ConfigError('header', 'Cannot use a --header without a colon: expected "Name: value" or @FILE')
+}
+
+async function readOptionFile(option: string, path: string): Promise<string> {
+  try {
+    return await readFile(path, 'utf8')
+  } catch (cause) {
+    throw new ConfigError(option, `Cannot read ${path} for --${option}: ${(cause as Error).message}`)
+  }
+}
+
+async function makeFolder(path: string): Promise<void> {
+  try {
+    await mkdir(path, { recursive: true })
+  } catch (cause) {
+    const error = new FerryError('not-writable', `Cannot make the folder ${path}: ${(cause as Error).message}`, { cause })
+    throw error
+  }
+}

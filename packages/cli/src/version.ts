@@ -1,0 +1,6 @@
+/** The version of the package. */
+import { createRequire } from 'node:module'
+
+export const version: string = (
+  createRequire(import.meta.url)('../package.json') as { version: string }
+).version
