@@ -1,9 +1,9 @@
 /** `ferry get`: turns options into downloads, one URL after another, and failures into exit codes. */
-import { mkdir, readFile } from 'node:fs/promises'
-import { join } from 'node:path'
+import { mkdir, readFile, stat } from 'node:fs/promises'
+import { dirname, join } from 'node:path'
 import { HttpClient } from 'ferry/client'
 import { type Download, download, fileNameOf, parseChecksum } from 'ferry/download'
-import { ConfigError, FerryError, isFerryError } from 'ferry/errors'
+import { ConfigError, isFerryError, TransferError } from 'ferry/errors'
 import { HttpUrl } from 'ferry/transport'
 import { ENDINGS, EXIT_INTERRUPTED, EXIT_OK, EXIT_TERMINATED, EXIT_UNEXPECTED } from './exit-codes.ts'
 import { formatBytes, parseRate } from './format.ts'
@@ -196,11 +196,30 @@ async function readOptionFile(option: string, path: string): Promise<string> {
   }
 }
 
+/** Makes a folder and those above it. (`recursive: true` never ends on file systems like /proc.) */
 async function makeFolder(path: string): Promise<void> {
-  try {
-    await mkdir(path, { recursive: true })
-  } catch (cause) {
-    const error = new FerryError('not-writable', `Cannot make the folder ${path}: ${(cause as Error).message}`, { cause })
-    throw error
+  const made = await tryMakeFolder(path)
+  if (made === 'ENOENT' && dirname(path) !== path) {
+    await makeFolder(dirname(path))
+    throwUnlessMade(path, await tryMakeFolder(path))
+  } else {
+    throwUnlessMade(path, made)
   }
+}
+
+/** The system's code for why not; undefined when the folder is there. */
+async function tryMakeFolder(path: string): Promise<string | undefined> {
+  try {
+    await mkdir(path)
+    return undefined
+  } catch (cause) {
+    const { code } = cause as NodeJS.ErrnoException
+    const found = code === 'EEXIST' ? await stat(path) : undefined
+    return found?.isDirectory() === true ? undefined : code
+  }
+}
+
+function throwUnlessMade(path: string, code: string | undefined): void {
+  if (code === undefined) return
+  throw new TransferError('not-writable', `Cannot make the folder ${path} (${code})`)
 }

@@ -154,7 +154,6 @@ export class HttpStatusError extends NetworkError {
 export class TransferError extends FerryError {
   declare readonly code: TransferErrorCode
 
-  // oxlint-disable-next-line no-useless-constructor -- narrows the code
   constructor(code: TransferErrorCode, message: string, options: ErrorOptions & { detail?: ErrorDetail } = {}) {
     super(code, message, options)
   }

@@ -9,7 +9,7 @@ import { access, constants, lstat, stat, unlink } from 'node:fs/promises'
 import { dirname, resolve } from 'node:path'
 import { type Clock, systemClock } from '../clock.ts'
 import { HttpClient } from '../client/http-client.ts'
-import { isFerryError, TransferError } from '../errors.ts'
+import { ConfigError, isFerryError, TransferError } from '../errors.ts'
 import { HeaderFields, type HeaderFieldsInit } from '../protocol/semantics/header-fields.ts'
 import { HttpUrl } from '../transport/http-url.ts'
 import { FileLock } from '../transfer/file-lock.ts'
@@ -93,7 +93,7 @@ const PART_SUFFIX = '.part'
 
 /**
  * Starts a download of `url` into the file `target`.
- * @throws {ConfigError} at once, for a URL or field that cannot be used; everything else comes
+ * @throws {ConfigError} at once, for a URL or option that cannot be used; everything else comes
  * through `result`
  */
 export function download(
@@ -101,7 +101,7 @@ export function download(
   target: string,
   options: DownloadOptions = {},
 ): Download {
-  return new Download(HttpUrl.parse(url), String(url), resolve(target), options)
+  return new Download(HttpUrl.parse(url), resolve(target), options)
 }
 
 /** A running download. */
@@ -116,7 +116,6 @@ export class Download {
    * then kept for the next run.
    */
   readonly result: Promise<DownloadResult>
-  readonly #address: string
   readonly #options: DownloadOptions
   readonly #headers: HeaderFields
   readonly #clock: Clock
@@ -126,9 +125,9 @@ export class Download {
   #resumedBytes = 0
 
   /** @internal use download() */
-  constructor(url: HttpUrl, address: string, target: string, options: DownloadOptions) {
+  constructor(url: HttpUrl, target: string, options: DownloadOptions) {
+    checkOptions(options)
     this.url = url
-    this.#address = address
     this.target = target
     this.partPath = target + PART_SUFFIX
     this.#options = options
@@ -241,10 +240,11 @@ export class Download {
     this.#resumedBytes = record?.spans.bytes ?? 0
     const file = await PartFile.open(this.partPath)
     try {
-      if (record === undefined) await file.setLength(0)
+      // Something may have been appended to the file meanwhile; what was cut off comes again.
+      await file.setLength(record?.identity.size ?? 0)
       const fetch = new FileFetch({
         client,
-        url: this.#address,
+        url: this.url,
         headers: this.#headers,
         file,
         folder: dirname(this.target),
@@ -274,7 +274,7 @@ export class Download {
     const record = await loadResumeRecord(this.#journalPath)
     const part = await stat(this.partPath).catch(() => undefined)
     if (part === undefined || record === undefined) {
-      await this.#checkForeignPart(part?.size ?? 0, record !== undefined)
+      this.#checkForeignPart(part?.size ?? 0, record !== undefined)
       await this.#discard()
       return undefined
     }
@@ -287,7 +287,7 @@ export class Download {
   }
 
   /** A partial file without a journal is not ours to overwrite. */
-  async #checkForeignPart(size: number, hasJournal: boolean): Promise<void> {
+  #checkForeignPart(size: number, hasJournal: boolean): void {
     if (size === 0 || hasJournal || this.#options.fresh === true) return
     throw new TransferError(
       'target-exists',
@@ -302,9 +302,10 @@ export class Download {
     if (part?.size === 0 && journal === undefined) await unlink(this.partPath)
   }
 
+  /** In this order: a crash between both leaves a journal without a file, not a file of unknown origin. */
   async #discard(): Promise<void> {
-    await removeJournal(this.#journalPath)
     await unlink(this.partPath).catch(() => {})
+    await removeJournal(this.#journalPath)
   }
 
   async #verify(): Promise<void> {
@@ -312,6 +313,28 @@ export class Download {
     if (checksum === undefined) return
     const actual = await digestFile(this.partPath, checksum.algorithm, { signal })
     checkDigest(this.partPath, checksum, actual)
+  }
+}
+
+/** @throws {ConfigError} when a number is one that could end a download before it is whole, or never */
+function checkOptions({ maxConnections, maxRetries, limitBytesPerSecond }: DownloadOptions): void {
+  if (maxConnections !== undefined && !(Number.isInteger(maxConnections) && maxConnections >= 1)) {
+    throw new ConfigError(
+      'maxConnections',
+      `Cannot use ${maxConnections} as maxConnections: expected a whole number from 1`,
+    )
+  }
+  if (maxRetries !== undefined && !(maxRetries >= 0)) {
+    throw new ConfigError(
+      'maxRetries',
+      `Cannot use ${maxRetries} as maxRetries: expected a number from 0`,
+    )
+  }
+  if (limitBytesPerSecond !== undefined && !(limitBytesPerSecond > 0)) {
+    throw new ConfigError(
+      'limitBytesPerSecond',
+      `Cannot use ${limitBytesPerSecond} as limitBytesPerSecond: expected a number above 0`,
+    )
   }
 }
 

@@ -13,6 +13,7 @@ import { ConnectError, HttpStatusError, StreamError, TransferError } from '../er
 import { formatRange } from '../protocol/semantics/content-range.ts'
 import type { HeaderFields } from '../protocol/semantics/header-fields.ts'
 import type { HttpResponse } from '../transport/http-response.ts'
+import type { HttpUrl } from '../transport/http-url.ts'
 import { type Span, SpanSet } from '../transfer/span.ts'
 import { SpeedMeter } from '../transfer/speed-meter.ts'
 import { TokenBucket } from '../transfer/token-bucket.ts'
@@ -42,7 +43,7 @@ export interface ConnectionProgress {
 /** What a fetch works with; all of it belongs to the caller. */
 export interface FileFetchContext {
   readonly client: HttpClient
-  readonly url: string
+  readonly url: HttpUrl
   readonly headers: HeaderFields
   readonly file: PartFile
   readonly folder: string
@@ -118,6 +119,8 @@ export class FileFetch {
     this.#assigned = context.record?.spans.copy() ?? new SpanSet()
     this.#written = this.#assigned.copy()
     this.#ceiling = context.maxConnections
+    // A failure may come while nobody waits for the end yet.
+    this.#done.promise.catch(() => {})
     const limit = context.limitBytesPerSecond
     this.#bucket = limit === undefined ? undefined : new TokenBucket(limit)
   }
@@ -165,7 +168,7 @@ export class FileFetch {
     }
     try {
       signal.throwIfAborted()
-      if (record !== undefined) this.#journal = await Journal.create(journalPath, url, record)
+      if (record !== undefined) this.#journal = await Journal.create(journalPath, url.href, record)
       this.#lastPersistAt = clock.now()
       this.#spawn()
       cancelTick = clock.after(COUNT_TICK_MS, tick)
@@ -293,14 +296,16 @@ export class FileFetch {
     }
     const { maxRetries, onRetry, clock } = this.#context
     const neverReached = error instanceof ConnectError && this.#fetchedBytes === 0
-    if (worker.receivedBytes > 0) this.#failures = 0
+    const continues = this.#identity !== undefined && canBeContinued(this.#identity)
+    // What has to be forgotten again was no progress.
+    if (worker.receivedBytes > 0 && continues) this.#failures = 0
     worker.receivedBytes = 0
     if (neverReached || !isRetryableError(error) || this.#failures >= maxRetries) {
       this.#stop(error)
       return false
     }
     this.#failures++
-    if (this.#identity !== undefined && !canBeContinued(this.#identity)) await this.#forget()
+    if (this.#identity !== undefined && !continues) await this.#forget()
     const delayMs = backoffDelayMs(error, this.#failures + 1, Math.random(), Date.now())
     worker.state = 'waiting'
     onRetry(error, this.#failures, delayMs)
@@ -322,6 +327,11 @@ export class FileFetch {
     this.#identity = undefined
     this.#assigned = new SpanSet()
     this.#written = new SpanSet()
+    const journal = this.#journal
+    this.#journal = undefined
+    // It may be about to note what is forgotten now.
+    await this.#persisting
+    await journal?.close()
     await this.#context.file.setLength(0)
   }
 
@@ -333,7 +343,7 @@ export class FileFetch {
     try {
       const decision = decideResponse(
         {
-          url: this.#context.url,
+          url: this.#context.url.href,
           range,
           conditional: ifRange !== undefined,
           identity: this.#identity,
@@ -394,12 +404,12 @@ export class FileFetch {
     const { file, folder, journalPath, url } = this.#context
     if (size !== undefined) {
       await checkFreeSpace(folder, size)
-      await file.setLength(size)
       this.#assigned = new SpanSet([{ start: 0, end: size }])
       for (const worker of this.#workers.values()) worker.end = size
     }
-    await this.#journal?.close()
-    this.#journal = await Journal.create(journalPath, url, { identity, spans: new SpanSet() })
+    this.#journal = await Journal.create(journalPath, url.href, { identity, spans: new SpanSet() })
+    // After the journal: a file of some size without one would be nobody's.
+    if (size !== undefined) await file.setLength(size)
   }
 
   /** The server has sent everything instead of a range; one connection can still use that. */
@@ -434,7 +444,13 @@ export class FileFetch {
           if (worker.end < worker.responseEnd) body.cancel(satisfied)
         },
       },
-      { position: start, cursor: worker.start, end: worker.end, maxWindowBytes: this.#windowBytes() },
+      {
+        position: start,
+        cursor: worker.start,
+        end: worker.end,
+        responseEnd: end,
+        maxWindowBytes: this.#windowBytes(),
+      },
     )
     worker.writer = writer
     worker.responseEnd = end ?? Number.POSITIVE_INFINITY
@@ -442,6 +458,7 @@ export class FileFetch {
     try {
       await body.pipe(writer)
       if (!Number.isFinite(worker.end)) worker.end = writer.cursor
+      checkArrived(writer.cursor, Math.min(worker.end, worker.responseEnd))
     } catch (error) {
       if (error !== satisfied) throw error
     } finally {
@@ -511,12 +528,13 @@ export class FileFetch {
 
   /** Brings what has come to the disk, and only then says so in the journal. */
   async #persist(): Promise<void> {
-    if (this.#journal === undefined) return
+    const journal = this.#journal
+    if (journal === undefined) return
     const writers = [...this.#workers.values()].flatMap(({ writer }) => writer ?? [])
     await Promise.all(writers.map((writer) => writer.flush()))
     const written = this.#written.copy()
     await this.#context.file.sync()
-    await this.#journal.append(written)
+    await journal.append(written)
   }
 }
 
@@ -531,6 +549,12 @@ function toClaim(worker: Worker): Claim {
     end: Number.isFinite(worker.end) ? worker.end : undefined,
     bytesPerSecond: worker.meter.bytesPerSecond,
   }
+}
+
+/** @throws {StreamError} when a response that seemed whole has ended before its announced end */
+function checkArrived(cursor: number, end: number): void {
+  if (cursor >= end) return
+  throw new StreamError(`Cannot go on: the response ended at ${cursor} instead of ${end}`)
 }
 
 /** @throws {TransferError} size-mismatch, when fewer or more bytes are there than the server had */

@@ -45,7 +45,7 @@ export type Decision =
 /** Decides what to do with a response. */
 export function decideResponse(asked: Asked, answer: Answer): Decision {
   const { status, headers } = answer
-  if (status === 416) return decideUnsatisfied(asked, answer)
+  if (status === 416 && asked.range !== undefined) return decideUnsatisfied(asked, answer)
   if (status !== 200 && status !== 206) return { type: 'refused', retryable: isRetryableStatus(status) }
   const coding = headers.get('content-encoding')
   if (coding !== undefined && coding.toLowerCase() !== 'identity') {

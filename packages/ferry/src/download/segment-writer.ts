@@ -6,6 +6,7 @@
  * connection pauses. Bytes outside [cursor, end) are dropped: those before it are there already,
  * those after it belong to another connection by now.
  */
+import { TransferError } from '../errors.ts'
 import type { BodySink } from '../transport/response-body.ts'
 import type { PartFile } from './part-file.ts'
 
@@ -55,6 +56,7 @@ export class SegmentWriter implements BodySink {
   readonly #blocks: BlockPool
   readonly #events: SegmentEvents
   readonly #maxWindowBytes: number
+  readonly #responseEnd: number
   /** Offset of the next byte of the response. */
   #position: number
   /** The next byte wanted. */
@@ -64,18 +66,27 @@ export class SegmentWriter implements BodySink {
   /** In the block: bytes before `filled` have come, bytes before `handedOver` are being written. */
   #filled = 0
   #handedOver = 0
-  #inFlight = 0
+  /** Numbers of the writes that have not ended, oldest first. */
+  readonly #inFlight = new Set<number>()
+  #lastWrite = 0
   #paused = false
   #limited = false
   #failure: Error | undefined
   #resume = (): void => {}
-  #idle: (() => void)[] = []
+  #flushes: { readonly lastWrite: number; readonly resolve: () => void }[] = []
 
   constructor(
     file: PartFile,
     blocks: BlockPool,
     events: SegmentEvents,
-    options: { position: number; cursor: number; end: number; maxWindowBytes?: number | undefined },
+    options: {
+      position: number
+      cursor: number
+      end: number
+      /** Where the response says that it ends. */
+      responseEnd?: number | undefined
+      maxWindowBytes?: number | undefined
+    },
   ) {
     this.#file = file
     this.#blocks = blocks
@@ -83,6 +94,7 @@ export class SegmentWriter implements BodySink {
     this.#position = options.position
     this.#cursor = options.cursor
     this.#end = options.end
+    this.#responseEnd = options.responseEnd ?? Number.POSITIVE_INFINITY
     this.#maxWindowBytes = options.maxWindowBytes ?? BLOCK_BYTES
   }
 
@@ -91,8 +103,9 @@ export class SegmentWriter implements BodySink {
     return this.#cursor
   }
 
-  /** Wants the bytes up to `end` from now on: fewer than before, or more. */
+  /** Wants the bytes up to `end` from now on: fewer than before, or more unless they have passed. */
   setEnd(end: number): void {
+    if (this.#position > this.#cursor) return
     this.#end = Math.max(end, this.#cursor)
   }
 
@@ -102,7 +115,7 @@ export class SegmentWriter implements BodySink {
 
   buffer(): Buffer | undefined {
     const skipping = this.#position < this.#cursor
-    if (skipping || this.#inFlight > MAX_BLOCKS_IN_FLIGHT) return undefined
+    if (skipping || this.#inFlight.size > MAX_BLOCKS_IN_FLIGHT) return undefined
     const { memory } = this.#roomyBlock(MIN_WINDOW_BYTES)
     return memory.subarray(
       this.#filled,
@@ -112,6 +125,7 @@ export class SegmentWriter implements BodySink {
 
   write(bytes: Buffer): boolean {
     if (this.#failure !== undefined) throw this.#failure
+    this.#checkAnnounced(bytes.length)
     const skip = Math.min(bytes.length, Math.max(0, this.#cursor - this.#position))
     const wanted = Math.min(bytes.length - skip, this.#end - this.#cursor)
     this.#position += bytes.length
@@ -121,14 +135,20 @@ export class SegmentWriter implements BodySink {
       this.#events.onSatisfied()
     }
     this.#limit(this.#events.onReceived(Math.max(0, wanted)))
-    this.#paused = this.#limited || this.#inFlight >= MAX_BLOCKS_IN_FLIGHT
+    this.#paused = this.#limited || this.#inFlight.size >= MAX_BLOCKS_IN_FLIGHT
     return !this.#paused
   }
 
-  /** Hands over what has come, so that it is in the file soon; resolves when all of it is. */
+  /**
+   * Hands over what has come, so that it is in the file soon; resolves when all of it is. Does not
+   * wait for what comes meanwhile: on a slow disk some write is always under way.
+   */
   async flush(): Promise<void> {
     this.#handOver()
-    if (this.#inFlight > 0) await new Promise<void>((resolve) => this.#idle.push(resolve))
+    if (this.#inFlight.size > 0) {
+      const lastWrite = this.#lastWrite
+      await new Promise<void>((resolve) => this.#flushes.push({ lastWrite, resolve }))
+    }
     if (this.#failure !== undefined) throw this.#failure
   }
 
@@ -139,6 +159,15 @@ export class SegmentWriter implements BodySink {
     } finally {
       this.#retireBlock()
     }
+  }
+
+  /** A chunked response can have more content than its Content-Range says; then neither is trusted. */
+  #checkAnnounced(bytes: number): void {
+    if (this.#position + bytes <= this.#responseEnd) return
+    throw new TransferError(
+      'range-mismatch',
+      `Cannot write ${this.#file.path}: the response goes on behind its announced end, ${this.#responseEnd}`,
+    )
   }
 
   #take(bytes: Buffer): void {
@@ -185,10 +214,11 @@ export class SegmentWriter implements BodySink {
     const bytes = block.memory.subarray(this.#handedOver, this.#filled)
     this.#handedOver = this.#filled
     const start = this.#cursor - bytes.length
-    this.#inFlight++
+    const number = ++this.#lastWrite
+    this.#inFlight.add(number)
     block.writes++
     this.#file.write(bytes, start, (error) => {
-      this.#inFlight--
+      this.#inFlight.delete(number)
       block.writes--
       this.#blocks.reclaim(block)
       if (error === undefined) this.#events.onWritten(start, start + bytes.length)
@@ -198,11 +228,10 @@ export class SegmentWriter implements BodySink {
   }
 
   #afterWrite(): void {
-    if (this.#inFlight === 0) {
-      const idle = this.#idle
-      this.#idle = []
-      for (const resolve of idle) resolve()
-    }
+    const [oldest = Number.POSITIVE_INFINITY] = this.#inFlight
+    const flushes = this.#flushes
+    this.#flushes = flushes.filter(({ lastWrite }) => lastWrite >= oldest)
+    for (const { lastWrite, resolve } of flushes) if (lastWrite < oldest) resolve()
     this.#resumeIfReady()
   }
 
@@ -216,7 +245,7 @@ export class SegmentWriter implements BodySink {
   }
 
   #resumeIfReady(): void {
-    if (!this.#paused || this.#limited || this.#inFlight >= MAX_BLOCKS_IN_FLIGHT) return
+    if (!this.#paused || this.#limited || this.#inFlight.size >= MAX_BLOCKS_IN_FLIGHT) return
     this.#paused = false
     this.#resume()
   }

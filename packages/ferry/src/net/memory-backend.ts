@@ -2,7 +2,7 @@
  * A network in memory: what a test writes on the far side, the client reads, and the other way round.
  * Delivery is synchronous, so every order of events can be written down in a test.
  */
-import { ConnectError } from '../errors.ts'
+import type { ConnectError } from '../errors.ts'
 import type {
   ConnectOptions,
   NetworkBackend,

@@ -38,6 +38,8 @@ export class NodeStream implements NetworkStream {
   #current: Buffer | undefined
   /** Bytes that came before anybody read. */
   #early: Buffer[] = []
+  /** What broke the connection before anybody read. */
+  #failure: Error | undefined
   #paused = false
   #ended = false
   #closed = false
@@ -69,7 +71,8 @@ export class NodeStream implements NetworkStream {
     socket.on('error', (error) => {
       if (this.#closed) return
       this.#closed = true
-      this.#reader?.onError(error)
+      if (this.#reader === undefined) this.#failure = error
+      else this.#reader.onError(error)
     })
     socket.on('close', () => {
       if (this.#closed || this.#ended) return
@@ -82,9 +85,13 @@ export class NodeStream implements NetworkStream {
     this.#reader = reader
     const early = this.#early
     this.#early = []
-    for (const bytes of early) reader.onBytes(bytes)
-    if (this.#closed) return
-    if (this.#ended) reader.onEnd()
+    for (const bytes of early) {
+      reader.onBytes(bytes)
+      // It may have closed the stream.
+      if (this.#reader !== reader) return
+    }
+    if (this.#failure !== undefined) reader.onError(this.#failure)
+    else if (this.#ended && !this.#closed) reader.onEnd()
   }
 
   write(bytes: string | Uint8Array): boolean {
@@ -111,6 +118,7 @@ export class NodeStream implements NetworkStream {
 
   close(): void {
     this.#closed = true
+    this.#failure = undefined
     this.#reader = undefined
     this.#socket?.destroy()
   }

@@ -1,4 +1,5 @@
 /** TLS contexts, one for each set of options: building one with the system's store takes ~25 ms. */
+import { X509Certificate } from 'node:crypto'
 import { createSecureContext, getCACertificates, type SecureContext } from 'node:tls'
 import { ConfigError } from '../errors.ts'
 import type { TlsOptions } from './network-backend.ts'
@@ -26,6 +27,8 @@ function createContext({ ca }: TlsOptions): SecureContext {
     throw new ConfigError('ca', 'Cannot use the given CA certificates: no PEM certificate in them')
   }
   try {
+    // A context passes over what it cannot read, and every server would then seem to be an impostor.
+    for (const pem of certificates) void new X509Certificate(pem)
     return createSecureContext({ ca: certificates })
   } catch (cause) {
     throw new ConfigError('ca', `Cannot use the given CA certificates: ${(cause as Error).message}`)

@@ -6,7 +6,7 @@
  * in assign-requests.ts. Does not follow, decode, or retry (but for stale connections).
  */
 import { type Clock, systemClock } from '../clock.ts'
-import { FerryError, StreamError, TimeoutError } from '../errors.ts'
+import { type FerryError, StreamError, TimeoutError } from '../errors.ts'
 import type { NetworkBackend, TlsOptions } from '../net/network-backend.ts'
 import { NodeBackend } from '../net/node-backend.ts'
 import { assignRequest, type OriginLoad, type PoolLimits } from './assign-requests.ts'
@@ -154,6 +154,7 @@ export class ConnectionPool implements AsyncDisposable, ExchangeOwner {
       exchange.failWaiting(poolClosed())
       return
     }
+    exchange.waitDeadline = this.#clock.now() + this.#poolTimeoutMs
     const pool = this.#originPool(exchange.request.url.origin)
     // It was first once already, so it goes before those who came later.
     const others = [...pool.waiting]
@@ -178,9 +179,9 @@ export class ConnectionPool implements AsyncDisposable, ExchangeOwner {
           exchange.startOn(pool.idle.pop() as Connection)
           break
         case 'evict-idle':
+          // Closing it frees a place, which `#assignOthers` gives away at once: to this origin too.
           this.#evictIdle(pool)
-          void this.#connect(pool)
-          break
+          return
         case 'open':
           void this.#connect(pool)
           break

@@ -66,9 +66,9 @@ export class HttpUrl {
   }
 }
 
-/** Hides what could be credentials in text that is not a URL. */
+/** Hides what could be credentials in text that is not a URL: a password may hold `/` and `@`. */
 function redact(text: string | URL): string {
-  return String(text).replace(/\/\/[^/@]*@/, '//…@')
+  return String(text).replace(/\/\/.*@/s, '//…@')
 }
 
 function decodePercent(text: string): string {

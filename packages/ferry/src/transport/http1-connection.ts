@@ -66,6 +66,8 @@ export class Http1Connection implements Connection, StreamReader, ResponseEvents
   constructor(stream: NetworkStream, options: Http1ConnectionOptions) {
     this.#stream = stream
     this.#options = options
+    this.#idleSince = options.clock.now()
+    stream.setIdle(true)
     stream.read(this)
   }
 
@@ -105,7 +107,7 @@ export class Http1Connection implements Connection, StreamReader, ResponseEvents
       headReceived: false,
       paused: false,
     }
-    if (this.#state === 'idle') this.#stream.setIdle(false)
+    this.#stream.setIdle(false)
     this.#running = running
     this.#state = 'active'
     this.#exchanges++
@@ -230,11 +232,12 @@ export class Http1Connection implements Connection, StreamReader, ResponseEvents
     if (trailers === undefined || this.#running !== running) return
     this.#running = undefined
     this.#deadline = Number.POSITIVE_INFINITY
-    if (running.paused) this.#stream.resume()
     if (clean && this.#parser.keepAlive && running.sent) {
       this.#state = 'idle'
       this.#idleSince = this.#options.clock.now()
       this.#stream.setIdle(true)
+      // Last: what was held back meanwhile may come at once, and closes the connection.
+      if (running.paused) this.#stream.resume()
     } else {
       this.#state = 'closed'
       this.#stream.close()
@@ -272,7 +275,10 @@ export class Http1Connection implements Connection, StreamReader, ResponseEvents
       if (chunked) this.#stream.write('\r\n')
       // An upload that moves is no reason to give up waiting for the response.
       this.#deadline = this.#options.clock.now() + running.timeouts.headersTimeoutMs
-      if (!flowing) await this.#drain()
+      if (flowing) continue
+      await this.#drain()
+      // The exchange may have ended meanwhile; then the source is not asked for more.
+      if (this.#running !== running) return
     }
     if (this.#running !== running) return
     if (chunked) this.#stream.write(LAST_CHUNK)

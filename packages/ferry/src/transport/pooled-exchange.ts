@@ -24,7 +24,7 @@ export class PooledExchange implements ResponseHandler, Exchange {
   readonly request: HttpRequest
   readonly timeouts: ExchangeTimeouts
   /** When waiting for a connection is over, on the pool's clock. */
-  readonly waitDeadline: number
+  waitDeadline: number
   /** It may only run on a connection that has carried nothing yet. */
   needsNewConnection = false
   readonly #handler: ResponseHandler
@@ -32,6 +32,7 @@ export class PooledExchange implements ResponseHandler, Exchange {
   #signal: AbortSignal | undefined
   #connection: Connection | undefined
   #running: Exchange | undefined
+  #givenUp = false
   #ended = false
 
   constructor(
@@ -57,6 +58,8 @@ export class PooledExchange implements ResponseHandler, Exchange {
     try {
       this.#running = connection.start(this.request, this, this.timeouts)
     } catch (error) {
+      // The request cannot be written. Nobody else holds the connection now, so it must not linger.
+      connection.close()
       this.#fail(error as Error, false)
     }
   }
@@ -76,6 +79,7 @@ export class PooledExchange implements ResponseHandler, Exchange {
       this.#owner.forget(this)
       this.#fail(reason, false)
     } else {
+      this.#givenUp = true
       this.#running.abort(reason)
     }
   }
@@ -104,7 +108,8 @@ export class PooledExchange implements ResponseHandler, Exchange {
   onError(error: Error, responseStarted: boolean): void {
     const reused = (this.#connection?.exchanges ?? 0) > 1
     const { idempotent, replayable } = this.request
-    const stale = reused && !responseStarted && error instanceof StreamError
+    // A reason to give up may be a StreamError as well: of the other half of a transfer, for instance.
+    const stale = reused && !responseStarted && !this.#givenUp && error instanceof StreamError
     if (stale && idempotent && replayable && !this.needsNewConnection) {
       this.needsNewConnection = true
       this.#running = undefined

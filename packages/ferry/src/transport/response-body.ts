@@ -75,22 +75,20 @@ export class ResponseBody implements AsyncIterable<Uint8Array> {
     return chunks.length === 1 ? (chunks[0] as Buffer) : Buffer.concat(chunks, length)
   }
 
-  /** Gives all content to a sink; resolves at the end. What `write` throws ends the exchange. */
+  /** Gives all content to a sink; resolves at the end. What the sink throws ends the exchange. */
   async pipe(sink: BodySink): Promise<void> {
     this.#use()
     this.#sink = sink
-    sink.start?.({ resume: () => this.#exchange.resume() })
     const held = this.#held
     this.#held = []
     this.#heldBytes = 0
     let flowing = true
-    for (const bytes of held) {
-      try {
-        flowing = sink.write(bytes)
-      } catch (error) {
-        this.#exchange.abort(error as Error)
-        throw error
-      }
+    try {
+      sink.start?.({ resume: () => this.#exchange.resume() })
+      for (const bytes of held) flowing = sink.write(bytes)
+    } catch (error) {
+      this.#exchange.abort(error as Error)
+      throw error
     }
     if (flowing) this.#exchange.resume()
     await this.#end()

@@ -28,8 +28,8 @@ const METHODS_WITH_CONTENT: ReadonlySet<string> = new Set(['POST', 'PUT', 'PATCH
 /**
  * Formats a request head, empty line included, one character a byte (latin1).
  * Host stands first (RFC 9110 §7.2) unless the caller gave it; so do the framing fields.
- * @throws {LocalProtocolError} when method or target cannot stand on the wire, or when the caller's
- * own Content-Length or Transfer-Encoding contradicts the content
+ * @throws {LocalProtocolError} when method, target or length cannot stand on the wire, or when the
+ * caller's own Host or framing field is given twice or contradicts the content
  */
 export function formatRequestHead(head: RequestHead): string {
   const { method, target, authority, headers, contentLength } = head
@@ -39,14 +39,23 @@ export function formatRequestHead(head: RequestHead): string {
   if (!TARGET.test(target)) {
     throw new LocalProtocolError(`Cannot send target ${JSON.stringify(target)}: space or control`)
   }
+  if (typeof contentLength === 'number' && !isLength(contentLength)) {
+    throw new LocalProtocolError(`Cannot send content of ${contentLength} bytes: not a length`)
+  }
   let text = `${method} ${target} HTTP/1.1\r\n`
   let hasHost = false
   let hasFraming = false
   let fields = ''
   for (const [name, value] of headers) {
     const lower = name.toLowerCase()
-    if (lower === 'host') hasHost = true
+    if (lower === 'host') {
+      // RFC 9112 §3.2: more than one Host line is answered with 400.
+      if (hasHost) throw new LocalProtocolError('Cannot send the field Host twice')
+      hasHost = true
+    }
     if (lower === 'content-length' || lower === 'transfer-encoding') {
+      // RFC 9112 §6.1, §6.3: a second line would repeat the coding or the length.
+      if (hasFraming) throw new LocalProtocolError(`Cannot send a second framing field, ${lower}`)
       checkFraming(lower, value, contentLength)
       hasFraming = true
     }
@@ -63,6 +72,10 @@ export function formatChunkSize(length: number): string {
   return `${length.toString(16)}\r\n`
 }
 
+function isLength(value: number): boolean {
+  return Number.isSafeInteger(value) && value >= 0
+}
+
 function framingField(method: string, contentLength: RequestHead['contentLength']): string {
   if (contentLength === 'chunked') return 'Transfer-Encoding: chunked\r\n'
   if (contentLength !== undefined) return `Content-Length: ${contentLength}\r\n`
@@ -76,7 +89,7 @@ function checkFraming(
 ): void {
   const agrees =
     name === 'content-length'
-      ? value === String(contentLength ?? 0)
+      ? contentLength !== 'chunked' && value === String(contentLength ?? 0)
       : contentLength === 'chunked' && value.toLowerCase() === 'chunked'
   if (!agrees) {
     throw new LocalProtocolError(`Cannot send ${name} ${JSON.stringify(value)}: the content disagrees`)

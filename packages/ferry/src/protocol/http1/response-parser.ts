@@ -35,7 +35,7 @@ export interface ResponseEvents {
 
 /** Bounds on what a peer may make us hold. */
 export interface ParserLimits {
-  /** Bytes of a head, of a trailer section, or of one line of chunk extensions. */
+  /** Bytes of a head or trailer section, empty line included, or of one line's chunk extensions. */
   readonly maxHeadBytes: number
   /** Field lines in one head or trailer section. */
   readonly maxFields: number
@@ -200,7 +200,9 @@ export class ResponseParser {
   }
 
   #takeSection(text: string): void {
-    if (text.length > this.#limits.maxHeadBytes) throw sectionTooLarge(this.#limits.maxHeadBytes)
+    // The empty line counts too: the limit must not depend on how the bytes were split.
+    const { maxHeadBytes } = this.#limits
+    if (text.length + CRLF.length > maxHeadBytes) throw sectionTooLarge(maxHeadBytes)
     if (FORBIDDEN_IN_HEAD.test(text)) {
       throw new RemoteProtocolError(
         'Cannot read the response head: control character, bare CR or LF, or folded line',
@@ -246,18 +248,17 @@ export class ResponseParser {
   /** Decides how long the content is (RFC 9112 §6.3, in its order). */
   #frame(head: ResponseHead, framing: Framing): void {
     const { status, version } = head
-    this.#keepAlive = keepsAlive(version, framing.connection)
     if (status === 101 || (this.#method === 'CONNECT' && status >= 200 && status < 300)) {
       this.#state = 'tunnel'
       this.#events.onHead(head, undefined)
       return
     }
+    this.#keepAlive = keepsAlive(version, framing.connection)
     const length = parseContentLength(framing)
     checkTransferCoding(framing, version)
     if (this.#method === 'HEAD' || status === 204 || status === 304) {
       this.#startContent(head, 'length', 0, this.#method === 'HEAD' ? length : 0)
     } else if (framing.transferEncoding !== undefined) {
-      this.#sizeLine = 'first-digit'
       this.#startContent(head, 'chunk-size', 0, undefined)
     } else if (length !== undefined) {
       this.#startContent(head, 'length', length, length)

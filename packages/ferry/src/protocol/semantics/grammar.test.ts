@@ -64,14 +64,14 @@ describe('parseTokenList()', () => {
   })
 
   test('reads a long run of spaces in linear time', () => {
-    const text = `a${' '.repeat(1_000_000)}b`
+    const text = `a${' '.repeat(200_000)}b`
 
     const startedAt = performance.now()
     const list = parseTokenList(text)
 
     expect(list).toEqual([text])
-    // Quadratic time would be minutes.
-    expect(performance.now() - startedAt).toBeLessThan(5_000)
+    // Quadratic time is some 20 s here, linear time a few ms.
+    expect(performance.now() - startedAt).toBeLessThan(2_000)
   })
 })
 

@@ -1,0 +1,284 @@
+import type { Socket } from 'node:net'
+import { expect, test } from 'vitest'
+import { createCertificate } from '../testing/certificates.ts'
+import { LoopbackServer } from '../testing/loopback-server.ts'
+import type { NetworkStream, StreamReader } from './network-backend.ts'
+import { NodeBackend } from './node-backend.ts'
+
+const CERTIFICATE = createCertificate('IP:127.0.0.1')
+
+/** Records what a stream brings; offers `windows`, one a read, and then nothing. */
+class RecordingReader implements StreamReader {
+  readonly events: string[] = []
+  received = Buffer.alloc(0)
+  readonly landed: Buffer[] = []
+  windows: Buffer[] = []
+  onChunk = (): void => {}
+
+  onBytes(bytes: Buffer): void {
+    this.received = Buffer.concat([this.received, bytes])
+    this.landed.push(bytes)
+    this.onChunk()
+  }
+
+  onEnd(): void {
+    this.events.push('end')
+  }
+
+  onError(error: Error): void {
+    this.events.push(`error ${(error as NodeJS.ErrnoException).code}`)
+  }
+
+  onDrain(): void {
+    this.events.push('drain')
+  }
+
+  nextBuffer(): Buffer | undefined {
+    return this.windows.shift()
+  }
+}
+
+/** Both ends of a connection over the loopback. */
+class Pair implements AsyncDisposable {
+  readonly server: LoopbackServer
+  readonly stream: NetworkStream
+  readonly socket: Socket
+
+  private constructor(server: LoopbackServer, stream: NetworkStream, socket: Socket) {
+    this.server = server
+    this.stream = stream
+    this.socket = socket
+  }
+
+  static async open(options: { tls: boolean }): Promise<Pair> {
+    const { promise, resolve } = Promise.withResolvers<Socket>()
+    const server = await LoopbackServer.open(resolve, options.tls ? CERTIFICATE : undefined)
+    const { port } = server
+    const tls = options.tls ? { ca: CERTIFICATE.cert } : undefined
+    const stream = await new NodeBackend().connect({
+      host: '127.0.0.1',
+      port,
+      tls,
+      timeoutMs: 10_000,
+    })
+    return new Pair(server, stream, await promise)
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    this.stream.close()
+    await this.server[Symbol.asyncDispose]()
+  }
+}
+
+async function until(holds: () => boolean): Promise<void> {
+  while (!holds()) await turn()
+}
+
+function turn(): Promise<void> {
+  return new Promise((resolve) => setImmediate(resolve))
+}
+
+/** Enough turns for anything that is on its way over the loopback to arrive. */
+async function turns(count = 200): Promise<void> {
+  for (let turned = 0; turned < count; turned++) await turn()
+}
+
+const KINDS = [
+  ['TCP', { tls: false }],
+  ['TLS', { tls: true }],
+] as const
+
+test.each(KINDS)('NodeStream over %s gives what comes, then the end, once', async (_, options) => {
+  await using pair = await Pair.open(options)
+  const reader = new RecordingReader()
+  pair.stream.read(reader)
+
+  pair.socket.write('hello ')
+  await until(() => reader.received.length === 6)
+  pair.socket.end('world')
+  await until(() => reader.events.length > 0)
+  await turns()
+
+  expect(String(reader.received)).toBe('hello world')
+  expect(reader.events).toEqual(['end'])
+})
+
+test.each(KINDS)('NodeStream over %s keeps what came before anybody read', async (_, options) => {
+  await using pair = await Pair.open(options)
+  const reader = new RecordingReader()
+  pair.socket.write('early ')
+  await turns()
+  pair.socket.end('bytes')
+  await turns()
+
+  pair.stream.read(reader)
+  await until(() => reader.events.length > 0)
+
+  expect(String(reader.received)).toBe('early bytes')
+  expect(reader.events).toEqual(['end'])
+})
+
+test('NodeStream tells a later reader that the connection had broken', async () => {
+  await using pair = await Pair.open({ tls: false })
+  const reader = new RecordingReader()
+  pair.socket.resetAndDestroy()
+  await until(() => pair.server.connections === 0)
+  await turns()
+
+  pair.stream.read(reader)
+
+  expect(reader.events).toEqual(['error ECONNRESET'])
+})
+
+test('NodeStream gives an error and no end when the connection breaks', async () => {
+  await using pair = await Pair.open({ tls: false })
+  const reader = new RecordingReader()
+  pair.stream.read(reader)
+
+  pair.socket.resetAndDestroy()
+  await until(() => reader.events.length > 0)
+  await turns()
+
+  expect(reader.events).toEqual(['error ECONNRESET'])
+})
+
+test('NodeStream gives nothing after the end, even when the connection breaks then', async () => {
+  await using pair = await Pair.open({ tls: false })
+  const reader = new RecordingReader()
+  reader.onEnd = () => {
+    reader.events.push('end')
+    pair.stream.write('a peer that is gone answers with a reset')
+  }
+  pair.stream.read(reader)
+
+  pair.socket.destroy()
+  await until(() => reader.events.length > 0)
+  await turns()
+
+  expect(reader.events.filter((event) => event !== 'drain')).toEqual(['end'])
+})
+
+test.each(KINDS)(
+  'NodeStream over %s reads into the memory that its reader offers',
+  async (_, options) => {
+    await using pair = await Pair.open(options)
+    const reader = new RecordingReader()
+    const first = Buffer.alloc(4)
+    const second = Buffer.alloc(64)
+    pair.stream.read(reader)
+    pair.socket.write('head')
+    reader.windows = [first, second]
+    await until(() => reader.received.length === 4)
+
+    pair.socket.write('0123456789')
+    await until(() => reader.received.length === 14)
+
+    expect(String(first)).toBe('0123')
+    expect(second.toString('latin1', 0, 6)).toBe('456789')
+    expect(reader.landed[1]?.buffer).toBe(first.buffer)
+    expect(String(reader.received)).toBe('head0123456789')
+  },
+)
+
+test.each(KINDS)('NodeStream over %s asks for memory again after a pause', async (_, options) => {
+  await using pair = await Pair.open(options)
+  const reader = new RecordingReader()
+  const window = Buffer.alloc(4)
+  pair.stream.read(reader)
+  pair.socket.write('head')
+  reader.windows = [window]
+  await until(() => reader.received.length === 4)
+  reader.onChunk = () => pair.stream.pause()
+  pair.socket.write('kept')
+  await until(() => reader.received.length === 8)
+
+  pair.socket.write('more')
+  await turns()
+  pair.stream.resume()
+  await until(() => reader.received.length === 12)
+
+  expect(String(window)).toBe('kept')
+})
+
+test.each(KINDS)('NodeStream over %s gives nothing while it is paused', async (_, options) => {
+  await using pair = await Pair.open(options)
+  const reader = new RecordingReader()
+  pair.stream.read(reader)
+  reader.onChunk = () => pair.stream.pause()
+  pair.socket.write('one')
+  await until(() => reader.received.length === 3)
+
+  pair.socket.end('two')
+  await turns()
+  expect(String(reader.received)).toBe('one')
+  expect(reader.events).toEqual([])
+  reader.onChunk = () => {}
+  pair.stream.resume()
+  await until(() => reader.events.length > 0)
+
+  expect(String(reader.received)).toBe('onetwo')
+  expect(reader.events).toEqual(['end'])
+})
+
+test('NodeStream holds a fast sender back while it is paused', async () => {
+  await using pair = await Pair.open({ tls: false })
+  const reader = new RecordingReader()
+  pair.stream.read(reader)
+  reader.onChunk = () => pair.stream.pause()
+  const chunk = Buffer.alloc(1_048_576)
+  for (let sent = 0; sent < 32; sent++) pair.socket.write(chunk)
+
+  await turns()
+
+  expect(reader.landed).toHaveLength(1)
+  expect(pair.socket.writableLength).toBeGreaterThan(chunk.length)
+})
+
+test('NodeStream tells when a full queue has drained', async () => {
+  await using pair = await Pair.open({ tls: false })
+  const reader = new RecordingReader()
+  pair.stream.read(reader)
+  let written = 0
+  while (pair.stream.write(Buffer.alloc(1_048_576))) written++
+  expect(reader.events).toEqual([])
+
+  pair.socket.resume()
+  await until(() => reader.events.length > 0)
+
+  expect(reader.events).toEqual(['drain'])
+  expect(written).toBeLessThan(1_000)
+})
+
+test('close() is idempotent and silent, also in the middle of early bytes', async () => {
+  await using pair = await Pair.open({ tls: false })
+  const reader = new RecordingReader()
+  pair.socket.write('one')
+  await turns()
+  pair.socket.write('two')
+  await turns()
+  reader.onChunk = () => pair.stream.close()
+
+  pair.stream.read(reader)
+  pair.stream.close()
+  await turns()
+
+  expect(String(reader.received)).toBe('one')
+  expect(reader.events).toEqual([])
+  expect(pair.stream.write('nobody')).toBe(true)
+})
+
+test('read() hands over to another reader', async () => {
+  await using pair = await Pair.open({ tls: false })
+  const [first, second] = [new RecordingReader(), new RecordingReader()]
+  pair.stream.read(first)
+  pair.socket.write('one')
+  await until(() => first.received.length === 3)
+
+  pair.stream.read(second)
+  pair.socket.end('two')
+  await until(() => second.events.length > 0)
+
+  expect(String(first.received)).toBe('one')
+  expect(String(second.received)).toBe('two')
+  expect(first.events).toEqual([])
+})

@@ -1,0 +1,93 @@
+import fc from 'fast-check'
+import { expect, test } from 'vitest'
+import {
+  assignRequest,
+  type Assignment,
+  type OriginLoad,
+  type PoolLimits,
+  type PoolLoad,
+} from './assign-requests.ts'
+
+const LIMITS: PoolLimits = { maxConnections: 4, maxConnectionsPerOrigin: 2 }
+const NONE: OriginLoad = { waiting: 1, idle: 0, connecting: 0, open: 0 }
+
+const rows: readonly [string, Partial<OriginLoad>, Partial<PoolLoad>, Assignment][] = [
+  ['nobody waits', { waiting: 0, idle: 1, open: 1 }, { open: 1 }, 'wait'],
+  ['one is idle', { idle: 1, open: 1 }, { open: 1 }, 'use-idle'],
+  ['one is idle, all limits are reached', { idle: 1, open: 2 }, { open: 4 }, 'use-idle'],
+  ['nothing is open', {}, {}, 'open'],
+  ['all are active, below both limits', { open: 1 }, { open: 3 }, 'open'],
+  ['one is being opened for the one who waits', { connecting: 1, open: 1 }, { open: 1 }, 'wait'],
+  ['one is being opened, two wait', { waiting: 2, connecting: 1, open: 1 }, { open: 1 }, 'open'],
+  ['the origin is at its limit', { open: 2 }, { open: 2 }, 'wait'],
+  ['the origin is at its limit, others idle', { open: 2 }, { open: 4, idleElsewhere: 2 }, 'wait'],
+  ['the pool is full, nobody is idle', { open: 1 }, { open: 4 }, 'wait'],
+  ['the pool is full, another origin idles', {}, { open: 4, idleElsewhere: 1 }, 'evict-idle'],
+  ['another origin idles, there is room', {}, { open: 3, idleElsewhere: 1 }, 'open'],
+]
+
+test.each(rows)('assignRequest() when %s', (_, origin, pool, expected) => {
+  const load = { ...NONE, ...origin }
+  const whole = { open: 0, idleElsewhere: 0, ...pool }
+
+  expect(assignRequest(load, whole, LIMITS)).toBe(expected)
+})
+
+const situation = fc
+  .record({
+    waiting: fc.nat(5),
+    idle: fc.nat(5),
+    connecting: fc.nat(5),
+    active: fc.nat(5),
+    idleElsewhere: fc.nat(5),
+    activeElsewhere: fc.nat(5),
+    maxConnections: fc.integer({ min: 1, max: 20 }),
+    maxConnectionsPerOrigin: fc.integer({ min: 1, max: 20 }),
+  })
+  .map((n) => {
+    const open = n.idle + n.connecting + n.active
+    return {
+      origin: { waiting: n.waiting, idle: n.idle, connecting: n.connecting, open },
+      pool: { open: open + n.idleElsewhere + n.activeElsewhere, idleElsewhere: n.idleElsewhere },
+      limits: n,
+    }
+  })
+
+test('assignRequest() never opens beyond a limit', () => {
+  fc.assert(
+    fc.property(situation, ({ origin, pool, limits }) => {
+      const assignment = assignRequest(origin, pool, limits)
+
+      if (assignment === 'open') expect(pool.open).toBeLessThan(limits.maxConnections)
+      if (assignment === 'open' || assignment === 'evict-idle') {
+        expect(origin.open).toBeLessThan(limits.maxConnectionsPerOrigin)
+        expect(origin.connecting).toBeLessThan(origin.waiting)
+      }
+    }),
+  )
+})
+
+test('assignRequest() opens or evicts only when nothing of the origin is idle', () => {
+  fc.assert(
+    fc.property(situation, ({ origin, pool, limits }) => {
+      const assignment = assignRequest(origin, pool, limits)
+
+      if (origin.waiting > 0 && origin.idle > 0) expect(assignment).toBe('use-idle')
+      if (assignment === 'use-idle') expect(origin.idle).toBeGreaterThan(0)
+      if (assignment === 'evict-idle') expect(pool.idleElsewhere).toBeGreaterThan(0)
+    }),
+  )
+})
+
+test('assignRequest() lets a request wait only for a reason', () => {
+  fc.assert(
+    fc.property(situation, ({ origin, pool, limits }) => {
+      if (assignRequest(origin, pool, limits) !== 'wait') return
+
+      const served = origin.connecting >= origin.waiting
+      const originFull = origin.open >= limits.maxConnectionsPerOrigin
+      const poolFull = pool.open >= limits.maxConnections && pool.idleElsewhere === 0
+      expect(served || originFull || poolFull).toBe(true)
+    }),
+  )
+})

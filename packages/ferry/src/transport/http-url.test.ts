@@ -1,0 +1,109 @@
+import { expect, test } from 'vitest'
+import { ConfigError } from '../errors.ts'
+import { HttpUrl } from './http-url.ts'
+
+const rows: readonly [
+  text: string,
+  key: string,
+  host: string,
+  authority: string,
+  target: string,
+][] = [
+  ['http://h', 'http://h:80', 'h', 'h', '/'],
+  ['https://h/a?b=c', 'https://h:443', 'h', 'h', '/a?b=c'],
+  ['http://h:8080/a', 'http://h:8080', 'h', 'h:8080', '/a'],
+  ['https://h:443/', 'https://h:443', 'h', 'h', '/'],
+  ['http://h:443/', 'http://h:443', 'h', 'h:443', '/'],
+  ['HTTP://Example.ORG/A', 'http://example.org:80', 'example.org', 'example.org', '/A'],
+  ['http://[::1]:81/x', 'http://[::1]:81', '::1', '[::1]:81', '/x'],
+  [
+    'http://bücher.example/ü?ü',
+    'http://xn--bcher-kva.example:80',
+    'xn--bcher-kva.example',
+    'xn--bcher-kva.example',
+    '/%C3%BC?%C3%BC',
+  ],
+  ['http://h/a b"<>', 'http://h:80', 'h', 'h', '/a%20b%22%3C%3E'],
+  ['http://h/a/../b/./c', 'http://h:80', 'h', 'h', '/b/c'],
+]
+
+test.each(rows)(
+  'HttpUrl splits %s into what the wire needs',
+  (text, key, host, authority, target) => {
+    const url = HttpUrl.parse(text)
+
+    expect(url.origin.key).toBe(key)
+    expect(url.origin.host).toBe(host)
+    expect(url.authority).toBe(authority)
+    expect(url.target).toBe(target)
+    expect(url.target).toMatch(/^[\x21-\x7e]+$/)
+  },
+)
+
+test('HttpUrl drops the fragment', () => {
+  expect(HttpUrl.parse('http://h/a?b#c').href).toBe('http://h/a?b')
+})
+
+test('HttpUrl holds credentials apart, decoded, and never prints them', () => {
+  const url = HttpUrl.parse('http://us%40er:p%3Aw@h/a')
+
+  expect(url.credentials).toEqual({ username: 'us@er', password: 'p:w' })
+  expect(`${url} ${JSON.stringify(url)} ${url.authority} ${url.origin.key}`).not.toMatch(
+    /us|p%3Aw|p:w/,
+  )
+})
+
+test('HttpUrl leaves credentials as they are when they are not percent-encoded text', () => {
+  expect(HttpUrl.parse('http://a%zz@h/').credentials?.username).toBe('a%zz')
+})
+
+test('HttpUrl has no credentials where the URL has none', () => {
+  expect(HttpUrl.parse('http://h/').credentials).toBeUndefined()
+})
+
+test('HttpUrl.parse() resolves a relative URL against its base, without the credentials', () => {
+  const base = HttpUrl.parse('http://user:pw@h:81/a/b?c')
+  const url = HttpUrl.parse('../d', base)
+
+  expect(url.href).toBe('http://h:81/d')
+  expect(url.credentials).toBeUndefined()
+})
+
+test('HttpUrl.parse() gives an HttpUrl back as it is', () => {
+  const url = HttpUrl.parse('http://h/')
+
+  expect(HttpUrl.parse(url)).toBe(url)
+  expect(HttpUrl.parse(new URL('http://h/')).href).toBe(url.href)
+})
+
+test('HttpUrl keys are equal for equal origins only', () => {
+  const key = (text: string): string => HttpUrl.parse(text).origin.key
+
+  expect(key('http://H:80/a')).toBe(key('http://h/b'))
+  expect(key('https://h/')).not.toBe(key('http://h/'))
+  expect(key('http://h:80/')).not.toBe(key('https://h:80/'))
+})
+
+test.each(['', 'example.org/x', '/a', 'http://', 'http://a b/', 'http://h:99999/'])(
+  'HttpUrl.parse() refuses %j as a URL',
+  (text) => {
+    expect(() => HttpUrl.parse(text)).toThrow(ConfigError)
+  },
+)
+
+test.each(['ftp://h/', 'file:///etc/passwd', 'ws://h/', 'javascript:0'])(
+  'HttpUrl.parse() refuses the scheme of %s',
+  (text) => {
+    expect(() => HttpUrl.parse(text)).toThrow(/expected http:\/\/ or https:\/\//)
+  },
+)
+
+test.each([
+  'http://user:secret@bad host/',
+  'http://user:sec@secret@bad host/',
+  'http://user:a/secret@host/',
+])('HttpUrl.parse() keeps the credentials of %s out of its message', (text) => {
+  expect(() => HttpUrl.parse(text)).toThrow(
+    expect.objectContaining({ message: expect.not.stringMatching(/user|sec/) }),
+  )
+})

@@ -1,0 +1,48 @@
+/**
+ * The programs that tests and benchmarks run beside our own code, and where Debian has them.
+ * Tests call `requireTool`; `scripts/ensure-tools.ts` installs what is missing beforehand.
+ */
+import { accessSync, constants } from 'node:fs'
+import { delimiter, join } from 'node:path'
+
+/** Program → Debian package that brings it. */
+export const DEBIAN_PACKAGES = {
+  nginx: 'nginx-light',
+  curl: 'curl',
+  aria2c: 'aria2',
+  openssl: 'openssl',
+  wget2: 'wget2',
+  axel: 'axel',
+} as const
+
+export type Tool = keyof typeof DEBIAN_PACKAGES
+
+/** Gives the path of a program, or undefined when it is not installed. */
+export function findTool(name: Tool): string | undefined {
+  // Debian puts nginx where only root's PATH looks.
+  const folders = [...(process.env['PATH'] ?? '').split(delimiter), '/usr/local/sbin', '/usr/sbin']
+  return folders
+    .filter((folder) => folder !== '')
+    .map((folder) => join(folder, name))
+    .find(isExecutable)
+}
+
+/**
+ * Gives the path of a program that the calling test cannot do without.
+ *
+ * @throws {Error} when it is not installed; the message names the Debian package.
+ */
+export function requireTool(name: Tool): string {
+  const path = findTool(name)
+  if (path !== undefined) return path
+  throw new Error(`This test needs ${name}: install the Debian package ${DEBIAN_PACKAGES[name]}`)
+}
+
+function isExecutable(path: string): boolean {
+  try {
+    accessSync(path, constants.X_OK)
+    return true
+  } catch {
+    return false
+  }
+}
