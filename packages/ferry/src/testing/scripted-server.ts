@@ -272,7 +272,7 @@ function closed(response: ServerResponse): Promise<void> {
 async function breakOff(response: ServerResponse, reset: boolean): Promise<void> {
   const { socket } = response
   if (socket === null) return
-  if (socket.writableLength > 0) await drained(response)
+  while (socket.writableLength > 0 && !socket.destroyed) await pause(PACE_MS)
   // A reset may overtake what the kernel still holds.
   await pause(PACE_MS)
   if (reset) socket.resetAndDestroy()
