@@ -282,9 +282,8 @@ describeRows('the size of a chunk', [
     empty: '\r\n',
     'only an extension': ';a=b\r\n',
     'a space before': ' 2\r\n',
-    'a space after': '2 \r\n',
     'a space inside': '2 2\r\n',
-    'a tab after': '2\t;a\r\n',
+    'letters after blanks': '2 a\r\n',
     negative: '-2\r\n',
     'with a sign': '+2\r\n',
     'with an underscore': '1_0\r\n',
@@ -384,43 +383,35 @@ describe('ResponseParser holds its limits to the byte, however the bytes are spl
     const byChunk = expectResponse().parser
     push(byChunk, `${CHUNKED}1fffffffffffff\r\n`)
 
-    expect(byLength.contentAhead).toBe(Number.MAX_SAFE_INTEGER)
-    expect(byChunk.contentAhead).toBe(Number.MAX_SAFE_INTEGER)
+    expect(byLength.state).toBe('length')
+    expect(byChunk.state).toBe('chunk-data')
   })
 })
 
 describe('ResponseParser tells where it stands', () => {
-  test('by its state and the content that is sure to come', () => {
+  test('by its state', () => {
     const { parser } = expectResponse()
-    const seen: [ParserState, number][] = []
+    const seen: ParserState[] = []
     const steps = ['', CHUNKED, '3', '\r\n', 'a', 'bc', '\r', '\n', '0\r\n', '\r\n', 'next']
 
     for (const step of steps) {
       push(parser, step)
-      seen.push([parser.state, parser.contentAhead])
+      seen.push(parser.state)
     }
 
     expect(seen).toEqual([
-      ['head', 0],
-      ['chunk-size', 0],
-      ['chunk-size', 0],
-      ['chunk-data', 3],
-      ['chunk-data', 2],
-      ['chunk-end', 0],
-      ['chunk-end', 0],
-      ['chunk-size', 0],
-      ['trailers', 0],
-      ['complete', 0],
-      ['complete', 0],
+      'head',
+      'chunk-size',
+      'chunk-size',
+      'chunk-data',
+      'chunk-data',
+      'chunk-end',
+      'chunk-end',
+      'chunk-size',
+      'trailers',
+      'complete',
+      'complete',
     ])
-  })
-
-  test('counting down the content of a length', () => {
-    const { parser } = expectResponse()
-
-    push(parser, `${withLines('Content-Length: 3')}a`)
-
-    expect([parser.state, parser.contentAhead]).toEqual(['length', 2])
   })
 
   test('and takes nothing before a response is expected', () => {

@@ -213,6 +213,11 @@ describeRows('chunked content', [
     events: [head('1.1 200 OK', undefined, [CHUNKED_LINE]), content('xyz'), complete()],
   },
   {
+    name: 'blanks between a size and its extension or its end',
+    wire: `${CHUNKED}1 \r\nx\r\n1\t ;a\r\ny\r\n0 \r\n\r\n`,
+    events: [head('1.1 200 OK', undefined, [CHUNKED_LINE]), content('xy'), complete()],
+  },
+  {
     name: 'trailers',
     wire: `${CHUNKED}1\r\nx\r\n0\r\nDigest:  a=b \r\nB:\r\ndigest: c\xa0\r\n\r\n`,
     events: [

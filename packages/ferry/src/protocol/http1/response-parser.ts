@@ -72,7 +72,7 @@ const SP = 0x20
 const DEL = 0x7f
 
 /** Where in the line of a chunk's size the parser stands. */
-type SizeLinePart = 'first-digit' | 'digits' | 'extension' | 'line-feed'
+type SizeLinePart = 'first-digit' | 'digits' | 'blanks' | 'extension' | 'line-feed'
 
 /** Reads one response after another from the bytes of a connection. */
 export class ResponseParser {
@@ -101,11 +101,6 @@ export class ResponseParser {
   /** Whether the connection may carry another exchange after this one (RFC 9112 §9.3). */
   get keepAlive(): boolean {
     return this.#keepAlive
-  }
-
-  /** Bytes of content that are sure to come next; 0 when the framing does not tell. */
-  get contentAhead(): number {
-    return this.#state === 'length' || this.#state === 'chunk-data' ? this.#remaining : 0
   }
 
   /** Makes ready for the response to a request with this method. */
@@ -297,6 +292,7 @@ export class ResponseParser {
       switch (this.#sizeLine) {
         case 'first-digit':
         case 'digits':
+        case 'blanks':
           this.#takeSizeByte(byte)
           break
         case 'extension':
@@ -314,7 +310,7 @@ export class ResponseParser {
   }
 
   #takeSizeByte(byte: number): void {
-    const digit = hexValue(byte)
+    const digit = this.#sizeLine === 'blanks' ? -1 : hexValue(byte)
     if (digit !== -1) {
       if (this.#sizeLine === 'first-digit') this.#remaining = 0
       this.#remaining = this.#remaining * 16 + digit
@@ -327,6 +323,10 @@ export class ResponseParser {
       this.#extensionBytes = 0
     } else if (byte === CR) {
       this.#sizeLine = 'line-feed'
+    } else if (byte === SP || byte === HTAB) {
+      // RFC 9110 §5.6.3: a recipient skips "bad" whitespace, which RFC 9112 §7.1.1 has before an
+      // extension; small embedded servers pad the size with blanks even without one.
+      this.#sizeLine = 'blanks'
     } else {
       throw badChunk('its size is not hexadecimal')
     }

@@ -1,4 +1,5 @@
 /** Validators: what tells one version of a representation from another (RFC 9110 §8.8). */
+import { parseHttpDate } from './http-date.ts'
 import type { HeaderFields } from './header-fields.ts'
 
 /** The strong validators of a representation; an absent one was not given or is weak. */
@@ -32,7 +33,8 @@ export function hasValidator(validators: Validators): boolean {
 }
 
 function isStrongDate(lastModified: string, date: string | undefined): boolean {
-  const modifiedAt = Date.parse(lastModified)
-  const sentAt = date === undefined ? Number.NaN : Date.parse(date)
+  const modifiedAt = parseHttpDate(lastModified)
+  const sentAt = date === undefined ? undefined : parseHttpDate(date)
+  if (modifiedAt === undefined || sentAt === undefined) return false
   return sentAt - modifiedAt >= STRONG_AFTER_MS
 }

@@ -1,0 +1,46 @@
+import { describe, expect, test } from 'vitest'
+import { formatBytes, formatDuration, formatSpeed, parseRate } from './format.ts'
+
+describe('parseRate()', () => {
+  test.each([
+    ['1', 1],
+    ['500K', 512_000],
+    ['2m', 2_097_152],
+    ['1.5M', 1_572_864],
+    ['1G', 1_073_741_824],
+  ])('reads %j as %i bytes per second', (text, expected) => {
+    expect(parseRate(text)).toBe(expected)
+  })
+
+  test.each(['', '0', '-1', '5Q', '5 M', 'fast', '0.1', '1e3', 'Infinity', '2MB'])(
+    'refuses %j',
+    (text) => {
+      expect(() => parseRate(text)).toThrow(/^Cannot limit the rate to /)
+    },
+  )
+})
+
+test.each([
+  [0, '0 B'],
+  [707, '707 B'],
+  [1536, '1.5 KiB'],
+  [1_073_741_824, '1 GiB'],
+])('formatBytes(%i) is %s', (bytes, expected) => {
+  expect(formatBytes(bytes)).toBe(expected)
+})
+
+test('formatSpeed() is per second', () => {
+  expect(formatSpeed(12_897_485)).toBe('12.3 MiB/s')
+})
+
+test.each([
+  [0, '0.0 s'],
+  [840, '0.8 s'],
+  [9_960, '10.0 s'],
+  [42_000, '42 s'],
+  [185_000, '3 min 05 s'],
+  [59_700, '1 min 00 s'],
+  [7_800_000, '2 h 10 min'],
+])('formatDuration(%i) is %s', (ms, expected) => {
+  expect(formatDuration(ms)).toBe(expected)
+})
