@@ -1,5 +1,6 @@
 /**
- * Makes the programs present that tests need (and those of the benchmarks, with `--bench`).
+ * Makes the programs present that tests need (and those of the benchmarks, with `--bench`), or only
+ * those named as arguments.
  *
  * It installs Debian packages when it may (root, apt-get); otherwise it names them and goes on:
  * the test that needs one then fails with the same sentence. It never fails the run itself.
@@ -15,7 +16,12 @@ const POLICY = '/usr/sbin/policy-rc.d'
 /** Ten minutes for a call of apt-get: a mirror that does not answer must not hold up the tests. */
 const APT_GET_TIMEOUT_MS = 600_000
 
-const wanted = process.argv.includes('--bench') ? [...FOR_TESTS, ...FOR_BENCHMARKS] : FOR_TESTS
+const named = process.argv.slice(2).filter((arg) => arg in DEBIAN_PACKAGES) as Tool[]
+const wanted = process.argv.includes('--bench')
+  ? [...FOR_TESTS, ...FOR_BENCHMARKS]
+  : named.length > 0
+    ? named
+    : FOR_TESTS
 const missing = findMissing()
 if (missing.length === 0) console.log(`ensure-tools: ${wanted.join(', ')} are present`)
 else {

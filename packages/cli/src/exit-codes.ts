@@ -43,7 +43,8 @@ export const ENDINGS: Readonly<Record<ErrorCode, Ending>> = {
   'size-mismatch': { exitCode: 12, advice: 'Use --fresh to fetch the file again' },
   'target-exists': {
     exitCode: 13,
-    advice: 'Use --overwrite to replace a finished file, --fresh to discard a partial one, or -o for another name',
+    advice:
+      'Use --overwrite to replace a finished file, --fresh to discard a partial one, or -o for another name',
   },
   'no-space': { exitCode: 14, advice: 'Make room, then run the same command again to go on' },
   'not-writable': { exitCode: 15, advice: 'Choose another place with -d DIR or -o FILE' },

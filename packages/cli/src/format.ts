@@ -4,7 +4,11 @@ import prettyBytes from 'pretty-bytes'
 
 /** `1.05 GiB` */
 export function formatBytes(bytes: number): string {
-  return prettyBytes(bytes, { binary: true, minimumFractionDigits: 0, maximumFractionDigits: bytes < 1024 ? 0 : 2 })
+  return prettyBytes(bytes, {
+    binary: true,
+    minimumFractionDigits: 0,
+    maximumFractionDigits: bytes < 1024 ? 0 : 2,
+  })
 }
 
 /** `12.3 MiB/s` */
@@ -31,7 +35,12 @@ const UNITS: Readonly<Record<string, number>> = { '': 1, k: 1024, m: 1024 ** 2, 
  */
 export function parseRate(text: string): number {
   const match = /^(\d+(?:\.\d+)?)([kmg]?)$/i.exec(text)
-  const rate = Math.floor(Number(match?.[1]) * (UNITS[match?.[2]?.toLowerCase() ?? ''] ?? Number.NaN))
+  const rate = Math.floor(
+    Number(match?.[1]) * (UNITS[match?.[2]?.toLowerCase() ?? ''] ?? Number.NaN),
+  )
   if (rate >= 1) return rate
-  throw new ConfigError('limit-rate', `Cannot limit the rate to ${JSON.stringify(text)}: expected bytes per second, like 500K or 2M`)
+  throw new ConfigError(
+    'limit-rate',
+    `Cannot limit the rate to ${JSON.stringify(text)}: expected bytes per second, like 500K or 2M`,
+  )
 }

@@ -5,7 +5,13 @@ import { HttpClient } from 'ferry/client'
 import { type Download, download, fileNameOf, parseChecksum } from 'ferry/download'
 import { ConfigError, isFerryError, TransferError } from 'ferry/errors'
 import { HttpUrl } from 'ferry/transport'
-import { ENDINGS, EXIT_INTERRUPTED, EXIT_OK, EXIT_TERMINATED, EXIT_UNEXPECTED } from './exit-codes.ts'
+import {
+  ENDINGS,
+  EXIT_INTERRUPTED,
+  EXIT_OK,
+  EXIT_TERMINATED,
+  EXIT_UNEXPECTED,
+} from './exit-codes.ts'
 import { formatBytes, parseRate } from './format.ts'
 import { createReporter, type Failure, type Reporter } from './reporter.ts'
 import { version } from './version.ts'
@@ -81,7 +87,9 @@ async function getAll(
     headersTimeoutMs: timeoutMs,
     bodyTimeoutMs: timeoutMs,
     tls: {
-      ...(options.cacert === undefined ? {} : { ca: await readOptionFile('cacert', options.cacert) }),
+      ...(options.cacert === undefined
+        ? {}
+        : { ca: await readOptionFile('cacert', options.cacert) }),
       insecure: options.insecure === true,
     },
   })
@@ -117,7 +125,8 @@ async function getOne(
       signal,
       maxConnections: options.connections,
       maxRetries: options.retries,
-      limitBytesPerSecond: options.limitRate === undefined ? undefined : parseRate(options.limitRate),
+      limitBytesPerSecond:
+        options.limitRate === undefined ? undefined : parseRate(options.limitRate),
       checksum: options.checksum === undefined ? undefined : parseChecksum(options.checksum),
       overwrite: options.overwrite === true,
       fresh: options.fresh === true,
@@ -137,7 +146,12 @@ async function getOne(
 /** One line that says what was attempted and what can be done. */
 function describeFailure(error: Error, running: Download | undefined): Failure {
   if (error instanceof Interruption) {
-    return { error, code: 'interrupted', exitCode: error.exitCode, message: describeInterruption(running) }
+    return {
+      error,
+      code: 'interrupted',
+      exitCode: error.exitCode,
+      message: describeInterruption(running),
+    }
   }
   if (isFerryError(error)) {
     const { exitCode, advice } = ENDINGS[error.code]
@@ -163,12 +177,18 @@ function describeInterruption(running: Download | undefined): string {
 
 function checkTogether(urls: readonly string[], options: GetOptions): void {
   if (options.output === '-') {
-    throw new ConfigError('output', 'Cannot write to standard output: a download needs a file that it can write in any order')
+    throw new ConfigError(
+      'output',
+      'Cannot write to standard output: a download needs a file that it can write in any order',
+    )
   }
   if (urls.length === 1) return
   for (const name of ['output', 'checksum'] as const) {
     if (options[name] === undefined) continue
-    throw new ConfigError(name, `Cannot use --${name} with ${urls.length} URLs: it is meant for one file`)
+    throw new ConfigError(
+      name,
+      `Cannot use --${name} with ${urls.length} URLs: it is meant for one file`,
+    )
   }
 }
 
@@ -176,7 +196,8 @@ function checkTogether(urls: readonly string[], options: GetOptions): void {
 async function readHeaders(texts: readonly string[]): Promise<(readonly [string, string])[]> {
   const lines: string[] = []
   for (const text of texts) {
-    if (text.startsWith('@')) lines.push(...(await readOptionFile('header', text.slice(1))).split(/\r?\n/))
+    if (text.startsWith('@'))
+      lines.push(...(await readOptionFile('header', text.slice(1))).split(/\r?\n/))
     else lines.push(text)
   }
   return lines.filter((line) => line.trim() !== '').map(parseHeader)
@@ -185,14 +206,20 @@ async function readHeaders(texts: readonly string[]): Promise<(readonly [string,
 function parseHeader(line: string): readonly [string, string] {
   const colon = line.indexOf(':')
   if (colon > 0) return [line.slice(0, colon).trim(), line.slice(colon + 1).trim()]
-  throw new ConfigError('header', 'Cannot use a --header without a colon: expected "Name: value" or @FILE')
+  throw new ConfigError(
+    'header',
+    'Cannot use a --header without a colon: expected "Name: value" or @FILE',
+  )
 }
 
 async function readOptionFile(option: string, path: string): Promise<string> {
   try {
     return await readFile(path, 'utf8')
   } catch (cause) {
-    throw new ConfigError(option, `Cannot read ${path} for --${option}: ${(cause as Error).message}`)
+    throw new ConfigError(
+      option,
+      `Cannot read ${path} for --${option}: ${(cause as Error).message}`,
+    )
   }
 }
 

@@ -40,9 +40,22 @@ export async function main(args: readonly string[]): Promise<number> {
     .argument('<url...>', 'http:// or https:// URLs, each a file')
     .option('-o, --output <file>', 'name of the file (default: from the URL)')
     .option('-d, --dir <dir>', 'folder for the files; made if it is not there')
-    .option('-x, --connections <count>', 'most connections to use', parseCount(1, MAX_CONNECTIONS), 8)
-    .option('--checksum <algorithm=hex>', 'digest that the file must have: sha256=…, sha512=…, sha1=…, md5=…')
-    .option('-H, --header <field>', 'field for every request, "Name: value"; @FILE reads them from a file', collect, [])
+    .option(
+      '-x, --connections <count>',
+      'most connections to use',
+      parseCount(1, MAX_CONNECTIONS),
+      8,
+    )
+    .option(
+      '--checksum <algorithm=hex>',
+      'digest that the file must have: sha256=…, sha512=…, sha1=…, md5=…',
+    )
+    .option(
+      '-H, --header <field>',
+      'field for every request, "Name: value"; @FILE reads them from a file',
+      collect,
+      [],
+    )
     .option('--limit-rate <rate>', 'bytes per second at most, like 500K or 2M')
     .addOption(
       new Option('--on-change <policy>', 'when the file at the server is another one than before')

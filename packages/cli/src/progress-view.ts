@@ -10,12 +10,18 @@ const MAX_LISTED_CONNECTIONS = 16
 type ConnectionProgress = DownloadProgress['connections'][number]
 
 /** The lines of a terminal, none wider than `columns`. */
-export function renderProgress(name: string, progress: DownloadProgress, columns: number): string[] {
+export function renderProgress(
+  name: string,
+  progress: DownloadProgress,
+  columns: number,
+): string[] {
   const { connections } = progress
   const lines = [
     styleText('bold', name),
     `${renderBar(progress)} ${renderNumbers(progress)}`,
-    ...connections.slice(0, MAX_LISTED_CONNECTIONS).map((connection) => renderConnection(connection, progress.size)),
+    ...connections
+      .slice(0, MAX_LISTED_CONNECTIONS)
+      .map((connection) => renderConnection(connection, progress.size)),
   ]
   return lines.map((line) => cut(line, columns))
 }
@@ -26,7 +32,11 @@ export function renderLine(name: string, progress: DownloadProgress): string {
 }
 
 /** What is left at the present speed, in ms; undefined when that cannot be told. */
-export function remainingMs({ size, receivedBytes, bytesPerSecond }: DownloadProgress): number | undefined {
+export function remainingMs({
+  size,
+  receivedBytes,
+  bytesPerSecond,
+}: DownloadProgress): number | undefined {
   if (size === undefined || bytesPerSecond <= 0) return undefined
   return ((size - receivedBytes) / bytesPerSecond) * 1000
 }

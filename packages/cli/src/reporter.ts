@@ -42,7 +42,9 @@ export function createReporter(
 ): Reporter {
   if (options.json) return new JsonReporter(stdout)
   if (options.quiet) return new QuietReporter(stderr)
-  return stderr.isTTY === true ? new TerminalReporter(stdout, stderr) : new LineReporter(stdout, stderr)
+  return stderr.isTTY === true
+    ? new TerminalReporter(stdout, stderr)
+    : new LineReporter(stdout, stderr)
 }
 
 class QuietReporter implements Reporter {
@@ -77,7 +79,11 @@ class TerminalReporter implements Reporter {
 
   start(name: string, download: Download): void {
     const draw = (): void => {
-      const lines = renderProgress(name, download.progress(), this.#stderr.columns ?? DEFAULT_COLUMNS)
+      const lines = renderProgress(
+        name,
+        download.progress(),
+        this.#stderr.columns ?? DEFAULT_COLUMNS,
+      )
       this.#clear()
       this.#stderr.write(lines.map((line) => `${line}\n`).join(''))
       this.#drawn = lines.length
@@ -167,7 +173,12 @@ class JsonReporter implements Reporter {
     download.progress()
     const tell = (): void => {
       const progress = download.progress()
-      this.#write({ event: 'progress', url: this.#url, ...progress, remainingMs: remainingMs(progress) })
+      this.#write({
+        event: 'progress',
+        url: this.#url,
+        ...progress,
+        remainingMs: remainingMs(progress),
+      })
     }
     this.#timer = setInterval(tell, JSON_MS)
     this.#timer.unref()
@@ -199,7 +210,14 @@ function describeEvent(event: DownloadEvent): string {
   return `${event.error.message}; trying again in ${formatDuration(event.delayMs)} (try ${event.attempt + 1})`
 }
 
-function describeResult({ path, size, elapsedMs, fetchedBytes, resumedBytes, checksum }: DownloadResult): string {
+function describeResult({
+  path,
+  size,
+  elapsedMs,
+  fetchedBytes,
+  resumedBytes,
+  checksum,
+}: DownloadResult): string {
   const speed = elapsedMs > 0 ? ` (${formatSpeed((fetchedBytes * 1000) / elapsedMs)})` : ''
   const resumed = resumedBytes > 0 ? `, ${formatBytes(resumedBytes)} were here already` : ''
   const checked = checksum === undefined ? '' : `, ${checksum.algorithm} is right`

@@ -20,7 +20,11 @@ export const systemClock: Clock = {
 }
 
 /** Waits, and rejects with `signal.reason` when aborted meanwhile. */
-export function wait(delayMs: number, signal?: AbortSignal, clock: Clock = systemClock): Promise<void> {
+export function wait(
+  delayMs: number,
+  signal?: AbortSignal,
+  clock: Clock = systemClock,
+): Promise<void> {
   return new Promise((resolve, reject) => {
     if (signal?.aborted) {
       reject(signal.reason as Error)

@@ -54,7 +54,11 @@ export class FerryError extends Error {
   /** The brand that `isFerryError` looks for: also on errors of another installed copy. */
   readonly isFerryError: true = true
 
-  constructor(code: ErrorCode, message: string, options: ErrorOptions & { detail?: ErrorDetail } = {}) {
+  constructor(
+    code: ErrorCode,
+    message: string,
+    options: ErrorOptions & { detail?: ErrorDetail } = {},
+  ) {
     super(message, 'cause' in options ? { cause: options.cause } : undefined)
     this.name = new.target.name
     this.code = code
@@ -76,7 +80,11 @@ export type ConnectPhase = 'resolve' | 'connect' | 'tls' | 'proxy'
 export class ConnectError extends NetworkError {
   readonly phase: ConnectPhase
 
-  constructor(phase: ConnectPhase, message: string, options: ErrorOptions & { detail?: ErrorDetail } = {}) {
+  constructor(
+    phase: ConnectPhase,
+    message: string,
+    options: ErrorOptions & { detail?: ErrorDetail } = {},
+  ) {
     super(`${phase}-failed`, message, options)
     this.phase = phase
   }
@@ -143,7 +151,9 @@ export class HttpStatusError extends NetworkError {
     message: string,
     response: { status: number; statusText: string; headers: Iterable<readonly [string, string]> },
   ) {
-    super('http-status', message, { detail: { status: response.status, statusText: response.statusText } })
+    super('http-status', message, {
+      detail: { status: response.status, statusText: response.statusText },
+    })
     this.status = response.status
     this.statusText = response.statusText
     this.headers = response.headers
@@ -154,7 +164,11 @@ export class HttpStatusError extends NetworkError {
 export class TransferError extends FerryError {
   declare readonly code: TransferErrorCode
 
-  constructor(code: TransferErrorCode, message: string, options: ErrorOptions & { detail?: ErrorDetail } = {}) {
+  constructor(
+    code: TransferErrorCode,
+    message: string,
+    options: ErrorOptions & { detail?: ErrorDetail } = {},
+  ) {
     super(code, message, options)
   }
 }

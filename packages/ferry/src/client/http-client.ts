@@ -67,10 +67,20 @@ export class HttpClient implements AsyncDisposable {
     if (timeoutMs === undefined) return this.#sendWithRetries(request, options, options.signal)
     const deadline = new AbortController()
     const timer = setTimeout(
-      () => deadline.abort(new TimeoutError('total', timeoutMs, `Cannot ${method} ${request.url.href}: no response within ${timeoutMs} ms`)),
+      () =>
+        deadline.abort(
+          new TimeoutError(
+            'total',
+            timeoutMs,
+            `Cannot ${method} ${request.url.href}: no response within ${timeoutMs} ms`,
+          ),
+        ),
       timeoutMs,
     )
-    const signal = options.signal === undefined ? deadline.signal : AbortSignal.any([options.signal, deadline.signal])
+    const signal =
+      options.signal === undefined
+        ? deadline.signal
+        : AbortSignal.any([options.signal, deadline.signal])
     try {
       return await this.#sendWithRetries(request, options, signal)
     } finally {
@@ -92,7 +102,8 @@ export class HttpClient implements AsyncDisposable {
     options: RequestOptions,
     signal: AbortSignal | undefined,
   ): Promise<HttpResponse> {
-    const retries = request.idempotent && request.replayable ? (options.retries ?? this.#retries) : 0
+    const retries =
+      request.idempotent && request.replayable ? (options.retries ?? this.#retries) : 0
     for (let attempt = 1; ; attempt++) {
       const isLast = attempt > retries
       let failure: unknown

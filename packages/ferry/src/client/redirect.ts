@@ -29,7 +29,8 @@ export function decideRedirect(
   if (url.origin.key !== request.url.origin.key) {
     headers = headers.without(...CREDENTIAL_FIELDS, 'host')
   }
-  if (keepsMethod) return new HttpRequest(request.method, url, { headers, content: request.content })
+  if (keepsMethod)
+    return new HttpRequest(request.method, url, { headers, content: request.content })
   return new HttpRequest('GET', url, { headers: headers.without(...CONTENT_FIELDS) })
 }
 

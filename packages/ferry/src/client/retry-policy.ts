@@ -2,12 +2,7 @@
  * Decides whether and when to try again: pure functions of what happened.
  * Network trouble and the statuses that say "not now" are worth another try; broken rules are not.
  */
-import {
-  ConnectError,
-  HttpStatusError,
-  StreamError,
-  TimeoutError,
-} from '../errors.ts'
+import { ConnectError, HttpStatusError, StreamError, TimeoutError } from '../errors.ts'
 import { parseRetryAfter } from '../protocol/semantics/retry-after.ts'
 
 /** Settings of the waits; durations in ms. */

@@ -46,6 +46,7 @@ test('NodeBackend does not resolve an address', async () => {
 
   const stream = await backend.connect({ ...OPTIONS, port: server.port })
 
+  expect(stream.info.remoteAddress).toBe('127.0.0.1')
   stream.close()
 })
 
@@ -229,6 +230,7 @@ test('NodeBackend accepts a trusted certificate for an address', async () => {
     tls: { ca: certificate.cert },
   })
 
+  expect(stream.info.tlsVersion).toBe('TLSv1.3')
   stream.close()
 })
 

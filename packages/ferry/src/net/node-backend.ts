@@ -72,7 +72,9 @@ export class NodeBackend implements NetworkBackend {
     try {
       addresses = await this.#resolve(host)
     } catch (cause) {
-      throw new ConnectError('resolve', `Cannot resolve host ${host}: ${reasonOf(cause)}`, { cause })
+      throw new ConnectError('resolve', `Cannot resolve host ${host}: ${reasonOf(cause)}`, {
+        cause,
+      })
     }
     if (addresses.length === 0) {
       throw new ConnectError('resolve', `Cannot resolve host ${host}: it has no address`)

@@ -99,7 +99,11 @@ export class ConnectionPool implements AsyncDisposable, ExchangeOwner {
   }
 
   /** Sends a request and gives its response by callback, without a promise on the way. */
-  dispatch(request: HttpRequest, handler: ResponseHandler, options: ExchangeOptions = {}): Exchange {
+  dispatch(
+    request: HttpRequest,
+    handler: ResponseHandler,
+    options: ExchangeOptions = {},
+  ): Exchange {
     const { signal } = options
     const exchange = new PooledExchange(this, request, handler, {
       timeouts: this.#timeouts,
@@ -121,10 +125,12 @@ export class ConnectionPool implements AsyncDisposable, ExchangeOwner {
 
   /** The state in one line an origin, for people and tests: `http://h:80 active 1 idle 2 …`. */
   toString(): string {
-    const lines = [...this.#origins.values()].map(({ origin, connections, idle, waiting, connecting }) => {
-      const active = connections.size - idle.length
-      return `${origin.key} active ${active} idle ${idle.length} connecting ${connecting} waiting ${waiting.size}`
-    })
+    const lines = [...this.#origins.values()].map(
+      ({ origin, connections, idle, waiting, connecting }) => {
+        const active = connections.size - idle.length
+        return `${origin.key} active ${active} idle ${idle.length} connecting ${connecting} waiting ${waiting.size}`
+      },
+    )
     return lines.length === 0 ? 'empty' : lines.join('\n')
   }
 
@@ -234,7 +240,9 @@ export class ConnectionPool implements AsyncDisposable, ExchangeOwner {
     })
     if (this.#closing.signal.aborted) connection.close()
     if (connection.state === 'closed') {
-      throw new StreamError(`Cannot use the connection to ${pool.origin.key}: it was closed at once`)
+      throw new StreamError(
+        `Cannot use the connection to ${pool.origin.key}: it was closed at once`,
+      )
     }
     return connection
   }

@@ -48,7 +48,10 @@ export class HttpUrl {
     try {
       url = new URL(text, base?.href)
     } catch {
-      throw new ConfigError('url', `Cannot use ${JSON.stringify(redact(text))} as a URL: expected http://… or https://…`)
+      throw new ConfigError(
+        'url',
+        `Cannot use ${JSON.stringify(redact(text))} as a URL: expected http://… or https://…`,
+      )
     }
     const { protocol } = url
     if (protocol !== 'http:' && protocol !== 'https:') {

@@ -130,8 +130,16 @@ export class Http1Connection implements Connection, StreamReader, ResponseEvents
     const what = `${running.request.method} ${running.request.url.href}`
     this.close(
       running.headReceived
-        ? new TimeoutError('body', bodyTimeoutMs, `Cannot read on from ${what}: nothing came for ${bodyTimeoutMs} ms`)
-        : new TimeoutError('headers', headersTimeoutMs, `Cannot read the response to ${what}: no head within ${headersTimeoutMs} ms`),
+        ? new TimeoutError(
+            'body',
+            bodyTimeoutMs,
+            `Cannot read on from ${what}: nothing came for ${bodyTimeoutMs} ms`,
+          )
+        : new TimeoutError(
+            'headers',
+            headersTimeoutMs,
+            `Cannot read the response to ${what}: no head within ${headersTimeoutMs} ms`,
+          ),
     )
   }
 
@@ -198,7 +206,9 @@ export class Http1Connection implements Connection, StreamReader, ResponseEvents
     const running = this.#running
     if (running === undefined) return
     if (this.#parser.state === 'tunnel') {
-      throw new RemoteProtocolError('Cannot read the response: it switches protocols, which was not asked for')
+      throw new RemoteProtocolError(
+        'Cannot read the response: it switches protocols, which was not asked for',
+      )
     }
     running.headReceived = true
     running.length = length

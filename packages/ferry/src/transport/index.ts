@@ -11,8 +11,17 @@ export type {
 } from '../net/network-backend.ts'
 export { NodeBackend } from '../net/node-backend.ts'
 export type { Exchange, ResponseHandler } from './connection.ts'
-export { ConnectionPool, type ConnectionPoolOptions, type ExchangeOptions } from './connection-pool.ts'
-export { HttpRequest, type HttpRequestInit, type RequestContent, type StreamedContent } from './http-request.ts'
+export {
+  ConnectionPool,
+  type ConnectionPoolOptions,
+  type ExchangeOptions,
+} from './connection-pool.ts'
+export {
+  HttpRequest,
+  type HttpRequestInit,
+  type RequestContent,
+  type StreamedContent,
+} from './http-request.ts'
 export type { HttpResponse } from './http-response.ts'
 export { HttpUrl, type Origin } from './http-url.ts'
 export type { BodySink, ResponseBody } from './response-body.ts'

@@ -156,7 +156,9 @@ export class ResponseBody implements AsyncIterable<Uint8Array> {
 
   #takeHeld(): Buffer {
     const bytes =
-      this.#held.length === 1 ? (this.#held[0] as Buffer) : Buffer.concat(this.#held, this.#heldBytes)
+      this.#held.length === 1
+        ? (this.#held[0] as Buffer)
+        : Buffer.concat(this.#held, this.#heldBytes)
     this.#held = []
     this.#heldBytes = 0
     return bytes

@@ -33,7 +33,11 @@ describe('formatRequestHead() writes', () => {
   })
 
   test('Host first, the fields in their order and spelling, the framing last', () => {
-    const headers = [['b', '1'], ['A', ''], ['B', '2']] as const
+    const headers = [
+      ['b', '1'],
+      ['A', ''],
+      ['B', '2'],
+    ] as const
 
     expect(format({ method: 'PUT', headers, contentLength: 5 })).toBe(
       'PUT / HTTP/1.1\r\nHost: example.test\r\nb: 1\r\nA: \r\nB: 2\r\nContent-Length: 5\r\n\r\n',
@@ -127,7 +131,13 @@ describe('formatRequestHead() refuses', () => {
 
   test.each<[contentLength: RequestHead['contentLength'], headers: HeaderFieldsInit]>([
     [5, { 'Content-Length': ['5', '5'] }],
-    [5, [['Content-Length', '5'], ['content-length', '5']]],
+    [
+      5,
+      [
+        ['Content-Length', '5'],
+        ['content-length', '5'],
+      ],
+    ],
     ['chunked', { 'Transfer-Encoding': ['chunked', 'chunked'] }],
   ])('content %j when the framing is given twice: %j', (contentLength, headers) => {
     const options: Options = { method: 'POST', contentLength, headers }
@@ -137,7 +147,14 @@ describe('formatRequestHead() refuses', () => {
 
   // RFC 9112 §3.2: a server answers 400 to more than one Host line.
   test('two Host lines', () => {
-    expect(() => format({ headers: [['Host', 'a'], ['host', 'a']] })).toThrow(LocalProtocolError)
+    expect(() =>
+      format({
+        headers: [
+          ['Host', 'a'],
+          ['host', 'a'],
+        ],
+      }),
+    ).toThrow(LocalProtocolError)
   })
 
   test.each([-1, 0.5, Number.NaN, Number.POSITIVE_INFINITY, 2 ** 53, 1e21])(
@@ -161,13 +178,7 @@ describe('formatRequestHead(), for any checked parts,', () => {
         const written = format({ target: wanted, headers }).split('\r\n')
 
         const fields = [...headers].map(([key, text]) => `${key}: ${text}`)
-        expect(written).toEqual([
-          `GET ${wanted} HTTP/1.1`,
-          'Host: example.test',
-          ...fields,
-          '',
-          '',
-        ])
+        expect(written).toEqual([`GET ${wanted} HTTP/1.1`, 'Host: example.test', ...fields, '', ''])
       }),
     )
   })

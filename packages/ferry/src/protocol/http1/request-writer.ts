@@ -92,6 +92,8 @@ function checkFraming(
       ? contentLength !== 'chunked' && value === String(contentLength ?? 0)
       : contentLength === 'chunked' && value.toLowerCase() === 'chunked'
   if (!agrees) {
-    throw new LocalProtocolError(`Cannot send ${name} ${JSON.stringify(value)}: the content disagrees`)
+    throw new LocalProtocolError(
+      `Cannot send ${name} ${JSON.stringify(value)}: the content disagrees`,
+    )
   }
 }

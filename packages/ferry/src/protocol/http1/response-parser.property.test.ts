@@ -29,8 +29,11 @@ function read(bytes: Buffer, cuts: readonly number[], method: string): Transcrip
     whole: false,
     ended: '',
   }
-  const note = (head: { status: number; statusText: string; headers: Iterable<Line> }): unknown =>
-    [head.status, head.statusText, ...head.headers]
+  const note = (head: { status: number; statusText: string; headers: Iterable<Line> }): unknown => [
+    head.status,
+    head.statusText,
+    ...head.headers,
+  ]
   const parser = new ResponseParser(
     {
       onInformation: (head) => transcript.heads.push(note(head)),
@@ -160,7 +163,12 @@ describe('ResponseParser, for any bytes at all,', () => {
     .map(([framing, rest]) => `HTTP/1.1 200 OK\r\n${framing}\r\n\r\n${rest}`)
   const noise = fc.uint8Array({ maxLength: 60 }).map(toLatin1)
   const bytes = fc
-    .oneof(soup, response, noise, noise.map((text) => `HTTP/1.1 200 OK\r\n${text}\r\n\r\n`))
+    .oneof(
+      soup,
+      response,
+      noise,
+      noise.map((text) => `HTTP/1.1 200 OK\r\n${text}\r\n\r\n`),
+    )
     .map((text) => Buffer.from(text, 'latin1'))
 
   // `read` throws on when anything but a RemoteProtocolError comes out.

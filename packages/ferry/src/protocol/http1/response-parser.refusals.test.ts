@@ -231,7 +231,7 @@ describeRows('at once, with no line end to be seen,', [
     'a lower-case http': 'h',
     'a space before the status line': ' ',
     'an empty line before the status line': '\r\n',
-    'ICY': 'I',
+    ICY: 'I',
     'a byte above ASCII': '\xff',
     'garbage after an informational head': 'HTTP/1.1 100 \r\n\r\nX',
   }),
@@ -335,27 +335,30 @@ describeRows('what follows the data of a chunk', [
   }).map((row) => ({ ...row, content: 'ab' })),
 ])
 
-describeRows('trailers', [
-  ...chunkRows(/control character, bare CR or LF|bare LF/, {
-    'a bare LF': '0\r\nA: b\nC: d\r\n\r\n',
-    'a bare LF as the empty line': '0\r\n\n',
-    'a bare CR': '0\r\nA: b\rc\r\n\r\n',
-    NUL: '0\r\nA: b\0\r\n\r\n',
-    DEL: '0\r\nA: \x7f\r\n\r\n',
-    'obs-fold': '0\r\nA: b\r\n c\r\n\r\n',
-    'a fold of the last chunk': '0\r\n A: b\r\n\r\n',
-  }),
-  ...chunkRows(/bad field name/, {
-    'a space before the colon': '0\r\nA : b\r\n\r\n',
-    'an empty name': '0\r\n: b\r\n\r\n',
-  }),
-  ...chunkRows(/no colon/, { 'no colon': '0\r\nAbc\r\n\r\n' }),
-  ...chunkRows(/more than 3 fields/, { 'too many': '0\r\nA:\r\nB:\r\nC:\r\nD:\r\n\r\n' }),
-  ...chunkRows(/longer than 48 bytes/, {
-    'too long, before they end': `0\r\nA: ${'b'.repeat(48)}`,
-    'too long by one, at their end': `0\r\nA: ${'b'.repeat(40)}\r\n\r\n`,
-  }),
-].map((row) => ({ ...row, limits: SMALL })))
+describeRows(
+  'trailers',
+  [
+    ...chunkRows(/control character, bare CR or LF|bare LF/, {
+      'a bare LF': '0\r\nA: b\nC: d\r\n\r\n',
+      'a bare LF as the empty line': '0\r\n\n',
+      'a bare CR': '0\r\nA: b\rc\r\n\r\n',
+      NUL: '0\r\nA: b\0\r\n\r\n',
+      DEL: '0\r\nA: \x7f\r\n\r\n',
+      'obs-fold': '0\r\nA: b\r\n c\r\n\r\n',
+      'a fold of the last chunk': '0\r\n A: b\r\n\r\n',
+    }),
+    ...chunkRows(/bad field name/, {
+      'a space before the colon': '0\r\nA : b\r\n\r\n',
+      'an empty name': '0\r\n: b\r\n\r\n',
+    }),
+    ...chunkRows(/no colon/, { 'no colon': '0\r\nAbc\r\n\r\n' }),
+    ...chunkRows(/more than 3 fields/, { 'too many': '0\r\nA:\r\nB:\r\nC:\r\nD:\r\n\r\n' }),
+    ...chunkRows(/longer than 48 bytes/, {
+      'too long, before they end': `0\r\nA: ${'b'.repeat(48)}`,
+      'too long by one, at their end': `0\r\nA: ${'b'.repeat(40)}\r\n\r\n`,
+    }),
+  ].map((row) => ({ ...row, limits: SMALL })),
+)
 
 describe('ResponseParser holds its limits to the byte, however the bytes are split:', () => {
   const fits = withLines(`A: ${'b'.repeat(SMALL.maxHeadBytes - withLines('A: ').length)}`)

@@ -223,7 +223,11 @@ describeRows('chunked content', [
     events: [
       head('1.1 200 OK', undefined, [CHUNKED_LINE]),
       content('x'),
-      complete([['Digest', 'a=b'], ['B', ''], ['digest', 'c\xa0']]),
+      complete([
+        ['Digest', 'a=b'],
+        ['B', ''],
+        ['digest', 'c\xa0'],
+      ]),
     ],
   },
   {
@@ -231,7 +235,10 @@ describeRows('chunked content', [
     wire: `${CHUNKED}0\r\nContent-Length: x\r\nConnection: close\r\n\r\n`,
     events: [
       head('1.1 200 OK', undefined, [CHUNKED_LINE]),
-      complete([['Content-Length', 'x'], ['Connection', 'close']]),
+      complete([
+        ['Content-Length', 'x'],
+        ['Connection', 'close'],
+      ]),
     ],
   },
 ])
@@ -349,7 +356,10 @@ describeRows('the beginning of a tunnel', [
     wire: 'HTTP/1.1 101 Switching\r\nConnection: upgrade\r\nContent-Length: x\r\n\r\n',
     ends: 'tunnel',
     events: [
-      head('1.1 101 Switching', undefined, [['Connection', 'upgrade'], ['Content-Length', 'x']]),
+      head('1.1 101 Switching', undefined, [
+        ['Connection', 'upgrade'],
+        ['Content-Length', 'x'],
+      ]),
     ],
   },
   {
@@ -411,7 +421,14 @@ describeRows('whether the connection stays', [
       name: `HTTP/${version} with Connection ${JSON.stringify(value)}`,
       wire: `HTTP/${version} 204 \r\n${fields}\r\n`,
       keepAlive,
-      events: [head(`${version} 204 `, 0, values.map((one) => ['Connection', one])), complete()],
+      events: [
+        head(
+          `${version} 204 `,
+          0,
+          values.map((one) => ['Connection', one]),
+        ),
+        complete(),
+      ],
     }
   }),
 ])
@@ -440,7 +457,14 @@ describeRows('the lexical corners of a head', [
   {
     name: 'empty values, with and without space',
     wire: 'HTTP/1.1 204 \r\nA:\r\nB: \t \r\nC:\t\r\n\r\n',
-    events: [head('1.1 204 ', 0, [['A', ''], ['B', ''], ['C', '']]), complete()],
+    events: [
+      head('1.1 204 ', 0, [
+        ['A', ''],
+        ['B', ''],
+        ['C', ''],
+      ]),
+      complete(),
+    ],
   },
   {
     name: 'colons and spaces inside a value',

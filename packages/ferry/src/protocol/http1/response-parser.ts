@@ -190,7 +190,8 @@ export class ResponseParser {
     if (section.length > maxHeadBytes) throw sectionTooLarge(maxHeadBytes)
     if (this.#state === 'head') checkHeadStart(section)
     for (let at = section.indexOf(LF, checked); at !== -1; at = section.indexOf(LF, at + 1)) {
-      if (section[at - 1] !== CR) throw new RemoteProtocolError('Cannot read the response head: bare LF')
+      if (section[at - 1] !== CR)
+        throw new RemoteProtocolError('Cannot read the response head: bare LF')
     }
   }
 
@@ -334,7 +335,8 @@ export class ResponseParser {
 
   #takeExtensionByte(byte: number): void {
     this.#extensionBytes++
-    if (this.#extensionBytes > this.#limits.maxHeadBytes) throw badChunk('its extensions are too long')
+    if (this.#extensionBytes > this.#limits.maxHeadBytes)
+      throw badChunk('its extensions are too long')
     if (byte === CR) {
       this.#sizeLine = 'line-feed'
     } else if ((byte < SP && byte !== HTAB) || byte === DEL) {
@@ -376,7 +378,7 @@ export class ResponseParser {
     const names: string[] = []
     const values: string[] = []
     const framing: Framing = {}
-    for (let position = start; position < text.length; ) {
+    for (let position = start; position < text.length;) {
       const lineEnd = text.indexOf('\r\n', position)
       const colon = text.indexOf(':', position)
       if (colon === -1 || colon > lineEnd) {
@@ -386,7 +388,9 @@ export class ResponseParser {
       }
       const name = text.slice(position, colon)
       if (!isToken(name)) {
-        throw new RemoteProtocolError(`Cannot read the response head: bad field name ${quote(name)}`)
+        throw new RemoteProtocolError(
+          `Cannot read the response head: bad field name ${quote(name)}`,
+        )
       }
       if (names.length === this.#limits.maxFields) {
         throw new RemoteProtocolError(

@@ -3,8 +3,7 @@ import { isFieldValue, isToken, parseTokenList, trimOws } from './grammar.ts'
 
 const EVERY_BYTE = Array.from({ length: 256 }, (_, code) => String.fromCharCode(code))
 // RFC 9110 §5.6.2, spelled out so that the expression under test is not its own judge.
-const TCHAR =
-  "!#$%&'*+-.^_`|~0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz"
+const TCHAR = "!#$%&'*+-.^_`|~0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz"
 
 describe('isToken()', () => {
   test('accepts exactly the characters of tchar', () => {

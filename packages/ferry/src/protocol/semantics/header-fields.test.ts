@@ -43,7 +43,11 @@ describe('HeaderFields.from()', () => {
   test('takes a record, with one line for each value of a list', () => {
     const lines = toLines({ Accept: ['a', 'b'], Host: 'h', 'X-None': [] })
 
-    expect(lines).toEqual([['Accept', 'a'], ['Accept', 'b'], ['Host', 'h']])
+    expect(lines).toEqual([
+      ['Accept', 'a'],
+      ['Accept', 'b'],
+      ['Host', 'h'],
+    ])
   })
 
   test('takes a Map and platform Headers', () => {
@@ -57,7 +61,10 @@ describe('HeaderFields.from()', () => {
       yield ['B', '2']
     }
 
-    expect(toLines(lines())).toEqual([['A', '1'], ['B', '2']])
+    expect(toLines(lines())).toEqual([
+      ['A', '1'],
+      ['B', '2'],
+    ])
   })
 
   test('removes optional whitespace around a value, and nothing else', () => {
@@ -139,7 +146,13 @@ describe('HeaderFields lookups', () => {
   })
 
   test('get() joins empty values too', () => {
-    expect(HeaderFields.from([['A', ''], ['a', '1'], ['A', '']]).get('A')).toBe(', 1, ')
+    expect(
+      HeaderFields.from([
+        ['A', ''],
+        ['a', '1'],
+        ['A', ''],
+      ]).get('A'),
+    ).toBe(', 1, ')
   })
 
   test('getAll() gives each value by itself, in order', () => {
@@ -177,7 +190,10 @@ describe('HeaderFields copies', () => {
   test('with() replaces every line of a name by one', () => {
     const changed = fields.with('SET-COOKIE', '\tz\t')
 
-    expect([...changed]).toEqual([['ETag', '"x"'], ['SET-COOKIE', 'z']])
+    expect([...changed]).toEqual([
+      ['ETag', '"x"'],
+      ['SET-COOKIE', 'z'],
+    ])
     expect([...fields]).toEqual(COOKIES)
   })
 
@@ -204,7 +220,10 @@ describe('HeaderFields.fromParsed()', () => {
   })
 
   test('pairs names and values by position', () => {
-    expect([...HeaderFields.fromParsed(['A', 'B'], ['1', '2'])]).toEqual([['A', '1'], ['B', '2']])
+    expect([...HeaderFields.fromParsed(['A', 'B'], ['1', '2'])]).toEqual([
+      ['A', '1'],
+      ['B', '2'],
+    ])
   })
 })
 

@@ -118,9 +118,7 @@ function toPairs(
 ): Iterable<readonly [name: string, value: string]> {
   if (Symbol.iterator in init) return init as Iterable<readonly [string, string]>
   return Object.entries(init).flatMap(([name, value]) =>
-    typeof value === 'string'
-      ? [[name, value] as const]
-      : value.map((one) => [name, one] as const),
+    typeof value === 'string' ? [[name, value] as const] : value.map((one) => [name, one] as const),
   )
 }
 
