@@ -1,4 +1,4 @@
-/** The exit code and the advice for each kind of failure: one table, printed by `ferry help exit-codes`. */
+/** The exit code and the advice for each kind of failure: one table, told by `ferry get --help`. */
 import type { ErrorCode } from 'ferry/errors'
 
 /** What the shell is told. */

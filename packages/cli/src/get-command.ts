@@ -1,6 +1,6 @@
 /** `ferry get`: turns options into downloads, one URL after another, and failures into exit codes. */
 import { mkdir, readFile, stat } from 'node:fs/promises'
-import { dirname, join } from 'node:path'
+import { dirname, join, resolve } from 'node:path'
 import { HttpClient } from 'ferry/client'
 import { type Download, download, fileNameOf, parseChecksum } from 'ferry/download'
 import { ConfigError, isFerryError, TransferError } from 'ferry/errors'
@@ -97,7 +97,8 @@ async function getAll(
   if (options.dir !== undefined) await makeFolder(options.dir)
   let exitCode = EXIT_OK
   for (const url of urls) {
-    if (signal.aborted) break
+    // A signal that came when the file before was as good as done still ends the run as one.
+    if (signal.aborted && exitCode !== EXIT_OK) break
     const code = await getOne(url, folder, { options, headers, client, reporter, signal })
     if (exitCode === EXIT_OK) exitCode = code
   }
@@ -118,7 +119,10 @@ async function getOne(
   const { options, headers, client, reporter, signal } = context
   let running: Download | undefined
   try {
-    const target = join(folder, options.output ?? fileNameOf(HttpUrl.parse(url)))
+    // An absolute --output stays where it is; a name from a URL stays in the folder.
+    const { output } = options
+    const target =
+      output === undefined ? join(folder, fileNameOf(HttpUrl.parse(url))) : resolve(folder, output)
     running = download(url, target, {
       headers,
       client,
@@ -145,8 +149,10 @@ async function getOne(
 
 /** One line that says what was attempted and what can be done. */
 function describeFailure(error: Error, running: Download | undefined): Failure {
+  const url = running?.url.href
   if (error instanceof Interruption) {
     return {
+      url,
       error,
       code: 'interrupted',
       exitCode: error.exitCode,
@@ -155,9 +161,10 @@ function describeFailure(error: Error, running: Download | undefined): Failure {
   }
   if (isFerryError(error)) {
     const { exitCode, advice } = ENDINGS[error.code]
-    return { error, code: error.code, exitCode, message: `${error.message}. ${advice}.` }
+    return { url, error, code: error.code, exitCode, message: `${error.message}. ${advice}.` }
   }
   return {
+    url,
     error,
     code: 'unexpected',
     exitCode: EXIT_UNEXPECTED,

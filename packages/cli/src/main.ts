@@ -29,10 +29,12 @@ ${EXIT_CODE_HELP}`
 /** Runs the command line; resolves with the exit code. */
 export async function main(args: readonly string[]): Promise<number> {
   let exitCode = 0
+  // A reader that has gone away, or a full disk behind a redirection, must not end a download.
+  for (const output of [process.stdout, process.stderr]) output.on('error', () => {})
   const program = new Command('ferry')
     .description('Carries files over HTTP and proves that they arrived whole.')
     .version(version, '-V, --version', 'print the version')
-    .showHelpAfterError('(ferry --help tells more)')
+    .configureOutput({ outputError: (text, write) => write(formatUsageError(text)) })
     .exitOverride()
   program
     .command('get')
@@ -82,6 +84,13 @@ export async function main(args: readonly string[]): Promise<number> {
     // Commander has printed what is wrong; help and version are no errors.
     return error.exitCode === 0 ? 0 : 2
   }
+}
+
+/** Commander's words as one line like every other failure's. */
+function formatUsageError(text: string): string {
+  const [first = '', ...rest] = text.trim().replace(/^error: /, '').split('\n')
+  const hint = rest.map((line) => ` ${line}`).join('')
+  return `ferry: Cannot run: ${first.replace(/\.$/, '')}${hint}. See ferry get --help.\n`
 }
 
 function collect(value: string, before: readonly string[]): string[] {

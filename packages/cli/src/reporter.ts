@@ -6,6 +6,8 @@ import { remainingMs, renderLine, renderProgress } from './progress-view.ts'
 
 /** Why a download ended without its file. */
 export interface Failure {
+  /** Of the download; undefined when none had begun. */
+  readonly url: string | undefined
   readonly error: FerryError | Error
   readonly code: string
   readonly exitCode: number
@@ -79,10 +81,11 @@ class TerminalReporter implements Reporter {
 
   start(name: string, download: Download): void {
     const draw = (): void => {
+      // A terminal that does not know its width says 0.
       const lines = renderProgress(
         name,
         download.progress(),
-        this.#stderr.columns ?? DEFAULT_COLUMNS,
+        this.#stderr.columns || DEFAULT_COLUMNS,
       )
       this.#clear()
       this.#stderr.write(lines.map((line) => `${line}\n`).join(''))
@@ -194,10 +197,10 @@ class JsonReporter implements Reporter {
     this.#write({ event: 'completed', url: this.#url, ...result })
   }
 
-  failed({ error, code, exitCode, message }: Failure): void {
+  failed({ url, error, code, exitCode, message }: Failure): void {
     clearInterval(this.#timer)
     const detail = 'detail' in error ? error.detail : {}
-    this.#write({ event: 'failed', url: this.#url, code, exitCode, message, detail })
+    this.#write({ event: 'failed', url, code, exitCode, message, detail })
   }
 
   #write(value: object): void {

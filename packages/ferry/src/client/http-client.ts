@@ -160,7 +160,7 @@ export function statusError(response: HttpResponse): HttpStatusError {
 }
 
 /** Gives the connection of an unwanted response back, reading a short body to its end. */
-export async function discard(response: HttpResponse): Promise<void> {
+async function discard(response: HttpResponse): Promise<void> {
   const { body } = response
   if ((body.length ?? Number.POSITIVE_INFINITY) > MAX_DRAIN_BYTES) body.cancel()
   else await body.bytes(MAX_DRAIN_BYTES).catch(() => {})

@@ -13,7 +13,7 @@ export interface BackoffOptions {
   readonly maxRetryAfterMs: number
 }
 
-export const DEFAULT_BACKOFF: BackoffOptions = {
+const DEFAULT_BACKOFF: BackoffOptions = {
   baseDelayMs: 500,
   maxDelayMs: 30_000,
   maxRetryAfterMs: 120_000,

@@ -123,7 +123,8 @@ test.each([true, false])('SegmentWriter puts content where it belongs in a real 
 
 test('SegmentWriter drops what comes before its cursor, and offers no memory for it', async () => {
   const file = new FakePartFile(20)
-  const { writer, received } = createWriter(file, { position: 0, cursor: 10, end: 20 })
+  const fixture = createWriter(file, { position: 0, cursor: 10, end: 20 })
+  const { writer } = fixture
 
   expect(writer.buffer()).toBeUndefined()
   writer.write(Buffer.from('0123456'))
@@ -134,7 +135,7 @@ test('SegmentWriter drops what comes before its cursor, and offers no memory for
 
   expect(file.content.subarray(10).toString()).toBe('abcdefghij')
   expect(file.content.subarray(0, 10).equals(Buffer.alloc(10))).toBe(true)
-  expect(received).toBe(0)
+  expect(fixture.received).toBe(10)
 })
 
 test('SegmentWriter drops what comes behind its end, and says that it has enough', async () => {
@@ -241,6 +242,31 @@ test('SegmentWriter pauses for the rate limit and goes on by itself', async () =
   expect(flow.resumes).toBe(1)
   expect(writer.write(Buffer.from('1'))).toBe(true)
   await writer.close()
+})
+
+test('SegmentWriter pauses as long as the latest content asks for', async () => {
+  const file = new FakePartFile(10)
+  const pauses = [10, 80]
+  const { writer, flow } = createWriter(file, { pauseMs: () => pauses.shift() ?? 0 })
+  writer.write(Buffer.from('0'))
+  writer.write(Buffer.from('1'))
+
+  await new Promise((resolve) => setTimeout(resolve, 40))
+  expect(flow.resumes).toBe(0)
+  await new Promise((resolve) => setTimeout(resolve, 80))
+
+  expect(flow.resumes).toBe(1)
+  await writer.close()
+})
+
+test('SegmentWriter.close() ends the pause of the rate limit', async () => {
+  const { writer, flow } = createWriter(new FakePartFile(10), { pauseMs: () => 20 })
+  writer.write(Buffer.from('0'))
+
+  await writer.close()
+  await new Promise((resolve) => setTimeout(resolve, 50))
+
+  expect(flow.resumes).toBe(0)
 })
 
 test('SegmentWriter keeps windows to the size asked for', () => {

@@ -70,7 +70,8 @@ export class SegmentWriter implements BodySink {
   readonly #inFlight = new Set<number>()
   #lastWrite = 0
   #paused = false
-  #limited = false
+  /** Runs while the rate limit asks for a pause. */
+  #pauseTimer: NodeJS.Timeout | undefined
   #failure: Error | undefined
   #resume = (): void => {}
   #flushes: { readonly lastWrite: number; readonly resolve: () => void }[] = []
@@ -135,7 +136,7 @@ export class SegmentWriter implements BodySink {
       this.#events.onSatisfied()
     }
     this.#limit(this.#events.onReceived(Math.max(0, wanted)))
-    this.#paused = this.#limited || this.#inFlight.size >= MAX_BLOCKS_IN_FLIGHT
+    this.#paused = this.#pauseTimer !== undefined || this.#inFlight.size >= MAX_BLOCKS_IN_FLIGHT
     return !this.#paused
   }
 
@@ -157,6 +158,7 @@ export class SegmentWriter implements BodySink {
     try {
       await this.flush()
     } finally {
+      clearTimeout(this.#pauseTimer)
       this.#retireBlock()
     }
   }
@@ -237,15 +239,17 @@ export class SegmentWriter implements BodySink {
 
   #limit(pauseMs: number): void {
     if (pauseMs <= 0) return
-    this.#limited = true
-    setTimeout(() => {
-      this.#limited = false
+    // The newest pause counts what the one before it was for.
+    clearTimeout(this.#pauseTimer)
+    this.#pauseTimer = setTimeout(() => {
+      this.#pauseTimer = undefined
       this.#resumeIfReady()
     }, pauseMs)
   }
 
   #resumeIfReady(): void {
-    if (!this.#paused || this.#limited || this.#inFlight.size >= MAX_BLOCKS_IN_FLIGHT) return
+    const mustWait = this.#pauseTimer !== undefined || this.#inFlight.size >= MAX_BLOCKS_IN_FLIGHT
+    if (!this.#paused || mustWait) return
     this.#paused = false
     this.#resume()
   }

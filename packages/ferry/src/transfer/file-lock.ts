@@ -29,7 +29,7 @@ export class FileLock implements AsyncDisposable {
     // Loaded here, since most users of the library never need SQLite.
     const { DatabaseSync } = await import('node:sqlite')
     for (;;) {
-      const inode = await inodeOf(path)
+      const file = await identityOf(path)
       // Only SQLite may open the file: closing any other descriptor of it would drop the lock.
       const database = new DatabaseSync(path, { timeout: 0 })
       try {
@@ -41,7 +41,7 @@ export class FileLock implements AsyncDisposable {
       }
       // The last holder may have removed the file between our opening and locking it. A file that
       // was not there at the first look is taken in a second round.
-      if (inode !== undefined && inode === (await inodeOf(path))) return new FileLock(path, database)
+      if (file !== undefined && file === (await identityOf(path))) return new FileLock(path, database)
       database.close()
     }
   }
@@ -60,6 +60,8 @@ export class FileLock implements AsyncDisposable {
   }
 }
 
-async function inodeOf(path: string): Promise<number | undefined> {
-  return (await stat(path).catch(() => undefined))?.ino
+/** Tells a file from any other; the inode alone does not, since a removed file's is soon used again. */
+async function identityOf(path: string): Promise<string | undefined> {
+  const found = await stat(path, { bigint: true }).catch(() => undefined)
+  return found && `${found.dev}:${found.ino}:${found.birthtimeNs}:${found.ctimeNs}`
 }

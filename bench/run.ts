@@ -1,0 +1,61 @@
+/**
+ * Compares Ferry with its peers in one run, on loopback: `npm run bench [-- --quick --only NAMES]`.
+ * Prints markdown and, when everything ran in full, keeps it as `bench/results.md`. Nothing passes
+ * or fails here: times depend on the machine, so only ratios within one run mean something.
+ */
+import { execFileSync, spawnSync } from 'node:child_process'
+import { writeFileSync } from 'node:fs'
+import { createRequire } from 'node:module'
+import { cpus, release } from 'node:os'
+import { join } from 'node:path'
+import { parseArgs } from 'node:util'
+import { requireTool, type Tool } from '../test/support/tools.ts'
+import { benchSmall } from './small.ts'
+import { benchStart } from './start.ts'
+import { type BenchOptions, clearUpAtExit, NODE, progress } from './support.ts'
+import { benchTls } from './tls.ts'
+import { benchTransfer } from './transfer.ts'
+
+const BENCHMARKS: Readonly<Record<string, (options: BenchOptions) => Promise<string>>> = {
+  transfer: (options) => benchTransfer({ ...options, tls: false }),
+  tls: benchTls,
+  small: benchSmall,
+  start: benchStart,
+}
+const RESULTS = join(import.meta.dirname, 'results.md')
+
+const { values } = parseArgs({
+  options: { quick: { type: 'boolean', default: false }, only: { type: 'string' } },
+})
+const wanted = values.only?.split(',') ?? Object.keys(BENCHMARKS)
+clearUpAtExit()
+const sections = [`# Benchmarks\n\n${describeRun()}\n`]
+for (const name of wanted) {
+  const bench = BENCHMARKS[name]
+  if (bench === undefined) {
+    throw new Error(`Cannot run ${name}: expected ${Object.keys(BENCHMARKS).join(', ')}`)
+  }
+  sections.push(await bench({ quick: values.quick }))
+}
+const text = sections.join('\n')
+process.stdout.write(text)
+if (values.quick || values.only !== undefined) progress('bench/results.md is kept: not a full run')
+else writeFileSync(RESULTS, text)
+
+function describeRun(): string {
+  const processors = cpus()
+  const undici = createRequire(import.meta.url)('undici/package.json') as { version: string }
+  return [
+    `- ${new Date().toISOString().slice(0, 10)}, ${processors[0]?.model.trim()}, ${processors.length} cores, Linux ${release()}`,
+    `- node ${execFileSync(NODE, ['--version'], { encoding: 'utf8' }).trim().slice(1)}, undici ${undici.version}`,
+    `- ${(['nginx', 'curl', 'aria2c', 'wget2', 'axel'] as const).map(describeTool).join(', ')}`,
+  ].join('\n')
+}
+
+function describeTool(tool: Tool): string {
+  const { stdout, stderr } = spawnSync(requireTool(tool), [tool === 'nginx' ? '-v' : '--version'], {
+    encoding: 'utf8',
+  })
+  const version = /\d+(?:\.\d+)+/.exec(`${stdout}${stderr}`)?.[0] ?? 'of unknown version'
+  return `${tool} ${version}`
+}

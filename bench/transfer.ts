@@ -1,0 +1,172 @@
+/**
+ * One large file from nginx to memory, each tool a whole process from spawning to its exit; over
+ * HTTP, or over TLS with a certificate of our own. Tools take turns, so that what else the machine
+ * does hits all alike, and each round's time is compared with curl's of the same round.
+ */
+import { randomFillSync } from 'node:crypto'
+import { closeSync, mkdirSync, openSync, rmSync, writeSync } from 'node:fs'
+import { join } from 'node:path'
+import { requireTool } from '../test/support/tools.ts'
+import {
+  type BenchOptions,
+  type Command,
+  createFolder,
+  FERRY,
+  formatSpread,
+  formatTable,
+  type Measurement,
+  measure,
+  median,
+  MIB,
+  type Nginx,
+  pairwiseRatio,
+  progress,
+  removeFolder,
+  startNginx,
+} from './support.ts'
+
+/** How a tool is called to fetch `url` into the file `name` in `folder`. */
+interface Contender {
+  readonly name: string
+  readonly command: (url: string, folder: string, ca: string) => Command
+  /** Reads a time that the tool itself has measured. */
+  readonly ownTimeMs?: (stdout: string) => number
+}
+
+const FILE_BYTES = 1024 * MIB
+const FILE_NAME = 'file.bin'
+const OUTPUT_NAME = 'out.bin'
+const ROUNDS = 7
+const QUICK_ROUNDS = 2
+const BASE = 'curl'
+
+const FERRY_GET = (...options: string[]): Command => [...FERRY, 'get', '-x', '4', ...options]
+
+const CONTENDERS: readonly Contender[] = [
+  {
+    name: 'ferry get -x 4',
+    command: (url, folder, ca) =>
+      FERRY_GET('-q', '--cacert', ca, '-d', folder, '-o', OUTPUT_NAME, url),
+  },
+  {
+    name: 'of that, the download itself',
+    command: (url, folder, ca) =>
+      FERRY_GET('--json', '--cacert', ca, '-d', folder, '-o', OUTPUT_NAME, url),
+    ownTimeMs: readElapsedMs,
+  },
+  {
+    name: BASE,
+    command: (url, folder, ca) => [
+      requireTool('curl'),
+      ...['-s', '--cacert', ca, '-o', join(folder, OUTPUT_NAME), url],
+    ],
+  },
+  {
+    name: 'wget2',
+    command: (url, folder, ca) => [
+      requireTool('wget2'),
+      ...['-q', `--ca-certificate=${ca}`, '-O', join(folder, OUTPUT_NAME), url],
+    ],
+  },
+  {
+    name: 'aria2c -x4 -s4',
+    command: (url, folder, ca) => [
+      requireTool('aria2c'),
+      ...['-q', '-x4', '-s4', '--no-conf', '--file-allocation=none', `--ca-certificate=${ca}`],
+      ...['-d', folder, '-o', OUTPUT_NAME, url],
+    ],
+  },
+]
+
+/** It cannot be told which certificates to trust, so it runs without TLS only. */
+const AXEL: Contender = {
+  name: 'axel -n4',
+  command: (url, folder) => [
+    requireTool('axel'),
+    ...['-q', '-n4', '-o', join(folder, OUTPUT_NAME), url],
+  ],
+}
+
+/** Measures a file of 1 GiB; resolves with a table. */
+export async function benchTransfer(
+  options: BenchOptions & { readonly tls: boolean },
+): Promise<string> {
+  const contenders = options.tls ? CONTENDERS : [...CONTENDERS, AXEL]
+  const folder = createFolder(2 * FILE_BYTES + 64 * MIB)
+  const [served, target] = [join(folder, 'served'), join(folder, 'target')]
+  mkdirSync(served)
+  const file = join(served, FILE_NAME)
+  progress(`making ${FILE_NAME}`)
+  writeRandomFile(file)
+  try {
+    await using nginx = await startNginx(served)
+    const results = new Map<string, Measurement[]>(contenders.map(({ name }) => [name, []]))
+    const rounds = options.quick ? QUICK_ROUNDS : ROUNDS
+    for (let round = 0; round <= rounds; round++) {
+      progress(`${options.tls ? 'tls' : 'transfer'}: round ${round} of ${rounds}`)
+      for (const contender of contenders) {
+        rmSync(target, { recursive: true, force: true })
+        mkdirSync(target)
+        const measurement = await fetchOnce(contender, nginx, target, options.tls)
+        // The first round warms up, and shows that every tool brings the very file.
+        if (round > 0) results.get(contender.name)?.push(measurement)
+        else await measure(['cmp', file, join(target, OUTPUT_NAME)])
+      }
+    }
+    return formatResults(results, options.tls)
+  } finally {
+    removeFolder(folder)
+  }
+}
+
+async function fetchOnce(
+  { command, ownTimeMs }: Contender,
+  nginx: Nginx,
+  folder: string,
+  tls: boolean,
+): Promise<Measurement> {
+  const url = `${tls ? nginx.tlsUrl : nginx.url}/${FILE_NAME}`
+  const measurement = await measure(command(url, folder, nginx.certificatePath))
+  if (ownTimeMs === undefined) return measurement
+  return { ...measurement, wallMs: ownTimeMs(measurement.stdout) }
+}
+
+function readElapsedMs(stdout: string): number {
+  const events = stdout
+    .trim()
+    .split('\n')
+    .map((line) => JSON.parse(line) as { event: string; elapsedMs?: number })
+  return events.find(({ event }) => event === 'completed')?.elapsedMs ?? Number.NaN
+}
+
+function writeRandomFile(path: string): void {
+  const block = Buffer.allocUnsafeSlow(64 * MIB)
+  const file = openSync(path, 'wx')
+  try {
+    for (let written = 0; written < FILE_BYTES; written += block.length) {
+      writeSync(file, randomFillSync(block))
+    }
+  } finally {
+    closeSync(file)
+  }
+}
+
+function formatResults(results: ReadonlyMap<string, readonly Measurement[]>, tls: boolean): string {
+  const wallOf = (name: string): number[] => (results.get(name) ?? []).map(({ wallMs }) => wallMs)
+  const rows = [...results].map(([name, measurements]) => [
+    name,
+    formatSpread(wallOf(name)),
+    pairwiseRatio(wallOf(name), wallOf(BASE)).toFixed(2),
+    median(measurements.map(({ cpuMs }) => cpuMs)).toFixed(0),
+    (median(measurements.map(({ peakRssBytes }) => peakRssBytes)) / MIB).toFixed(0),
+  ])
+  return formatTable(
+    `1 GiB from nginx to memory, ${tls ? 'TLS' : 'plain'}, ${measurementCount(results)} rounds`,
+    ['tool', 'wall ms, min / median / max', '× curl', 'CPU ms', 'peak RSS MiB'],
+    rows,
+  )
+}
+
+function measurementCount(results: ReadonlyMap<string, readonly Measurement[]>): number {
+  return results.get(BASE)?.length ?? 0
+}

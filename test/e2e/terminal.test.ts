@@ -1,0 +1,55 @@
+/** What a terminal shows, by way of the pseudo terminal that `script` (util-linux) opens. */
+import { randomBytes } from 'node:crypto'
+import { expect, test } from 'vitest'
+import { Nginx } from '../support/nginx.ts'
+import { runFerry } from '../support/run-ferry.ts'
+import { digestOf, TempDir } from '../support/temp-dir.ts'
+
+const MIB = 1_048_576
+const CONTENT = randomBytes(4 * MIB)
+const ERASE = '\u001b[0J'
+
+/** Runs ferry on a terminal; `stty` sets it up. */
+async function runOnTerminal(stty: string): Promise<{ output: string; digest: string }> {
+  await using nginx = await Nginx.start({ limitRate: MIB })
+  await using dir = await TempDir.create()
+  await nginx.put('file.bin', CONTENT)
+  // `script` takes a text for the shell; the words travel in the environment.
+  const shell = `command="$*" script -qfec '${stty} && $command' /dev/null`
+  const args = ['get', '-x', '2', nginx.url('file.bin')]
+
+  const run = await runFerry(args, { cwd: dir.path, shell, env: { TERM: 'xterm' } })
+
+  expect(run.exitCode).toBe(0)
+  return { output: run.stdout, digest: await dir.digest('file.bin') }
+}
+
+/** The lines that are left at the end, as a terminal shows them. */
+function screenOf(output: string): string[] {
+  const lines: string[] = ['']
+  // oxlint-disable-next-line no-control-regex
+  for (const piece of output.split(/(\u001b\[\d+F|\u001b\[0J|\r\n)/)) {
+    const up = /^\u001b\[(\d+)F$/.exec(piece)
+    if (up !== null) lines.splice(lines.length - 1 - Number(up[1]), Number(up[1]) + 1, '')
+    else if (piece === '\r\n') lines.push('')
+    else if (piece !== ERASE) lines[lines.length - 1] += piece
+  }
+  return lines
+}
+
+test('ferry get draws a bar and its connections on a terminal, and erases them', async () => {
+  const { output, digest } = await runOnTerminal('stty cols 72')
+
+  expect(digest).toBe(digestOf(CONTENT))
+  const frames = output.split(ERASE)
+  expect(frames.length).toBeGreaterThan(5)
+  expect(frames.some((frame) => /█+.*░+.* \d+ % of 4 MiB/.test(frame))).toBe(true)
+  expect(frames.some((frame) => / 1 {2}\S+ \w+ → .*\r\n.* 2 {2}\S+ \w+ → /.test(frame))).toBe(true)
+  expect(screenOf(output)).toEqual([expect.stringMatching(/\/file\.bin: 4 MiB in /), ''])
+})
+
+test('ferry get draws on a terminal that does not know its width', async () => {
+  const { output } = await runOnTerminal('stty cols 0')
+
+  expect(output).toContain(' % of 4 MiB')
+})
