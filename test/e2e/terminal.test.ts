@@ -27,7 +27,6 @@ async function runOnTerminal(stty: string): Promise<{ output: string; digest: st
 /** The lines that are left at the end, as a terminal shows them. */
 function screenOf(output: string): string[] {
   const lines: string[] = ['']
-  // oxlint-disable-next-line no-control-regex
   for (const piece of output.split(/(\u001b\[\d+F|\u001b\[0J|\r\n)/)) {
     const up = /^\u001b\[(\d+)F$/.exec(piece)
     if (up !== null) lines.splice(lines.length - 1 - Number(up[1]), Number(up[1]) + 1, '')

@@ -22,7 +22,8 @@ export const ENDINGS: Readonly<Record<ErrorCode, Ending>> = {
   'proxy-failed': { exitCode: 4, advice: 'Check the proxy' },
   'tls-failed': {
     exitCode: 5,
-    advice: 'Trust its authority with --cacert FILE, or check nothing with --insecure',
+    advice:
+      'Check host and port in the URL; trust its authority with --cacert FILE, or check nothing with --insecure',
   },
   timeout: {
     exitCode: 6,

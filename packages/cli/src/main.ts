@@ -88,7 +88,10 @@ export async function main(args: readonly string[]): Promise<number> {
 
 /** Commander's words as one line like every other failure's. */
 function formatUsageError(text: string): string {
-  const [first = '', ...rest] = text.trim().replace(/^error: /, '').split('\n')
+  const [first = '', ...rest] = text
+    .trim()
+    .replace(/^error: /, '')
+    .split('\n')
   const hint = rest.map((line) => ` ${line}`).join('')
   return `ferry: Cannot run: ${first.replace(/\.$/, '')}${hint}. See ferry get --help.\n`
 }

@@ -55,7 +55,8 @@ const countdown: Listener = ({ url = '' }, response) => {
 /** Refuses the first `count` requests. */
 function refuse(count: number, status: number, headers: Record<string, string> = {}): Listener {
   let seen = 0
-  return (_, response) => void (seen++ < count ? response.writeHead(status, headers).end('no') : response.end('hello'))
+  return (_, response) =>
+    void (seen++ < count ? response.writeHead(status, headers).end('no') : response.end('hello'))
 }
 
 test('HttpClient follows redirections and tells where the response came from', async () => {
@@ -77,7 +78,9 @@ test('HttpClient follows as many redirections as allowed, and fails at the next'
   expect(response.status).toBe(200)
   await response.body.bytes()
 
-  await expect(client.request('GET', server.url('/3'))).rejects.toMatchObject({ code: 'remote-protocol' })
+  await expect(client.request('GET', server.url('/3'))).rejects.toMatchObject({
+    code: 'remote-protocol',
+  })
 })
 
 test('HttpClient drops credentials on the way to another origin, and does not get them back', async () => {
@@ -117,18 +120,21 @@ const credentials: readonly [string, string][] = [
   ['k%C3%A4se:a%3Ab%40', 'käse:a:b@'],
 ]
 
-test.each(credentials)('HttpClient turns the credentials %s of a URL into Basic', async (text, expected) => {
-  await using server = await TestServer.start(hello)
-  await using client = new HttpClient()
+test.each(credentials)(
+  'HttpClient turns the credentials %s of a URL into Basic',
+  async (text, expected) => {
+    await using server = await TestServer.start(hello)
+    await using client = new HttpClient()
 
-  const response = await client.request('GET', `http://${text}@${server.host}/`)
-  await response.body.bytes()
+    const response = await client.request('GET', `http://${text}@${server.host}/`)
+    await response.body.bytes()
 
-  const [scheme, value = ''] = (server.requests[0]?.headers.authorization ?? '').split(' ')
-  expect(scheme).toBe('Basic')
-  expect(Buffer.from(value, 'base64').toString()).toBe(expected)
-  expect(response.url.href).toBe(server.url())
-})
+    const [scheme, value = ''] = (server.requests[0]?.headers.authorization ?? '').split(' ')
+    expect(scheme).toBe('Basic')
+    expect(Buffer.from(value, 'base64').toString()).toBe(expected)
+    expect(response.url.href).toBe(server.url())
+  },
+)
 
 test('HttpClient prefers the Authorization of a call to the credentials of its URL', async () => {
   await using server = await TestServer.start(hello)
@@ -231,9 +237,13 @@ test('HttpClient rejects with the reason of an abort: before, while it waits for
     return stop.signal
   }
 
-  await expect(client.request('GET', silent.url(), { signal: AbortSignal.abort(reason) })).rejects.toBe(reason)
+  await expect(
+    client.request('GET', silent.url(), { signal: AbortSignal.abort(reason) }),
+  ).rejects.toBe(reason)
   await expect(client.request('GET', silent.url(), { signal: later() })).rejects.toBe(reason)
-  await expect(client.request('GET', busy.url(), { signal: later(), timeoutMs: 10_000 })).rejects.toBe(reason)
+  await expect(
+    client.request('GET', busy.url(), { signal: later(), timeoutMs: 10_000 }),
+  ).rejects.toBe(reason)
 
   expect(silent.requests).toHaveLength(1)
 })
@@ -244,7 +254,10 @@ test('HttpClient aborts a body that is being taken, also after the time for the 
   const stop = new AbortController()
   const reason = new Error('enough')
 
-  const response = await client.request('GET', server.url(), { signal: stop.signal, timeoutMs: 5000 })
+  const response = await client.request('GET', server.url(), {
+    signal: stop.signal,
+    timeoutMs: 5000,
+  })
   const bytes = response.body.bytes()
   stop.abort(reason)
 

@@ -7,14 +7,21 @@ import { decideRedirect } from './redirect.ts'
 const SECRETS = { Authorization: 'Basic x', Cookie: 'a=b', 'Proxy-Authorization': 'y', Host: 'a' }
 const once: StreamedContent = { replayable: false, open: () => (async function* () {})() }
 
-function redirect(request: HttpRequest, status: number, location?: string): HttpRequest | undefined {
+function redirect(
+  request: HttpRequest,
+  status: number,
+  location?: string,
+): HttpRequest | undefined {
   const headers = HeaderFields.from(location === undefined ? {} : { Location: location })
   return decideRedirect(request, { status, headers })
 }
 
-test.each([200, 201, 206, 300, 304, 305, 306, 309, 404])('decideRedirect() takes a %i as final', (status) => {
-  expect(redirect(new HttpRequest('GET', 'http://a/'), status, '/b')).toBeUndefined()
-})
+test.each([200, 201, 206, 300, 304, 305, 306, 309, 404])(
+  'decideRedirect() takes a %i as final',
+  (status) => {
+    expect(redirect(new HttpRequest('GET', 'http://a/'), status, '/b')).toBeUndefined()
+  },
+)
 
 test('decideRedirect() takes a redirection without Location as final', () => {
   expect(redirect(new HttpRequest('GET', 'http://a/'), 302)).toBeUndefined()
@@ -74,14 +81,25 @@ test.each(locations)('decideRedirect() reads Location %s as %s', (location, expe
   expect(redirect(new HttpRequest('GET', 'http://a/x/y'), 302, location)?.url.href).toBe(expected)
 })
 
-test.each(['ftp://a/', 'file:///etc/passwd', 'javascript:1', 'data:,x', 'http://'])('decideRedirect() refuses Location %s', (location) => {
-  expect(() => redirect(new HttpRequest('GET', 'http://a/'), 302, location)).toThrow(
-    expect.objectContaining({ code: 'remote-protocol' }),
-  )
-})
+test.each(['ftp://a/', 'file:///etc/passwd', 'javascript:1', 'data:,x', 'http://'])(
+  'decideRedirect() refuses Location %s',
+  (location) => {
+    expect(() => redirect(new HttpRequest('GET', 'http://a/'), 302, location)).toThrow(
+      expect.objectContaining({ code: 'remote-protocol' }),
+    )
+  },
+)
 
 test('decideRedirect() never takes credentials to another origin', () => {
-  const origin = fc.constantFrom('http://a', 'http://a:8080', 'https://a', 'https://a:80', 'http://b', 'http://a.b', 'http://[::1]')
+  const origin = fc.constantFrom(
+    'http://a',
+    'http://a:8080',
+    'https://a',
+    'https://a:80',
+    'http://b',
+    'http://a.b',
+    'http://[::1]',
+  )
   const status = fc.constantFrom(301, 302, 303, 307, 308)
   fc.assert(
     fc.property(origin, origin, status, (from, to, code) => {

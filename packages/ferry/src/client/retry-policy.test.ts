@@ -46,7 +46,9 @@ test.each(errors)('isRetryableError() of %s', (_, error, expected) => {
 })
 
 test('backoffDelayMs() doubles up to its limit, with full jitter', () => {
-  const delays = [2, 3, 4, 5, 6, 7, 8, 9, 60, 2000].map((attempt) => backoffDelayMs(new StreamError('x'), attempt, 0.5, NOW))
+  const delays = [2, 3, 4, 5, 6, 7, 8, 9, 60, 2000].map((attempt) =>
+    backoffDelayMs(new StreamError('x'), attempt, 0.5, NOW),
+  )
 
   expect(delays).toEqual([250, 500, 1000, 2000, 4000, 8000, 15_000, 15_000, 15_000, 15_000])
   expect(backoffDelayMs(new StreamError('x'), 5, 0, NOW)).toBe(0)
@@ -70,11 +72,15 @@ test.each(asked)('backoffDelayMs() heeds Retry-After: %s', (value, expected) => 
 
 test('backoffDelayMs() is a number of ms that a timer can take', () => {
   fc.assert(
-    fc.property(fc.integer({ min: 2, max: 5000 }), fc.double({ min: 0, max: 0.999, noNaN: true }), (attempt, random) => {
-      const delay = backoffDelayMs(new StreamError('x'), attempt, random, NOW)
+    fc.property(
+      fc.integer({ min: 2, max: 5000 }),
+      fc.double({ min: 0, max: 0.999, noNaN: true }),
+      (attempt, random) => {
+        const delay = backoffDelayMs(new StreamError('x'), attempt, random, NOW)
 
-      expect(delay).toBeGreaterThanOrEqual(0)
-      expect(delay).toBeLessThanOrEqual(30_000)
-    }),
+        expect(delay).toBeGreaterThanOrEqual(0)
+        expect(delay).toBeLessThanOrEqual(30_000)
+      },
+    ),
   )
 })

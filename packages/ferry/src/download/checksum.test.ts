@@ -7,9 +7,12 @@ import { checkDigest, digestFile, parseChecksum } from './checksum.ts'
 
 const HEX = 'AB'.repeat(32)
 
-test.each([`sha256=${HEX}`, `sha-256=${HEX}`, `SHA-256=${HEX.toLowerCase()}`])('parseChecksum(%s)', (text) => {
-  expect(parseChecksum(text)).toEqual({ algorithm: 'sha256', hex: HEX.toLowerCase() })
-})
+test.each([`sha256=${HEX}`, `sha-256=${HEX}`, `SHA-256=${HEX.toLowerCase()}`])(
+  'parseChecksum(%s)',
+  (text) => {
+    expect(parseChecksum(text)).toEqual({ algorithm: 'sha256', hex: HEX.toLowerCase() })
+  },
+)
 
 test.each([
   ['md5', 16],
@@ -23,13 +26,19 @@ test.each([
   expect(parseChecksum(`${algorithm}=${hex}`)).toEqual({ algorithm, hex })
 })
 
-test.each(['', 'sha256', 'sha256=', `sha256=${HEX}0`, `sha256=${'zz'.repeat(32)}`, `md4=${HEX}`, `crc32=00000000`, `=${HEX}`, 'constructor=00'])(
-  'parseChecksum() refuses %j',
-  (text) => {
-
-    expect(() => parseChecksum(text)).toThrow(expect.objectContaining({ code: 'config' }))
-  },
-)
+test.each([
+  '',
+  'sha256',
+  'sha256=',
+  `sha256=${HEX}0`,
+  `sha256=${'zz'.repeat(32)}`,
+  `md4=${HEX}`,
+  `crc32=00000000`,
+  `=${HEX}`,
+  'constructor=00',
+])('parseChecksum() refuses %j', (text) => {
+  expect(() => parseChecksum(text)).toThrow(expect.objectContaining({ code: 'config' }))
+})
 
 test('digestFile() gives the digest of the whole file, and stops when aborted', async () => {
   const folder = await mkdtemp(join(tmpdir(), 'ferry-digest-'))
@@ -52,5 +61,7 @@ test('checkDigest() accepts what was expected, and nothing else', () => {
   const expected = parseChecksum(`sha256=${HEX}`)
 
   checkDigest('a', expected, HEX.toLowerCase())
-  expect(() => checkDigest('a', expected, '00')).toThrow(expect.objectContaining({ code: 'checksum-mismatch' }))
+  expect(() => checkDigest('a', expected, '00')).toThrow(
+    expect.objectContaining({ code: 'checksum-mismatch' }),
+  )
 })

@@ -47,12 +47,15 @@ export function parseChecksum(text: string): Checksum {
 export async function digestFile(
   path: string,
   algorithm: string,
-  options: { signal?: AbortSignal | undefined; onProgress?: ((bytes: number) => void) | undefined } = {},
+  options: {
+    signal?: AbortSignal | undefined
+    onProgress?: ((bytes: number) => void) | undefined
+  } = {},
 ): Promise<string> {
   const hash = createHash(algorithm)
   const block = Buffer.allocUnsafeSlow(BLOCK_BYTES)
   await using file = await open(path, 'r')
-  for (let offset = 0; ; ) {
+  for (let offset = 0; ;) {
     options.signal?.throwIfAborted()
     const { bytesRead } = await file.read(block, 0, block.length, offset)
     if (bytesRead === 0) return hash.digest('hex')

@@ -1,6 +1,10 @@
 import fc from 'fast-check'
 import { expect, test } from 'vitest'
-import { type ConnectionCount, INITIAL_CONNECTION_COUNT, nextConnectionCount } from './connection-count.ts'
+import {
+  type ConnectionCount,
+  INITIAL_CONNECTION_COUNT,
+  nextConnectionCount,
+} from './connection-count.ts'
 
 const MB = 1_000_000
 
@@ -51,14 +55,22 @@ test('connections grow again when the network allows more', () => {
 })
 
 test('connections fall with the ceiling, and never to none', () => {
-  const levels = simulate(60, (level) => level * MB, (tick) => (tick < 30 ? 16 : 3))
+  const levels = simulate(
+    60,
+    (level) => level * MB,
+    (tick) => (tick < 30 ? 16 : 3),
+  )
 
   expect(levels[29]).toBe(16)
   expect(levels.slice(30).every((level) => level === 3)).toBe(true)
 })
 
 test('a tick in which a connection had no work says nothing', () => {
-  const next = nextConnectionCount(INITIAL_CONNECTION_COUNT, { bytesPerSecond: MB, saturated: false, ceiling: 8 })
+  const next = nextConnectionCount(INITIAL_CONNECTION_COUNT, {
+    bytesPerSecond: MB,
+    saturated: false,
+    ceiling: 8,
+  })
 
   expect(next).toEqual(INITIAL_CONNECTION_COUNT)
 })

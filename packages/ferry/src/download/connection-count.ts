@@ -51,15 +51,21 @@ export function nextConnectionCount(count: ConnectionCount, sample: CountSample)
   if (!sample.saturated) return count
   const ticks = count.ticks + 1
   if (count.phase === 'holding') {
-    return ticks >= HOLD_TICKS ? start(count, 'probing', count.level + 1, sample) : { ...count, ticks }
+    return ticks >= HOLD_TICKS
+      ? start(count, 'probing', count.level + 1, sample)
+      : { ...count, ticks }
   }
-  const sampled =
-    ticks > SETTLE_TICKS ? count.sampledBytesPerSecond + sample.bytesPerSecond : 0
-  if (ticks < SETTLE_TICKS + SAMPLE_TICKS) return { ...count, ticks, sampledBytesPerSecond: sampled }
+  const sampled = ticks > SETTLE_TICKS ? count.sampledBytesPerSecond + sample.bytesPerSecond : 0
+  if (ticks < SETTLE_TICKS + SAMPLE_TICKS)
+    return { ...count, ticks, sampledBytesPerSecond: sampled }
   return judge(count, sampled / SAMPLE_TICKS, sample)
 }
 
-function judge(count: ConnectionCount, bytesPerSecond: number, sample: CountSample): ConnectionCount {
+function judge(
+  count: ConnectionCount,
+  bytesPerSecond: number,
+  sample: CountSample,
+): ConnectionCount {
   const helped = bytesPerSecond >= count.keptBytesPerSecond * MIN_GAIN
   if (!helped) return hold(count, count.keptLevel, count.keptBytesPerSecond)
   const kept = { ...count, keptLevel: count.level, keptBytesPerSecond: bytesPerSecond }
@@ -77,7 +83,8 @@ function start(
   const bounded = Math.min(level, ceiling)
   if (bounded === count.level) return hold(count, bounded, count.keptBytesPerSecond)
   // A probe is compared with the speed of now, not with that of five seconds ago.
-  const kept = phase === 'probing' ? { keptLevel: count.level, keptBytesPerSecond: bytesPerSecond } : {}
+  const kept =
+    phase === 'probing' ? { keptLevel: count.level, keptBytesPerSecond: bytesPerSecond } : {}
   return { ...count, ...kept, phase, level: bounded, ticks: 0, sampledBytesPerSecond: 0 }
 }
 

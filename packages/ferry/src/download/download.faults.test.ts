@@ -26,60 +26,94 @@ const thenForRanges =
 const mended: readonly [string, Script, Partial<ScriptedServerOptions>?][] = [
   ['a connection that breaks before the head', first(2, { type: 'drop' })],
   ['a reset half way', first(1, { type: 'reset', afterBytes: 1_000_000 })],
-  ['resets again and again, each after some progress', ({ index }) => (index < 8 ? { type: 'reset', afterBytes: 200_000 } : undefined)],
+  [
+    'resets again and again, each after some progress',
+    ({ index }) => (index < 8 ? { type: 'reset', afterBytes: 200_000 } : undefined),
+  ],
   ['a close half way', first(1, { type: 'end', afterBytes: 777_777 })],
-  ['a close after the last byte but one', first(1, { type: 'end', afterBytes: CONTENT.length - 1 })],
+  [
+    'a close after the last byte but one',
+    first(1, { type: 'end', afterBytes: CONTENT.length - 1 }),
+  ],
   ['silence half way', first(1, { type: 'stall', afterBytes: 500_000 })],
   ['silence before any content', first(1, { type: 'stall', afterBytes: 0 })],
   ['503', first(3, { type: 'status', status: 503 })],
-  ['503 with Retry-After', first(2, { type: 'status', status: 503, headers: { 'Retry-After': '1' } })],
+  [
+    '503 with Retry-After',
+    first(2, { type: 'status', status: 503, headers: { 'Retry-After': '1' } }),
+  ],
   ['429', first(2, { type: 'status', status: 429 })],
   ['500 for a range', thenForRanges({ type: 'status', status: 500 }, 3)],
   ['ranges that are ignored', thenForRanges({ type: 'whole' })],
   ['ranges that are ignored now and then', thenForRanges({ type: 'whole' }, 1)],
-  ['If-Range that always fails', first(1, { type: 'reset', afterBytes: 1_000_000 }), { ifRange: 'refused' }],
-  ['If-Range that is not known', first(1, { type: 'reset', afterBytes: 1_000_000 }), { ifRange: 'unknown' }],
+  [
+    'If-Range that always fails',
+    first(1, { type: 'reset', afterBytes: 1_000_000 }),
+    { ifRange: 'refused' },
+  ],
+  [
+    'If-Range that is not known',
+    first(1, { type: 'reset', afterBytes: 1_000_000 }),
+    { ifRange: 'unknown' },
+  ],
   ['a 206 that is too short, chunked', thenForRanges({ type: 'short', afterBytes: 1000 }, 3)],
-  ['a break without validators', first(2, { type: 'reset', afterBytes: 1_000_000 }), { etag: undefined }],
-  ['a break of a chunked answer', first(2, { type: 'reset', afterBytes: 1_000_000 }), { chunked: true }],
+  [
+    'a break without validators',
+    first(2, { type: 'reset', afterBytes: 1_000_000 }),
+    { etag: undefined },
+  ],
+  [
+    'a break of a chunked answer',
+    first(2, { type: 'reset', afterBytes: 1_000_000 }),
+    { chunked: true },
+  ],
   ['a weak ETag and a break', first(2, { type: 'end', afterBytes: 1_000_000 }), { etag: 'W/"a"' }],
   [
     'a break where only Last-Modified tells versions apart',
     first(2, { type: 'end', afterBytes: 1_000_000 }),
     { etag: undefined, lastModified: 'Fri, 20 Nov 2020 10:00:00 GMT' },
   ],
-  ['a total of * in Content-Range', thenForRanges({ type: 'content-range', value: `bytes 1000000-1999999/*` })],
+  [
+    'a total of * in Content-Range',
+    thenForRanges({ type: 'content-range', value: `bytes 1000000-1999999/*` }),
+  ],
 ]
 
-test.each(mended)('download() gives the exact bytes in spite of %s', async (_, fault, server = {}) => {
-  await using fixture = await DownloadFixture.start(
-    { content: CONTENT, fault, ...server },
-    { bodyTimeoutMs: 200 },
-  )
+test.each(mended)(
+  'download() gives the exact bytes in spite of %s',
+  async (_, fault, server = {}) => {
+    await using fixture = await DownloadFixture.start(
+      { content: CONTENT, fault, ...server },
+      { bodyTimeoutMs: 200 },
+    )
 
-  await fixture.start({ maxConnections: 1 }).result
+    await fixture.start({ maxConnections: 1 }).result
 
-  expect((await fixture.content()).equals(CONTENT)).toBe(true)
-  expect(await fixture.names()).toEqual(['file.bin'])
-})
+    expect((await fixture.content()).equals(CONTENT)).toBe(true)
+    expect(await fixture.names()).toEqual(['file.bin'])
+  },
+)
 
-test.each(mended)('download() over several connections gives the exact bytes in spite of %s', async (_, fault, server = {}) => {
-  await using fixture = await DownloadFixture.start(
-    // Slow enough that the number of connections grows.
-    { content: CONTENT, fault, bytesPerSecond: 8_000_000, ...server },
-    { bodyTimeoutMs: 200 },
-  )
-  const run = fixture.start({ maxConnections: 4 })
+test.each(mended)(
+  'download() over several connections gives the exact bytes in spite of %s',
+  async (_, fault, server = {}) => {
+    await using fixture = await DownloadFixture.start(
+      // Slow enough that the number of connections grows.
+      { content: CONTENT, fault, bytesPerSecond: 8_000_000, ...server },
+      { bodyTimeoutMs: 200 },
+    )
+    const run = fixture.start({ maxConnections: 4 })
 
-  const error = await run.result.then(
-    () => undefined,
-    (caught: unknown) => caught,
-  )
+    const error = await run.result.then(
+      () => undefined,
+      (caught: unknown) => caught,
+    )
 
-  // A range that was asked for and one that came differ by a fixed Content-Range: then no file.
-  if (error === undefined) expect((await fixture.content()).equals(CONTENT)).toBe(true)
-  else expect(error).toMatchObject({ code: 'range-mismatch' })
-})
+    // A range that was asked for and one that came differ by a fixed Content-Range: then no file.
+    if (error === undefined) expect((await fixture.content()).equals(CONTENT)).toBe(true)
+    else expect(error).toMatchObject({ code: 'range-mismatch' })
+  },
+)
 
 const refused: readonly [string, Script, string, Partial<ScriptedServerOptions>?][] = [
   ['404', first(99, { type: 'status', status: 404 }), 'http-status'],
@@ -89,20 +123,44 @@ const refused: readonly [string, Script, string, Partial<ScriptedServerOptions>?
   ['503 for ever', first(99, { type: 'status', status: 503 }), 'http-status'],
   ['connections that always break', first(99, { type: 'drop' }), 'connection-lost'],
   ['silence for ever', first(99, { type: 'stall', afterBytes: 0 }), 'timeout'],
-  ['coded content', first(99, { type: 'headers', headers: { 'Content-Encoding': 'gzip' } }), 'range-mismatch'],
+  [
+    'coded content',
+    first(99, { type: 'headers', headers: { 'Content-Encoding': 'gzip' } }),
+    'range-mismatch',
+  ],
   ['a 206 of a later range', thenForRanges({ type: 'shift', by: 1 }), 'range-mismatch'],
   ['a 206 of an earlier range', thenForRanges({ type: 'shift', by: -1 }), 'range-mismatch'],
   ['a 206 from the beginning', thenForRanges({ type: 'shift', by: -1_000_000 }), 'range-mismatch'],
-  ['a 206 without Content-Range', thenForRanges({ type: 'content-range', value: undefined }), 'range-mismatch'],
+  [
+    'a 206 without Content-Range',
+    thenForRanges({ type: 'content-range', value: undefined }),
+    'range-mismatch',
+  ],
   [
     'a 206 with another length than its range',
     thenForRanges({ type: 'content-range', value: 'bytes 1000000-1000999/2000000' }),
     'range-mismatch',
   ],
-  ['a 206 with more content than its range', thenForRanges({ type: 'surplus', bytes: 10 }), 'range-mismatch'],
-  ['a 206 that is coded', thenForRanges({ type: 'headers', headers: { 'Content-Encoding': 'br' } }), 'range-mismatch'],
-  ['a 206 that is always empty, chunked', thenForRanges({ type: 'short', afterBytes: 0 }), 'connection-lost'],
-  ['416 within the file', thenForRanges({ type: 'status', status: 416, headers: { 'Content-Range': 'bytes */2000000' } }), 'range-mismatch'],
+  [
+    'a 206 with more content than its range',
+    thenForRanges({ type: 'surplus', bytes: 10 }),
+    'range-mismatch',
+  ],
+  [
+    'a 206 that is coded',
+    thenForRanges({ type: 'headers', headers: { 'Content-Encoding': 'br' } }),
+    'range-mismatch',
+  ],
+  [
+    'a 206 that is always empty, chunked',
+    thenForRanges({ type: 'short', afterBytes: 0 }),
+    'connection-lost',
+  ],
+  [
+    '416 within the file',
+    thenForRanges({ type: 'status', status: 416, headers: { 'Content-Range': 'bytes */2000000' } }),
+    'range-mismatch',
+  ],
   [
     'breaks for ever where nothing can be continued',
     first(99, { type: 'end', afterBytes: 1_000_000 }),
@@ -123,21 +181,24 @@ const refused: readonly [string, Script, string, Partial<ScriptedServerOptions>?
   ],
 ]
 
-test.each(refused)('download() fails with the right error, and publishes nothing, for %s', async (_, fault, code, server = {}) => {
-  await using fixture = await DownloadFixture.start(
-    { content: CONTENT, fault, ...server },
-    { bodyTimeoutMs: 100 },
-  )
-  const run = fixture.start({ maxConnections: 1, maxRetries: 2 })
+test.each(refused)(
+  'download() fails with the right error, and publishes nothing, for %s',
+  async (_, fault, code, server = {}) => {
+    await using fixture = await DownloadFixture.start(
+      { content: CONTENT, fault, ...server },
+      { bodyTimeoutMs: 100 },
+    )
+    const run = fixture.start({ maxConnections: 1, maxRetries: 2 })
 
-  const error = await run.result.catch((caught: unknown) => caught)
+    const error = await run.result.catch((caught: unknown) => caught)
 
-  expect(error).toMatchObject({ code })
-  expect(isFerryError(error)).toBe(true)
-  expect(run.state).toBe('failed')
-  expect(await fixture.names()).not.toContain('file.bin')
-  expect(await fixture.names()).not.toContain('file.bin.part.lock')
-})
+    expect(error).toMatchObject({ code })
+    expect(isFerryError(error)).toBe(true)
+    expect(run.state).toBe('failed')
+    expect(await fixture.names()).not.toContain('file.bin')
+    expect(await fixture.names()).not.toContain('file.bin.part.lock')
+  },
+)
 
 test('download() leaves nothing behind after a 404', async () => {
   await using fixture = await DownloadFixture.start({
@@ -155,7 +216,9 @@ test('download() takes a server that is never reached for one that does not exis
   const { url } = fixture.server
   await fixture.server[Symbol.asyncDispose]()
 
-  await expect(download(url, fixture.target).result).rejects.toMatchObject({ code: 'connect-failed' })
+  await expect(download(url, fixture.target).result).rejects.toMatchObject({
+    code: 'connect-failed',
+  })
 
   expect(await fixture.names()).toEqual([])
 })
@@ -194,7 +257,8 @@ test('download() waits as long as the server asks', async () => {
   })
   const delays: number[] = []
 
-  await fixture.start({ onEvent: (event) => event.type === 'retry' && delays.push(event.delayMs) }).result
+  await fixture.start({ onEvent: (event) => event.type === 'retry' && delays.push(event.delayMs) })
+    .result
 
   expect(delays).toEqual([7000])
 })

@@ -11,13 +11,28 @@ const VERSIONS = [randomBytes(SIZE), randomBytes(SIZE), randomBytes(SIZE + 1000)
 const bytes = fc.oneof(fc.constant(0), fc.nat(SIZE))
 const fault: fc.Arbitrary<Fault | undefined> = fc.oneof(
   { weight: 4, arbitrary: fc.constant(undefined) },
-  { weight: 3, arbitrary: fc.record({ type: fc.constantFrom('reset', 'end', 'short'), afterBytes: bytes }) },
+  {
+    weight: 3,
+    arbitrary: fc.record({ type: fc.constantFrom('reset', 'end', 'short'), afterBytes: bytes }),
+  },
   { weight: 1, arbitrary: fc.record({ type: fc.constant('stall'), afterBytes: bytes }) },
   { weight: 1, arbitrary: fc.constant({ type: 'drop' }) },
   { weight: 1, arbitrary: fc.constant({ type: 'whole' }) },
-  { weight: 1, arbitrary: fc.record({ type: fc.constant('status'), status: fc.constantFrom(503, 429, 500, 416) }) },
-  { weight: 1, arbitrary: fc.record({ type: fc.constant('shift'), by: fc.integer({ min: -9, max: 9 }) }) },
-  { weight: 1, arbitrary: fc.record({ type: fc.constant('surplus'), bytes: fc.integer({ min: 1, max: 99 }) }) },
+  {
+    weight: 1,
+    arbitrary: fc.record({
+      type: fc.constant('status'),
+      status: fc.constantFrom(503, 429, 500, 416),
+    }),
+  },
+  {
+    weight: 1,
+    arbitrary: fc.record({ type: fc.constant('shift'), by: fc.integer({ min: -9, max: 9 }) }),
+  },
+  {
+    weight: 1,
+    arbitrary: fc.record({ type: fc.constant('surplus'), bytes: fc.integer({ min: 1, max: 99 }) }),
+  },
   { weight: 1, arbitrary: fc.constant({ type: 'content-range', value: 'bytes 0-99/1500000' }) },
 )
 
@@ -25,13 +40,20 @@ const script = fc.record({
   /** Of the answers, in order; those behind them are honest. */
   faults: fc.array(fault, { maxLength: 10 }),
   /** The version that is there from that request on. */
-  changes: fc.array(fc.record({ at: fc.integer({ min: 1, max: 8 }), version: fc.nat(2) }), { maxLength: 2 }),
+  changes: fc.array(fc.record({ at: fc.integer({ min: 1, max: 8 }), version: fc.nat(2) }), {
+    maxLength: 2,
+  }),
   /** Where the run is aborted and begun again. */
   abortsAt: fc.array(fc.nat(SIZE), { maxLength: 2 }),
   etag: fc.boolean(),
   chunked: fc.boolean(),
   ranges: fc.constantFrom('honoured' as const, 'honoured' as const, 'ignored' as const),
-  ifRange: fc.constantFrom('honoured' as const, 'honoured' as const, 'refused' as const, 'unknown' as const),
+  ifRange: fc.constantFrom(
+    'honoured' as const,
+    'honoured' as const,
+    'refused' as const,
+    'unknown' as const,
+  ),
   maxConnections: fc.integer({ min: 1, max: 4 }),
   bytesPerSecond: fc.constantFrom(20_000_000, 60_000_000),
 })
@@ -83,7 +105,7 @@ test('download() never publishes a wrong byte, whatever goes wrong', async () =>
         expect(VERSIONS.some((version) => version.equals(content))).toBe(true)
       }
       if (error !== undefined) {
-        expect(isFerryError(error), String(error)).toBe(true)
+        expect(error).toSatisfy(isFerryError)
         return
       }
       completed++

@@ -34,17 +34,20 @@ test('download() that is aborted rejects with the reason and keeps what has come
   expect(await fixture.names()).toEqual(PART_AND_JOURNAL)
 })
 
-test.each([1, 4])('download() goes on where it was aborted, and fetches only the rest (%i connections)', async (maxConnections) => {
-  await using fixture = await stopHalfWay(maxConnections)
+test.each([1, 4])(
+  'download() goes on where it was aborted, and fetches only the rest (%i connections)',
+  async (maxConnections) => {
+    await using fixture = await stopHalfWay(maxConnections)
 
-  const result = await fixture.start({ maxConnections }).result
+    const result = await fixture.start({ maxConnections }).result
 
-  expect((await fixture.content()).equals(CONTENT)).toBe(true)
-  expect(result.resumedBytes).toBeGreaterThanOrEqual(1_000_000)
-  expect(result.resumedBytes + result.fetchedBytes).toBe(CONTENT.length)
-  expect(fixture.server.requests[0]?.headers['if-range']).toBe('"v1"')
-  expect(await fixture.names()).toEqual(['file.bin'])
-})
+    expect((await fixture.content()).equals(CONTENT)).toBe(true)
+    expect(result.resumedBytes).toBeGreaterThanOrEqual(1_000_000)
+    expect(result.resumedBytes + result.fetchedBytes).toBe(CONTENT.length)
+    expect(fixture.server.requests[0]?.headers['if-range']).toBe('"v1"')
+    expect(await fixture.names()).toEqual(['file.bin'])
+  },
+)
 
 test('download() that is aborted again and again comes to the exact bytes', async () => {
   await using fixture = await DownloadFixture.start({ ...SLOW })
@@ -81,33 +84,39 @@ const changes: readonly [string, Buffer][] = [
   ['no bytes', Buffer.alloc(0)],
 ]
 
-test.each(changes)('download() begins anew when the file has changed between runs: %s', async (_, content) => {
-  await using fixture = await stopHalfWay()
-  Object.assign(fixture.server.options, { content, etag: '"v2"' })
-  const events: DownloadEvent[] = []
+test.each(changes)(
+  'download() begins anew when the file has changed between runs: %s',
+  async (_, content) => {
+    await using fixture = await stopHalfWay()
+    Object.assign(fixture.server.options, { content, etag: '"v2"' })
+    const events: DownloadEvent[] = []
 
-  const result = await fixture.start({ onEvent: (event) => events.push(event) }).result
+    const result = await fixture.start({ onEvent: (event) => events.push(event) }).result
 
-  expect((await fixture.content()).equals(content)).toBe(true)
-  expect(result).toMatchObject({ size: content.length, resumedBytes: 0 })
-  expect(events.map(({ type, error }) => [type, 'code' in error && error.code])).toEqual([
-    ['restart', 'representation-changed'],
-  ])
-  expect(await fixture.names()).toEqual(['file.bin'])
-})
+    expect((await fixture.content()).equals(content)).toBe(true)
+    expect(result).toMatchObject({ size: content.length, resumedBytes: 0 })
+    expect(events.map(({ type, error }) => [type, 'code' in error && error.code])).toEqual([
+      ['restart', 'representation-changed'],
+    ])
+    expect(await fixture.names()).toEqual(['file.bin'])
+  },
+)
 
-test.each(changes)('download() fails, and keeps what it has, when told to: %s', async (_, content) => {
-  await using fixture = await stopHalfWay()
-  const before = await readFile(fixture.partPath)
-  Object.assign(fixture.server.options, { content, etag: '"v2"' })
+test.each(changes)(
+  'download() fails, and keeps what it has, when told to: %s',
+  async (_, content) => {
+    await using fixture = await stopHalfWay()
+    const before = await readFile(fixture.partPath)
+    Object.assign(fixture.server.options, { content, etag: '"v2"' })
 
-  await expect(fixture.start({ onChange: 'fail' }).result).rejects.toMatchObject({
-    code: 'representation-changed',
-  })
+    await expect(fixture.start({ onChange: 'fail' }).result).rejects.toMatchObject({
+      code: 'representation-changed',
+    })
 
-  expect(await fixture.names()).toEqual(PART_AND_JOURNAL)
-  expect((await readFile(fixture.partPath)).equals(before)).toBe(true)
-})
+    expect(await fixture.names()).toEqual(PART_AND_JOURNAL)
+    expect((await readFile(fixture.partPath)).equals(before)).toBe(true)
+  },
+)
 
 test('download() begins anew when the size differs although the server keeps the ETag', async () => {
   await using fixture = await stopHalfWay()
@@ -142,7 +151,8 @@ test('download() begins anew when the file changes while it runs', async () => {
     fault: ({ index }) => (index === 0 ? { type: 'end', afterBytes: 1_000_000 } : undefined),
   })
   const change = (event: DownloadEvent): void => {
-    if (event.type === 'retry') Object.assign(fixture.server.options, { content: OTHER, etag: '"v2"' })
+    if (event.type === 'retry')
+      Object.assign(fixture.server.options, { content: OTHER, etag: '"v2"' })
   }
 
   await fixture.start({ onEvent: change }).result
@@ -165,21 +175,26 @@ test('download() gives up on a file that changes for ever', async () => {
   expect(await fixture.names()).not.toContain('file.bin')
 })
 
-test.each([{ etag: undefined }, { etag: 'W/"a"' }])('download() does not go on with a version that cannot be told from another: %o', async (server) => {
-  await using fixture = await DownloadFixture.start({ ...SLOW, ...server })
-  await fixture.runUntil(1_000_000)
-  fixture.server.options.content = OTHER
+test.each([{ etag: undefined }, { etag: 'W/"a"' }])(
+  'download() does not go on with a version that cannot be told from another: %o',
+  async (server) => {
+    await using fixture = await DownloadFixture.start({ ...SLOW, ...server })
+    await fixture.runUntil(1_000_000)
+    fixture.server.options.content = OTHER
 
-  const result = await fixture.start().result
+    const result = await fixture.start().result
 
-  expect(result.resumedBytes).toBe(0)
-  expect((await fixture.content()).equals(OTHER)).toBe(true)
-})
+    expect(result.resumedBytes).toBe(0)
+    expect((await fixture.content()).equals(OTHER)).toBe(true)
+  },
+)
 
 test('download() publishes a part that was complete already', async () => {
   await using fixture = await DownloadFixture.start({ content: CONTENT })
   const checksum = { algorithm: 'sha256', hex: '0'.repeat(64) }
-  await expect(fixture.start({ checksum }).result).rejects.toMatchObject({ code: 'checksum-mismatch' })
+  await expect(fixture.start({ checksum }).result).rejects.toMatchObject({
+    code: 'checksum-mismatch',
+  })
 
   const { fetchedBytes } = await fixture.start().result
 
@@ -228,7 +243,8 @@ test('download() does not trust a part file whose journal is garbled', async () 
 
 test('download() keeps what it has through an error of the server', async () => {
   await using fixture = await stopHalfWay()
-  fixture.server.options.fault = ({ index }) => (index < 99 ? { type: 'status', status: 404 } : undefined)
+  fixture.server.options.fault = ({ index }) =>
+    index < 99 ? { type: 'status', status: 404 } : undefined
   await expect(fixture.start().result).rejects.toMatchObject({ code: 'http-status' })
   fixture.server.options.fault = undefined
 
@@ -261,7 +277,14 @@ test('download() survives kill -9 at any time and ends with the exact bytes', as
   const module = new URL('./download.ts', import.meta.url).href
 
   for (const delayMs of [0, 5, 10, 20, 700]) {
-    const child = spawn(process.execPath, ['--input-type=module', '-e', CHILD, module, fixture.server.url, fixture.target])
+    const child = spawn(process.execPath, [
+      '--input-type=module',
+      '-e',
+      CHILD,
+      module,
+      fixture.server.url,
+      fixture.target,
+    ])
     const exited = new Promise((resolve) => child.once('exit', resolve))
     await new Promise((resolve) => child.stdout.once('data', resolve))
     await new Promise((resolve) => setTimeout(resolve, delayMs))

@@ -36,15 +36,21 @@ test('download() gives an empty file for an empty file', async () => {
   expect(await fixture.names()).toEqual(['file.bin'])
 })
 
-test.each([0, 1, 100_000])('download() takes a file of unknown length: %i bytes', async (length) => {
-  await using fixture = await DownloadFixture.start({ content: SMALL.subarray(0, length), chunked: true })
+test.each([0, 1, 100_000])(
+  'download() takes a file of unknown length: %i bytes',
+  async (length) => {
+    await using fixture = await DownloadFixture.start({
+      content: SMALL.subarray(0, length),
+      chunked: true,
+    })
 
-  const { size } = await fixture.start().result
+    const { size } = await fixture.start().result
 
-  expect(size).toBe(length)
-  expect((await fixture.content()).equals(SMALL.subarray(0, length))).toBe(true)
-  expect(await fixture.names()).toEqual(['file.bin'])
-})
+    expect(size).toBe(length)
+    expect((await fixture.content()).equals(SMALL.subarray(0, length))).toBe(true)
+    expect(await fixture.names()).toEqual(['file.bin'])
+  },
+)
 
 test('download() takes a file without validators', async () => {
   await using fixture = await DownloadFixture.start({ content: LARGE, etag: undefined })
@@ -112,7 +118,11 @@ test('download() tells its progress', async () => {
 
   expect(seen).toEqual([...seen].sort((a, b) => a - b))
   expect(Math.max(...seen)).toBeLessThanOrEqual(LARGE.length)
-  expect(run.progress()).toMatchObject({ state: 'completed', size: LARGE.length, receivedBytes: LARGE.length })
+  expect(run.progress()).toMatchObject({
+    state: 'completed',
+    size: LARGE.length,
+    receivedBytes: LARGE.length,
+  })
 })
 
 test('download() keeps to a rate limit within 20%', async () => {

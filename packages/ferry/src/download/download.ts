@@ -49,15 +49,15 @@ export interface DownloadOptions {
 
 /** Trouble that is being dealt with. */
 export type DownloadEvent =
-  | { readonly type: 'retry'; readonly error: Error; readonly attempt: number; readonly delayMs: number }
+  | {
+      readonly type: 'retry'
+      readonly error: Error
+      readonly attempt: number
+      readonly delayMs: number
+    }
   | { readonly type: 'restart'; readonly error: Error }
 
-export type DownloadState =
-  | 'queued'
-  | 'running'
-  | 'verifying'
-  | 'completed'
-  | 'failed'
+export type DownloadState = 'queued' | 'running' | 'verifying' | 'completed' | 'failed'
 
 /** A look at a download. */
 export interface DownloadProgress {

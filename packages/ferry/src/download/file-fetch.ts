@@ -316,10 +316,14 @@ export class FileFetch {
   /** Another connection works, this one was turned away: the server wants fewer. */
   #isOneTooMany(worker: Worker, error: Error): boolean {
     const turnedAway =
-      (error instanceof HttpStatusError || error instanceof ConnectError || error instanceof StreamError) &&
+      (error instanceof HttpStatusError ||
+        error instanceof ConnectError ||
+        error instanceof StreamError) &&
       worker.receivedBytes === 0
     if (!turnedAway) return false
-    return [...this.#workers.values()].some((other) => other !== worker && other.state === 'receiving')
+    return [...this.#workers.values()].some(
+      (other) => other !== worker && other.state === 'receiving',
+    )
   }
 
   /** Without a validator nothing that has come can be continued. */
@@ -373,10 +377,15 @@ export class FileFetch {
     }
   }
 
-  #request(worker: Worker, range: Span | undefined, ifRange: string | undefined): Promise<HttpResponse> {
+  #request(
+    worker: Worker,
+    range: Span | undefined,
+    ifRange: string | undefined,
+  ): Promise<HttpResponse> {
     let { headers } = this.#context
     headers = headers.with('Accept-Encoding', 'identity')
-    if (range !== undefined) headers = headers.with('Range', formatRange(range.start, range.end - 1))
+    if (range !== undefined)
+      headers = headers.with('Range', formatRange(range.start, range.end - 1))
     if (ifRange !== undefined) headers = headers.with('If-Range', ifRange)
     worker.receivedBytes = 0
     return this.#context.client.request('GET', this.#context.url, {
@@ -479,7 +488,9 @@ export class FileFetch {
 
   #windowBytes(): number | undefined {
     const limit = this.#bucket?.bytesPerSecond
-    return limit && Math.max(MIN_LIMITED_WINDOW_BYTES, Math.ceil(limit / LIMITED_WINDOWS_PER_SECOND))
+    return (
+      limit && Math.max(MIN_LIMITED_WINDOW_BYTES, Math.ceil(limit / LIMITED_WINDOWS_PER_SECOND))
+    )
   }
 
   /**

@@ -17,7 +17,11 @@ export function fileNameOf(url: HttpUrl): string {
 
 /** Makes any text a name that stays in its folder on every system. */
 export function safeFileName(text: string): string {
-  const name = text.normalize('NFC').replace(UNSAFE, '_').replace(/[. ]+$/, '').replace(/^ +/, '')
+  const name = text
+    .normalize('NFC')
+    .replace(UNSAFE, '_')
+    .replace(/[. ]+$/, '')
+    .replace(/^ +/, '')
   if (name === '' || /^\.*$/.test(name)) return FALLBACK_NAME
   return shorten(RESERVED.test(name) ? `_${name}` : name)
 }
@@ -28,7 +32,8 @@ function shorten(name: string): string {
   const dot = name.lastIndexOf('.')
   const extension = dot > 0 && name.length - dot <= 16 ? name.slice(dot) : ''
   let stem = name.slice(0, name.length - extension.length)
-  while (Buffer.byteLength(stem + extension) > MAX_NAME_BYTES) stem = [...stem].slice(0, -1).join('')
+  while (Buffer.byteLength(stem + extension) > MAX_NAME_BYTES)
+    stem = [...stem].slice(0, -1).join('')
   return stem + extension
 }
 

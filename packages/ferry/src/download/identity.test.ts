@@ -31,7 +31,12 @@ test('ifRangeOf() prefers the entity tag', () => {
   expect(ifRangeOf({ size: 5 })).toBeUndefined()
 })
 
-const changes: readonly [Identity, Record<string, string>, number | undefined, RegExp | undefined][] = [
+const changes: readonly [
+  Identity,
+  Record<string, string>,
+  number | undefined,
+  RegExp | undefined,
+][] = [
   [{ size: 5, etag: '"a"' }, { ETag: '"a"' }, 5, undefined],
   [{ size: 5, etag: '"a"' }, { ETag: '"a"' }, undefined, undefined],
   [{ size: 5, etag: '"a"' }, { ETag: '"a"' }, 6, /size changed from 5 to 6/],
@@ -42,7 +47,12 @@ const changes: readonly [Identity, Record<string, string>, number | undefined, R
   [{ lastModified: MODIFIED }, { 'Last-Modified': DATE }, 5, /Last-Modified changed/],
   [{ lastModified: MODIFIED }, {}, 5, /no longer says/],
   [{ etag: '"a"', lastModified: MODIFIED }, { ETag: '"a"' }, 5, undefined],
-  [{ etag: '"a"', lastModified: MODIFIED }, { ETag: '"a"', 'Last-Modified': DATE }, 5, /Last-Modified changed/],
+  [
+    { etag: '"a"', lastModified: MODIFIED },
+    { ETag: '"a"', 'Last-Modified': DATE },
+    5,
+    /Last-Modified changed/,
+  ],
   [{ etag: '"a"', lastModified: MODIFIED }, { 'Last-Modified': MODIFIED }, 5, /ETag changed/],
   [{ size: 5 }, {}, 5, /no longer says/],
 ]

@@ -6,11 +6,20 @@ import { type Claim, planNextSpan } from './planner.ts'
 const MIN_SPLIT = 262_144
 const MiB = 1_048_576
 
-const claim = (parts: Partial<Claim>): Claim => ({ id: 1, cursor: 0, end: 0, bytesPerSecond: 0, ...parts })
+const claim = (parts: Partial<Claim>): Claim => ({
+  id: 1,
+  cursor: 0,
+  end: 0,
+  bytesPerSecond: 0,
+  ...parts,
+})
 const all = (size: number): SpanSet => new SpanSet([{ start: 0, end: size }])
 
 test('planNextSpan() takes the first gap', () => {
-  const assigned = new SpanSet([{ start: 0, end: 10 }, { start: 20, end: 30 }])
+  const assigned = new SpanSet([
+    { start: 0, end: 10 },
+    { start: 20, end: 30 },
+  ])
 
   expect(planNextSpan(100, assigned, [])).toEqual({ type: 'take', span: { start: 10, end: 20 } })
 })
@@ -49,7 +58,9 @@ test('planNextSpan() never cuts off less than is worth a request', () => {
   const fast = claim({ end: 10 * MiB, bytesPerSecond: 1000 })
 
   expect(planNextSpan(10 * MiB, all(10 * MiB), [slow], 1e9)).toMatchObject({ at: MIN_SPLIT })
-  expect(planNextSpan(10 * MiB, all(10 * MiB), [fast], 1)).toMatchObject({ at: 10 * MiB - MIN_SPLIT })
+  expect(planNextSpan(10 * MiB, all(10 * MiB), [fast], 1)).toMatchObject({
+    at: 10 * MiB - MIN_SPLIT,
+  })
 })
 
 interface Simulated {
@@ -60,7 +71,13 @@ interface Simulated {
 }
 
 const event = fc.record({
-  type: fc.constantFrom('join' as const, 'join' as const, 'progress' as const, 'progress' as const, 'fail' as const),
+  type: fc.constantFrom(
+    'join' as const,
+    'join' as const,
+    'progress' as const,
+    'progress' as const,
+    'fail' as const,
+  ),
   which: fc.nat(),
   bytes: fc.nat(2 * MiB),
   speed: fc.constantFrom(0, 1, 1000, MiB, 50 * MiB),
@@ -80,7 +97,12 @@ test('planNextSpan() hands each byte to one at a time, and all are fetched, what
         if (plan.type === 'take') {
           expect(plan.span.start).toBeLessThan(plan.span.end)
           assigned.add(plan.span)
-          workers.push({ id: ++lastId, cursor: plan.span.start, end: plan.span.end, bytesPerSecond: speed })
+          workers.push({
+            id: ++lastId,
+            cursor: plan.span.start,
+            end: plan.span.end,
+            bytesPerSecond: speed,
+          })
           return true
         }
         const victim = workers.find(({ id }) => id === plan.claimId) as Simulated

@@ -29,7 +29,10 @@ function answer({ status = 206, headers = {}, ...rest }: AnswerParts): Answer {
 }
 
 /** A right 206 to RESUME, but for what is given. */
-function partial(headers: Record<string, string | undefined>, length: number | undefined = 100): Answer {
+function partial(
+  headers: Record<string, string | undefined>,
+  length: number | undefined = 100,
+): Answer {
   const all = { ETag: '"a"', 'Content-Range': 'bytes 100-199/1000', ...headers }
   const kept = Object.entries(all).filter((pair): pair is [string, string] => pair[1] !== undefined)
   return { status: 206, headers: HeaderFields.from(kept), length }
@@ -60,8 +63,16 @@ const first: readonly [string, AnswerParts, unknown][] = [
   ['200 without content', { status: 200, length: 0 }, ['content', 0, 0]],
   ['206 that nobody asked for', { headers: { 'Content-Range': 'bytes 0-99/100' } }, BROKEN],
   ['200 that is coded', { status: 200, headers: { 'Content-Encoding': 'gzip' } }, BROKEN],
-  ['200 that is coded twice', { status: 200, headers: { 'Content-Encoding': 'identity, br' } }, BROKEN],
-  ['200 coded as identity', { status: 200, headers: { 'Content-Encoding': 'Identity' } }, ['content', 0, 100]],
+  [
+    '200 that is coded twice',
+    { status: 200, headers: { 'Content-Encoding': 'identity, br' } },
+    BROKEN,
+  ],
+  [
+    '200 coded as identity',
+    { status: 200, headers: { 'Content-Encoding': 'Identity' } },
+    ['content', 0, 100],
+  ],
   ['416 although no range was asked for', { status: 416 }, ['refused', 'final']],
   ['204', { status: 204, length: 0 }, ['refused', 'final']],
   ['203 of a transforming proxy', { status: 203 }, ['refused', 'final']],
@@ -80,9 +91,17 @@ test.each(first)('decideResponse() of the first request: %s', (_, parts, expecte
 const partials: readonly [string, Answer, unknown][] = [
   ['exactly what was asked for', partial({}), ['content', 100, 200]],
   ['chunked', { ...partial({}), length: undefined }, ['content', 100, 200]],
-  ['fewer bytes than asked for', partial({ 'Content-Range': 'bytes 100-149/1000' }, 50), ['content', 100, 150]],
+  [
+    'fewer bytes than asked for',
+    partial({ 'Content-Range': 'bytes 100-149/1000' }, 50),
+    ['content', 100, 150],
+  ],
   ['the unknown total *', partial({ 'Content-Range': 'bytes 100-199/*' }), ['content', 100, 200]],
-  ['another case of the unit', partial({ 'Content-Range': 'Bytes 100-199/1000' }), ['content', 100, 200]],
+  [
+    'another case of the unit',
+    partial({ 'Content-Range': 'Bytes 100-199/1000' }),
+    ['content', 100, 200],
+  ],
   ['a later first byte', partial({ 'Content-Range': 'bytes 101-200/1000' }), BROKEN],
   ['an earlier first byte', partial({ 'Content-Range': 'bytes 99-198/1000' }), BROKEN],
   ['from the beginning', partial({ 'Content-Range': 'bytes 0-99/1000' }), BROKEN],
@@ -91,10 +110,18 @@ const partials: readonly [string, Answer, unknown][] = [
   ['a total below its last byte', partial({ 'Content-Range': 'bytes 100-199/199' }), BROKEN],
   ['another total', partial({ 'Content-Range': 'bytes 100-199/1001' }), CHANGED],
   ['no Content-Range', partial({ 'Content-Range': undefined }), BROKEN],
-  ['two Content-Ranges in one', partial({ 'Content-Range': 'bytes 100-199/1000, bytes 100-199/1000' }), BROKEN],
+  [
+    'two Content-Ranges in one',
+    partial({ 'Content-Range': 'bytes 100-199/1000, bytes 100-199/1000' }),
+    BROKEN,
+  ],
   ['another unit', partial({ 'Content-Range': 'items 100-199/1000' }), BROKEN],
   ['the form of a 416', partial({ 'Content-Range': 'bytes */1000' }), BROKEN],
-  ['numbers beyond what can be counted', partial({ 'Content-Range': 'bytes 100-199/99999999999999999999' }), BROKEN],
+  [
+    'numbers beyond what can be counted',
+    partial({ 'Content-Range': 'bytes 100-199/99999999999999999999' }),
+    BROKEN,
+  ],
   ['a negative first byte', partial({ 'Content-Range': 'bytes -100-199/1000' }), BROKEN],
   [
     'several parts',
@@ -109,7 +136,11 @@ const partials: readonly [string, Answer, unknown][] = [
   ['the ETag made weak', partial({ ETag: 'W/"a"' }), CHANGED],
   ['no ETag any more', partial({ ETag: undefined }), CHANGED],
   ['an ETag of another case', partial({ ETag: '"A"' }), CHANGED],
-  ['a Last-Modified that was not there before', partial({ 'Last-Modified': MODIFIED }), ['content', 100, 200]],
+  [
+    'a Last-Modified that was not there before',
+    partial({ 'Last-Modified': MODIFIED }),
+    ['content', 100, 200],
+  ],
 ]
 
 test.each(partials)('decideResponse() of a 206 with %s', (_, got, expected) => {
@@ -124,11 +155,14 @@ const partialsByDate: readonly [string, Record<string, string>, unknown][] = [
   ['no date but an ETag', { ETag: '"a"' }, CHANGED],
 ]
 
-test.each(partialsByDate)('decideResponse() of a version known by date, 206 with %s', (_, headers, expected) => {
-  const got = answer({ headers: { 'Content-Range': 'bytes 100-199/1000', ...headers } })
+test.each(partialsByDate)(
+  'decideResponse() of a version known by date, 206 with %s',
+  (_, headers, expected) => {
+    const got = answer({ headers: { 'Content-Range': 'bytes 100-199/1000', ...headers } })
 
-  expect(gist(decideResponse(BY_DATE, got))).toEqual(expected)
-})
+    expect(gist(decideResponse(BY_DATE, got))).toEqual(expected)
+  },
+)
 
 test('decideResponse() takes both validators to agree where both are known', () => {
   const asked = { ...RESUME, identity: { size: 1000, etag: '"a"', lastModified: MODIFIED } }
@@ -148,7 +182,12 @@ test('decideResponse() never goes on with a version that has no validator', () =
 })
 
 const wholes: readonly [string, Asked, AnswerParts, unknown][] = [
-  ['of the same version to If-Range', RESUME, { headers: { ETag: '"a"' }, length: 1000 }, 'unconditional'],
+  [
+    'of the same version to If-Range',
+    RESUME,
+    { headers: { ETag: '"a"' }, length: 1000 },
+    'unconditional',
+  ],
   [
     'of the same version to a bare range',
     { ...RESUME, conditional: false },
@@ -165,9 +204,19 @@ const wholes: readonly [string, Asked, AnswerParts, unknown][] = [
   ['of another size', RESUME, { headers: { ETag: '"a"' }, length: 999 }, CHANGED],
   ['without content', RESUME, { headers: { ETag: '"a"' }, length: 0 }, CHANGED],
   ['without a validator', RESUME, { length: 1000 }, CHANGED],
-  ['that is coded', RESUME, { headers: { ETag: '"a"', 'Content-Encoding': 'gzip' }, length: 1000 }, BROKEN],
+  [
+    'that is coded',
+    RESUME,
+    { headers: { ETag: '"a"', 'Content-Encoding': 'gzip' }, length: 1000 },
+    BROKEN,
+  ],
   ['of another date', BY_DATE, { headers: { 'Last-Modified': LATER }, length: 1000 }, CHANGED],
-  ['of the same date', BY_DATE, { headers: { 'Last-Modified': MODIFIED }, length: 1000 }, 'unconditional'],
+  [
+    'of the same date',
+    BY_DATE,
+    { headers: { 'Last-Modified': MODIFIED }, length: 1000 },
+    'unconditional',
+  ],
   [
     'to a request for the whole of a known version',
     { ...RESUME, range: undefined, conditional: false },
@@ -196,21 +245,29 @@ const unsatisfied: readonly [string, string | undefined, unknown][] = [
 ]
 
 test.each(unsatisfied)('decideResponse() of a 416 with %s', (_, contentRange, expected) => {
-  const headers: Record<string, string> = contentRange === undefined ? {} : { 'Content-Range': contentRange }
+  const headers: Record<string, string> =
+    contentRange === undefined ? {} : { 'Content-Range': contentRange }
 
   expect(gist(decideResponse(RESUME, answer({ status: 416, headers })))).toEqual(expected)
 })
 
-test.each([429, 500, 502, 503, 504, 408])('decideResponse() keeps what has come when a range is answered by %i', (status) => {
-  expect(gist(decideResponse(RESUME, answer({ status })))).toEqual(['refused', 'retryable'])
-})
+test.each([429, 500, 502, 503, 504, 408])(
+  'decideResponse() keeps what has come when a range is answered by %i',
+  (status) => {
+    expect(gist(decideResponse(RESUME, answer({ status })))).toEqual(['refused', 'retryable'])
+  },
+)
 
 const identities: readonly [string, Record<string, string>, object][] = [
   ['a strong ETag', { ETag: '"a"' }, { etag: '"a"', size: 100 }],
   ['a weak ETag', { ETag: 'W/"a"' }, { size: 100 }],
   ['an ETag without quotes', { ETag: 'a' }, { size: 100 }],
   ['two ETags', { ETag: '"a", "b"' }, { size: 100 }],
-  ['a date long before Date', { Date: DATE, 'Last-Modified': MODIFIED }, { lastModified: MODIFIED, size: 100 }],
+  [
+    'a date long before Date',
+    { Date: DATE, 'Last-Modified': MODIFIED },
+    { lastModified: MODIFIED, size: 100 },
+  ],
   ['a date equal to Date', { Date: DATE, 'Last-Modified': DATE }, { size: 100 }],
   ['a date without Date', { 'Last-Modified': MODIFIED }, { size: 100 }],
   ['a date that is none', { Date: DATE, 'Last-Modified': 'yesterday' }, { size: 100 }],
@@ -226,26 +283,41 @@ test('decideResponse() accepts a part only when every byte of it was asked for a
   const small = fc.nat(30)
   const maybe = fc.option(small, { nil: undefined })
   fc.assert(
-    fc.property(small, small, small, small, maybe, maybe, fc.boolean(), (start, length, first, last, total, framed, same) => {
-      const range = { start, end: start + length + 1 }
-      const asked: Asked = { url: URL, range, conditional: true, identity: { size: 30, etag: '"a"' } }
-      const headers = HeaderFields.from({
-        ETag: same ? '"a"' : '"b"',
-        'Content-Range': `bytes ${first}-${last}/${total ?? '*'}`,
-      })
+    fc.property(
+      small,
+      small,
+      small,
+      small,
+      maybe,
+      maybe,
+      fc.boolean(),
+      (start, length, first, last, total, framed, same) => {
+        const range = { start, end: start + length + 1 }
+        const asked: Asked = {
+          url: URL,
+          range,
+          conditional: true,
+          identity: { size: 30, etag: '"a"' },
+        }
+        const headers = HeaderFields.from({
+          ETag: same ? '"a"' : '"b"',
+          'Content-Range': `bytes ${first}-${last}/${total ?? '*'}`,
+        })
 
-      const decision = decideResponse(asked, { status: 206, headers, length: framed })
+        const decision = decideResponse(asked, { status: 206, headers, length: framed })
 
-      const right =
-        same &&
-        first === start &&
-        last >= first &&
-        last < range.end &&
-        (total === undefined || total === 30) &&
-        (framed === undefined || framed === last + 1 - first)
-      expect(decision.type === 'content').toBe(right)
-      if (decision.type === 'content') expect([decision.start, decision.end]).toEqual([start, last + 1])
-    }),
+        const right =
+          same &&
+          first === start &&
+          last >= first &&
+          last < range.end &&
+          (total === undefined || total === 30) &&
+          (framed === undefined || framed === last + 1 - first)
+        expect(decision.type === 'content').toBe(right)
+        if (decision.type === 'content')
+          expect([decision.start, decision.end]).toEqual([start, last + 1])
+      },
+    ),
     { numRuns: 2000 },
   )
 })

@@ -36,7 +36,12 @@ export interface Answer {
  * be used
  */
 export type Decision =
-  | { readonly type: 'content' | 'whole'; readonly start: number; readonly end: number | undefined; readonly identity: Identity }
+  | {
+      readonly type: 'content' | 'whole'
+      readonly start: number
+      readonly end: number | undefined
+      readonly identity: Identity
+    }
   | { readonly type: 'unconditional' }
   | { readonly type: 'changed'; readonly error: TransferError }
   | { readonly type: 'refused'; readonly retryable: boolean }
@@ -46,7 +51,8 @@ export type Decision =
 export function decideResponse(asked: Asked, answer: Answer): Decision {
   const { status, headers } = answer
   if (status === 416 && asked.range !== undefined) return decideUnsatisfied(asked, answer)
-  if (status !== 200 && status !== 206) return { type: 'refused', retryable: isRetryableStatus(status) }
+  if (status !== 200 && status !== 206)
+    return { type: 'refused', retryable: isRetryableStatus(status) }
   const coding = headers.get('content-encoding')
   if (coding !== undefined && coding.toLowerCase() !== 'identity') {
     return broken(asked, `its content is coded as ${coding}, although only identity was accepted`)
@@ -64,10 +70,16 @@ function decidePartial(asked: Asked, answer: Answer): Decision {
   }
   const end = got.last + 1
   if (got.first !== range.start || end > range.end) {
-    return broken(asked, `it sent bytes ${got.first}-${got.last} when ${range.start}-${range.end - 1} were asked for`)
+    return broken(
+      asked,
+      `it sent bytes ${got.first}-${got.last} when ${range.start}-${range.end - 1} were asked for`,
+    )
   }
   if (answer.length !== undefined && answer.length !== end - got.first) {
-    return broken(asked, `its Content-Length ${answer.length} contradicts its Content-Range ${text}`)
+    return broken(
+      asked,
+      `its Content-Length ${answer.length} contradicts its Content-Range ${text}`,
+    )
   }
   const change = identity && describeChange(identity, answer.headers, got.complete)
   if (change !== undefined) return changed(asked, change)

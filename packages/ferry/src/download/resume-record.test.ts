@@ -8,7 +8,8 @@ import { Journal, loadResumeRecord, parseResumeRecord, removeJournal } from './r
 
 const IDENTITY = { size: 1000, etag: '"a"', lastModified: 'Fri, 20 Nov 2026 10:00:00 GMT' }
 const HEADER = { type: 'download', format: 1, url: 'http://a/b', ...IDENTITY }
-const spans = (...pairs: [number, number][]): SpanSet => new SpanSet(pairs.map(([start, end]) => ({ start, end })))
+const spans = (...pairs: [number, number][]): SpanSet =>
+  new SpanSet(pairs.map(([start, end]) => ({ start, end })))
 
 async function useFolder(run: (path: string, folder: string) => Promise<void>): Promise<void> {
   const folder = await mkdtemp(join(tmpdir(), 'ferry-journal-'))
@@ -21,7 +22,10 @@ async function useFolder(run: (path: string, folder: string) => Promise<void>): 
 
 test('a journal gives back what was written to it', async () => {
   await useFolder(async (path, folder) => {
-    const journal = await Journal.create(path, 'http://a/b?secret', { identity: IDENTITY, spans: spans([0, 10]) })
+    const journal = await Journal.create(path, 'http://a/b?secret', {
+      identity: IDENTITY,
+      spans: spans([0, 10]),
+    })
     await journal.append(spans([0, 20], [50, 60]))
     await journal.append(spans([0, 20], [50, 60]))
     await journal.append(spans([0, 60]))
@@ -39,9 +43,14 @@ test('a journal gives back what was written to it', async () => {
 
 test('a journal that is cut at any byte never names a byte that was not noted, and loses only its tail', async () => {
   await useFolder(async (path) => {
-    const journal = await Journal.create(path, 'http://a/b', { identity: IDENTITY, spans: new SpanSet() })
+    const journal = await Journal.create(path, 'http://a/b', {
+      identity: IDENTITY,
+      spans: new SpanSet(),
+    })
     const steps = [spans([0, 10]), spans([0, 25]), spans([0, 25], [700, 1000]), spans([0, 1000])]
-    const noted: { at: number; spans: SpanSet }[] = [{ at: (await readFile(path)).length, spans: new SpanSet() }]
+    const noted: { at: number; spans: SpanSet }[] = [
+      { at: (await readFile(path)).length, spans: new SpanSet() },
+    ]
     for (const step of steps) {
       await journal.append(step)
       noted.push({ at: (await readFile(path)).length, spans: step })
@@ -59,7 +68,9 @@ test('a journal that is cut at any byte never names a byte that was not noted, a
 })
 
 test('a journal of which any byte has changed never names a byte that was not noted', () => {
-  const text = [HEADER, { type: 'spans', spans: [[0, 10]] }, { type: 'spans', spans: [[20, 30]] }].map(formatRecord).join('')
+  const text = [HEADER, { type: 'spans', spans: [[0, 10]] }, { type: 'spans', spans: [[20, 30]] }]
+    .map(formatRecord)
+    .join('')
   const truth = spans([0, 10], [20, 30])
   for (let at = 0; at < text.length; at++) {
     for (const other of ['9', '\n', ']']) {
@@ -103,7 +114,8 @@ test.each(odd)('parseResumeRecord() drops spans that are %s', (_, value) => {
 })
 
 test('parseResumeRecord() names no bytes of a version without a size', () => {
-  const text = formatRecord({ ...HEADER, size: undefined }) + formatRecord({ type: 'spans', spans: [[0, 10]] })
+  const text =
+    formatRecord({ ...HEADER, size: undefined }) + formatRecord({ type: 'spans', spans: [[0, 10]] })
 
   expect(parseResumeRecord(text)?.spans.bytes).toBe(0)
 })
@@ -120,7 +132,9 @@ test('Journal.create() replaces what was there, a half-made one too', async () =
     await writeFile(path, 'old')
     await writeFile(`${path}.new`, 'half-made'.repeat(100))
 
-    await (await Journal.create(path, 'http://a/', { identity: IDENTITY, spans: new SpanSet() })).close()
+    await (
+      await Journal.create(path, 'http://a/', { identity: IDENTITY, spans: new SpanSet() })
+    ).close()
 
     expect((await loadResumeRecord(path))?.identity).toEqual(IDENTITY)
     expect(await readdir(folder)).toEqual(['a.journal'])
@@ -133,5 +147,7 @@ test('Journal.create() replaces what was there, a half-made one too', async () =
 test('Journal.create() says why it cannot', async () => {
   const record = { identity: IDENTITY, spans: new SpanSet() }
 
-  await expect(Journal.create('/nowhere/a.journal', 'http://a/', record)).rejects.toMatchObject({ code: 'not-writable' })
+  await expect(Journal.create('/nowhere/a.journal', 'http://a/', record)).rejects.toMatchObject({
+    code: 'not-writable',
+  })
 })

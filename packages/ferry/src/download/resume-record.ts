@@ -66,8 +66,12 @@ export class Journal {
     try {
       const handle = await open(fresh, 'w', 0o600)
       await handle.write(
-        formatRecord({ type: 'download', format: FORMAT, url: withoutQuery(url), ...record.identity }) +
-          (spans.count === 0 ? '' : formatRecord({ type: 'spans', spans })),
+        formatRecord({
+          type: 'download',
+          format: FORMAT,
+          url: withoutQuery(url),
+          ...record.identity,
+        }) + (spans.count === 0 ? '' : formatRecord({ type: 'spans', spans })),
       )
       await handle.datasync()
       await rename(fresh, path)

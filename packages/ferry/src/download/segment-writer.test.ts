@@ -56,10 +56,18 @@ interface Fixture {
 
 function createWriter(
   file: FakePartFile | PartFile,
-  options: Partial<ConstructorParameters<typeof SegmentWriter>[3]> & { pool?: BlockPool; pauseMs?: () => number },
+  options: Partial<ConstructorParameters<typeof SegmentWriter>[3]> & {
+    pool?: BlockPool
+    pauseMs?: () => number
+  },
 ): Fixture {
   const { pool = new BlockPool(), pauseMs = () => 0, ...rest } = options
-  const fixture = { written: [] as [number, number][], flow: { resumes: 0 }, satisfied: 0, received: 0 }
+  const fixture = {
+    written: [] as [number, number][],
+    flow: { resumes: 0 },
+    satisfied: 0,
+    received: 0,
+  }
   const events: SegmentEvents = {
     onWritten: (start, end) => fixture.written.push([start, end]),
     onReceived: (bytes) => {
@@ -75,9 +83,13 @@ function createWriter(
 }
 
 /** Gives content as a socket does: in the offered memory where there is some, else in its own. */
-function deliver(writer: SegmentWriter, content: Buffer, { inPlace }: { inPlace: boolean }): boolean {
+function deliver(
+  writer: SegmentWriter,
+  content: Buffer,
+  { inPlace }: { inPlace: boolean },
+): boolean {
   let flowing = true
-  for (let at = 0; at < content.length; ) {
+  for (let at = 0; at < content.length;) {
     const window = inPlace ? writer.buffer() : undefined
     const length = Math.min(content.length - at, window?.length ?? content.length)
     if (window === undefined) {
@@ -100,26 +112,33 @@ async function useTempFolder(run: (folder: string) => Promise<void>): Promise<vo
   }
 }
 
-test.each([true, false])('SegmentWriter puts content where it belongs in a real file (in place: %s)', async (inPlace) => {
-  await useTempFolder(async (folder) => {
-    const content = randomBytes(3 * BLOCK + 12_345)
-    const file = await PartFile.open(join(folder, 'a.part'))
-    const { writer, written } = createWriter(file, { position: 100, cursor: 100, end: 100 + content.length })
+test.each([true, false])(
+  'SegmentWriter puts content where it belongs in a real file (in place: %s)',
+  async (inPlace) => {
+    await useTempFolder(async (folder) => {
+      const content = randomBytes(3 * BLOCK + 12_345)
+      const file = await PartFile.open(join(folder, 'a.part'))
+      const { writer, written } = createWriter(file, {
+        position: 100,
+        cursor: 100,
+        end: 100 + content.length,
+      })
 
-    for (let at = 0; at < content.length; at += 70_001) {
-      deliver(writer, content.subarray(at, at + 70_001), { inPlace })
-    }
-    await writer.close()
-    await file.close()
+      for (let at = 0; at < content.length; at += 70_001) {
+        deliver(writer, content.subarray(at, at + 70_001), { inPlace })
+      }
+      await writer.close()
+      await file.close()
 
-    const got = await readFile(join(folder, 'a.part'))
-    expect(got.length).toBe(100 + content.length)
-    expect(got.subarray(0, 100).equals(Buffer.alloc(100))).toBe(true)
-    expect(got.subarray(100).equals(content)).toBe(true)
-    expect(written.reduce((sum, [start, end]) => sum + end - start, 0)).toBe(content.length)
-    expect(writer.cursor).toBe(100 + content.length)
-  })
-})
+      const got = await readFile(join(folder, 'a.part'))
+      expect(got.length).toBe(100 + content.length)
+      expect(got.subarray(0, 100).equals(Buffer.alloc(100))).toBe(true)
+      expect(got.subarray(100).equals(content)).toBe(true)
+      expect(written.reduce((sum, [start, end]) => sum + end - start, 0)).toBe(content.length)
+      expect(writer.cursor).toBe(100 + content.length)
+    })
+  },
+)
 
 test('SegmentWriter drops what comes before its cursor, and offers no memory for it', async () => {
   const file = new FakePartFile(20)
@@ -197,7 +216,9 @@ test('SegmentWriter refuses content behind the end that the response has announc
 
   writer.write(Buffer.from('01234'))
 
-  expect(() => writer.write(Buffer.from('5'))).toThrow(expect.objectContaining({ code: 'range-mismatch' }))
+  expect(() => writer.write(Buffer.from('5'))).toThrow(
+    expect.objectContaining({ code: 'range-mismatch' }),
+  )
   expect(writer.cursor).toBe(5)
 })
 
@@ -359,7 +380,12 @@ test('BlockPool never gives memory out while a write reads it', () => {
 
 // What happens to two writers that share a pool, in any order.
 type Step =
-  | { readonly type: 'deliver'; readonly who: 0 | 1; readonly bytes: number; readonly inPlace: boolean }
+  | {
+      readonly type: 'deliver'
+      readonly who: 0 | 1
+      readonly bytes: number
+      readonly inPlace: boolean
+    }
   | { readonly type: 'flush'; readonly who: 0 | 1 }
   | { readonly type: 'finish'; readonly position: number }
   | { readonly type: 'reopen'; readonly who: 0 | 1 }
@@ -371,12 +397,18 @@ const step: fc.Arbitrary<Step> = fc.oneof(
     arbitrary: fc.record({
       type: fc.constant('deliver' as const),
       who,
-      bytes: fc.oneof(fc.integer({ min: 1, max: 50_000 }), fc.integer({ min: BLOCK - 20_000, max: BLOCK })),
+      bytes: fc.oneof(
+        fc.integer({ min: 1, max: 50_000 }),
+        fc.integer({ min: BLOCK - 20_000, max: BLOCK }),
+      ),
       inPlace: fc.boolean(),
     }),
   },
   { weight: 2, arbitrary: fc.record({ type: fc.constant('flush' as const), who }) },
-  { weight: 3, arbitrary: fc.record({ type: fc.constant('finish' as const), position: fc.nat(3) }) },
+  {
+    weight: 3,
+    arbitrary: fc.record({ type: fc.constant('finish' as const), position: fc.nat(3) }),
+  },
   { weight: 1, arbitrary: fc.record({ type: fc.constant('reopen' as const), who }) },
 )
 

@@ -81,5 +81,5 @@ test('ScriptedServer refuses answers beyond its limit', async () => {
 
   const both = await Promise.all([get(server.url), get(server.url)])
 
-  expect(both.map(([status]) => status).sort()).toEqual([200, 503])
+  expect(both.map(([status]) => status).sort((a, b) => a - b)).toEqual([200, 503])
 })

@@ -10,7 +10,11 @@ import type { AddressInfo } from 'node:net'
 
 /** How one answer goes wrong; counts are bytes of content of that answer. */
 export type Fault =
-  | { readonly type: 'status'; readonly status: number; readonly headers?: Readonly<Record<string, string>> }
+  | {
+      readonly type: 'status'
+      readonly status: number
+      readonly headers?: Readonly<Record<string, string>>
+    }
   /** The connection breaks before the head. */
   | { readonly type: 'drop' }
   /** The connection is reset, is closed in order, or falls silent. */
@@ -157,7 +161,13 @@ export class ScriptedServer implements AsyncDisposable {
 
   /** The honest answer. */
   #plan(request: LoggedRequest, fault: Fault | undefined): Answer {
-    const { content, etag, lastModified, ranges, maxConcurrent = Number.POSITIVE_INFINITY } = this.options
+    const {
+      content,
+      etag,
+      lastModified,
+      ranges,
+      maxConcurrent = Number.POSITIVE_INFINITY,
+    } = this.options
     if (fault?.type === 'status') {
       return { status: fault.status, headers: { ...fault.headers }, content: Buffer.from('no') }
     }
@@ -169,7 +179,10 @@ export class ScriptedServer implements AsyncDisposable {
       ...(lastModified === undefined ? {} : { 'Last-Modified': lastModified }),
     }
     const wantsWhole =
-      request.range === undefined || ranges === 'ignored' || fault?.type === 'whole' || !this.#ifRangeHolds(request)
+      request.range === undefined ||
+      ranges === 'ignored' ||
+      fault?.type === 'whole' ||
+      !this.#ifRangeHolds(request)
     if (wantsWhole) return { status: 200, headers, content }
     const [first, askedLast] = request.range as readonly [number, number]
     const last = Math.min(askedLast, content.length - 1)
@@ -197,10 +210,12 @@ export class ScriptedServer implements AsyncDisposable {
     logged: LoggedRequest,
     fault: Fault | undefined,
   ): Promise<void> {
-    const cutAt = fault !== undefined && 'afterBytes' in fault ? fault.afterBytes : Number.POSITIVE_INFINITY
+    const cutAt =
+      fault !== undefined && 'afterBytes' in fault ? fault.afterBytes : Number.POSITIVE_INFINITY
     const end = Math.min(content.length, cutAt)
     const { bytesPerSecond } = this.options
-    const piece = bytesPerSecond === undefined ? PIECE_BYTES : Math.ceil((bytesPerSecond * PACE_MS) / 1000)
+    const piece =
+      bytesPerSecond === undefined ? PIECE_BYTES : Math.ceil((bytesPerSecond * PACE_MS) / 1000)
     const startedAt = performance.now()
     response.flushHeaders()
     for (let at = 0; at < end && !response.destroyed; at += piece) {

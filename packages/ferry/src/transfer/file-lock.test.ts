@@ -35,7 +35,9 @@ function exited(child: ChildProcess): Promise<number | null> {
 }
 
 function firstOutput(child: ChildProcess): Promise<string> {
-  return new Promise((resolve) => child.stdout?.once('data', (bytes: Buffer) => resolve(String(bytes))))
+  return new Promise((resolve) =>
+    child.stdout?.once('data', (bytes: Buffer) => resolve(String(bytes))),
+  )
 }
 
 test('FileLock is held by one at a time within a process', async () => {
@@ -62,11 +64,14 @@ test('FileLock.release() removes the file and lets the next one in', async () =>
 test('FileLock is given back by the system when its holder is killed', async () => {
   await using folder = await TempFolder.create()
   const path = join(folder.path, 'a.lock')
-  const child = runChild(`
+  const child = runChild(
+    `
     globalThis.held = await FileLock.take(process.argv[2])
     process.stdout.write('held')
     setInterval(() => {}, 1000)
-  `, path)
+  `,
+    path,
+  )
   expect(await firstOutput(child)).toBe('held')
   await expect(FileLock.take(path)).rejects.toMatchObject({ code: 'locked' })
 
@@ -82,6 +87,8 @@ test('FileLock takes a file over that was left behind', async () => {
   await writeFile(path, '')
 
   await using _held = await FileLock.take(path)
+
+  await expect(FileLock.take(path)).rejects.toMatchObject({ code: 'locked' })
 })
 
 test('FileLock surfaces that its folder is not there', async () => {

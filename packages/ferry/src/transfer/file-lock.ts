@@ -37,11 +37,14 @@ export class FileLock implements AsyncDisposable {
       } catch (cause) {
         database.close()
         if ((cause as { errcode?: number }).errcode !== SQLITE_BUSY) throw cause
-        throw new TransferError('locked', `Cannot take ${path}: another transfer holds it`, { cause })
+        throw new TransferError('locked', `Cannot take ${path}: another transfer holds it`, {
+          cause,
+        })
       }
       // The last holder may have removed the file between our opening and locking it. A file that
       // was not there at the first look is taken in a second round.
-      if (file !== undefined && file === (await identityOf(path))) return new FileLock(path, database)
+      if (file !== undefined && file === (await identityOf(path)))
+        return new FileLock(path, database)
       database.close()
     }
   }

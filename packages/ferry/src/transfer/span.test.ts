@@ -42,7 +42,9 @@ test('SpanSet keeps as few spans as it takes: sorted, apart, none empty', () => 
 
       expect(spans).toHaveLength(set.count)
       for (const { start, end } of spans) expect(start).toBeLessThan(end)
-      spans.slice(1).forEach(({ start }, index) => expect(start).toBeGreaterThan(spans[index]?.end ?? 0))
+      spans
+        .slice(1)
+        .forEach(({ start }, index) => expect(start).toBeGreaterThan(spans[index]?.end ?? 0))
     }),
   )
 })

@@ -18,7 +18,10 @@ test('SpeedMeter gives the speed between its first and last sample', () => {
 })
 
 test('SpeedMeter forgets what was before its window', () => {
-  const steady = Array.from({ length: 100 }, (_, second): [number, number] => [second * 1000, second * 7])
+  const steady = Array.from({ length: 100 }, (_, second): [number, number] => [
+    second * 1000,
+    second * 7,
+  ])
   const stalled = [103, 104, 105].map((second): [number, number] => [second * 1000, 99 * 7])
 
   expect(meter([0, 0], [1000, 1e9], [4000, 1e9], [4500, 1e9])).toBe(0)
