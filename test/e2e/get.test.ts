@@ -77,7 +77,7 @@ test('ferry get -x 1 asks once', async () => {
 })
 
 test('ferry get gets along with a server that serves few connections', async () => {
-  await using nginx = await startNginx({ ...SLOW, limitConnections: 2 })
+  await using nginx = await startNginx({ limitRate: 2 * MIB, limitConnections: 2 })
   await using dir = await TempDir.create()
 
   const run = await runFerry(['get', nginx.url('file.bin')], { cwd: dir.path })

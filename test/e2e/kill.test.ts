@@ -15,8 +15,8 @@ const CONTENT = randomBytes(24 * MIB)
 const DIGEST = digestOf(CONTENT)
 const CONNECTIONS = 2
 const LIMIT_RATE = 2 * MIB
-const LANES = 4
-const KILLS_PER_LANE = 5
+const LANES = 5
+const KILLS_PER_LANE = 4
 // From before the first byte to well behind several notes in the journal.
 const MIN_LIFE_MS = 100
 const MAX_LIFE_MS = 3000

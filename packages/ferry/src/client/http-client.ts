@@ -72,7 +72,7 @@ export class HttpClient implements AsyncDisposable {
           new TimeoutError(
             'total',
             timeoutMs,
-            `Cannot ${method} ${request.url.href}: no response within ${timeoutMs} ms`,
+            `Cannot ${method} ${request.url.label}: no response within ${timeoutMs} ms`,
           ),
         ),
       timeoutMs,
@@ -130,7 +130,7 @@ export class HttpClient implements AsyncDisposable {
       if (redirects === this.#maxRedirects) {
         throw new NetworkError(
           'remote-protocol',
-          `Cannot ${request.method} ${request.url.href}: more than ${this.#maxRedirects} redirections`,
+          `Cannot ${request.method} ${request.url.label}: more than ${this.#maxRedirects} redirections`,
         )
       }
       current = next
@@ -156,7 +156,7 @@ export class HttpClient implements AsyncDisposable {
 export function statusError(response: HttpResponse): HttpStatusError {
   const { status, statusText, url } = response
   const words = statusText === '' ? String(status) : `${status} ${statusText}`
-  return new HttpStatusError(`Cannot fetch ${url.href}: the server answered ${words}`, response)
+  return new HttpStatusError(`Cannot fetch ${url.label}: the server answered ${words}`, response)
 }
 
 /** Gives the connection of an unwanted response back, reading a short body to its end. */

@@ -46,7 +46,7 @@ function parseLocation(location: string, base: HttpUrl): HttpUrl {
     return HttpUrl.parse(Buffer.from(location, 'latin1').toString('utf8'), base)
   } catch (cause) {
     throw new RemoteProtocolError(
-      `Cannot follow the redirection from ${base.href}: its Location is no http URL`,
+      `Cannot follow the redirection from ${base.label}: its Location is no http URL`,
       { cause },
     )
   }

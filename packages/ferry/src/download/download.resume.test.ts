@@ -1,6 +1,7 @@
 import { spawn } from 'node:child_process'
 import { createHash, randomBytes } from 'node:crypto'
-import { appendFile, readFile, rm, truncate, writeFile } from 'node:fs/promises'
+import { appendFile, readFile, rm, symlink, truncate, unlink, writeFile } from 'node:fs/promises'
+import { join } from 'node:path'
 import { expect, test } from 'vitest'
 import { DownloadFixture } from '../testing/download-fixture.ts'
 import type { DownloadEvent } from './download.ts'
@@ -235,10 +236,21 @@ test('download() does not trust a part file whose journal is garbled', async () 
   await using fixture = await stopHalfWay()
   await writeFile(fixture.journalPath, 'no journal')
 
-  await expect(fixture.start().result).rejects.toMatchObject({ code: 'target-exists' })
-  await fixture.start({ fresh: true }).result
+  const { resumedBytes } = await fixture.start().result
 
+  expect(resumedBytes).toBe(0)
   expect((await fixture.content()).equals(CONTENT)).toBe(true)
+})
+
+test('download() does not write through a link that somebody has put in its place', async () => {
+  await using fixture = await stopHalfWay()
+  await unlink(fixture.partPath)
+  await fixture.write('precious', 'precious')
+  await symlink(join(fixture.folder, 'precious'), fixture.partPath)
+
+  await expect(fixture.start().result).rejects.toMatchObject({ code: 'not-writable' })
+
+  expect(await readFile(join(fixture.folder, 'precious'), 'utf8')).toBe('precious')
 })
 
 test('download() keeps what it has through an error of the server', async () => {

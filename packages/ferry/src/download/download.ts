@@ -274,7 +274,7 @@ export class Download {
     const record = await loadResumeRecord(this.#journalPath)
     const part = await stat(this.partPath).catch(() => undefined)
     if (part === undefined || record === undefined) {
-      this.#checkForeignPart(part?.size ?? 0, record !== undefined)
+      await this.#checkForeignPart(part?.size ?? 0)
       await this.#discard()
       return undefined
     }
@@ -286,9 +286,10 @@ export class Download {
     return record
   }
 
-  /** A partial file without a journal is not ours to overwrite. */
-  #checkForeignPart(size: number, hasJournal: boolean): void {
-    if (size === 0 || hasJournal || this.#options.fresh === true) return
+  /** A partial file without a journal, even an unreadable one, is not ours to overwrite. */
+  async #checkForeignPart(size: number): Promise<void> {
+    const journal = await stat(this.#journalPath).catch(() => undefined)
+    if (size === 0 || journal !== undefined || this.#options.fresh === true) return
     throw new TransferError(
       'target-exists',
       `Cannot use ${this.partPath}: it has ${size} bytes but no journal that says which are good`,

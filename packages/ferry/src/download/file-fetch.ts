@@ -9,7 +9,13 @@ import { type Clock, wait } from '../clock.ts'
 import type { HttpClient } from '../client/http-client.ts'
 import { statusError } from '../client/http-client.ts'
 import { backoffDelayMs, isRetryableError } from '../client/retry-policy.ts'
-import { ConnectError, HttpStatusError, StreamError, TransferError } from '../errors.ts'
+import {
+  ConnectError,
+  HttpStatusError,
+  isFerryError,
+  StreamError,
+  TransferError,
+} from '../errors.ts'
 import { formatRange } from '../protocol/semantics/content-range.ts'
 import type { HeaderFields } from '../protocol/semantics/header-fields.ts'
 import type { HttpResponse } from '../transport/http-response.ts'
@@ -158,7 +164,7 @@ export class FileFetch {
    * journaled, on a failure that no further try can mend, or with the signal's reason.
    */
   async run(): Promise<void> {
-    const { signal, clock, record, url, journalPath } = this.#context
+    const { signal, clock, record, url, folder, journalPath } = this.#context
     const onAbort = (): void => this.#stop(signal.reason as Error)
     signal.addEventListener('abort', onAbort)
     let cancelTick = (): void => {}
@@ -168,21 +174,29 @@ export class FileFetch {
     }
     try {
       signal.throwIfAborted()
-      if (record !== undefined) this.#journal = await Journal.create(journalPath, url.href, record)
+      if (record !== undefined) {
+        await checkFreeSpace(folder, (record.identity.size ?? 0) - record.spans.bytes)
+        this.#journal = await Journal.create(journalPath, url.href, record)
+      }
       this.#lastPersistAt = clock.now()
       this.#spawn()
       cancelTick = clock.after(COUNT_TICK_MS, tick)
       await this.#done.promise
+    } catch (error) {
+      // What fails on the way out is less telling than what came first.
+      await this.#windUp().catch(() => {})
+      throw error
     } finally {
-      this.#stopped = true
       cancelTick()
       signal.removeEventListener('abort', onAbort)
-      await this.#windUp()
     }
+    await this.#windUp()
+    this.#checkWritten()
   }
 
-  /** Ends every connection and keeps what has come; the first failure wins over those on the way. */
+  /** Ends every connection and keeps what has come. */
   async #windUp(): Promise<void> {
+    this.#stopped = true
     for (const worker of this.#workers.values()) worker.stopping.abort(new StreamError('stopped'))
     await Promise.all(this.#working)
     await this.#persisting?.catch(() => {})
@@ -191,6 +205,16 @@ export class FileFetch {
     } finally {
       await this.#journal?.close()
     }
+  }
+
+  /** The last line of defence against a file with holes, whatever the code above got wrong. */
+  #checkWritten(): void {
+    const size = this.#identity?.size
+    if (size === undefined || this.#written.covers({ start: 0, end: size })) return
+    throw new TransferError(
+      'size-mismatch',
+      `Cannot accept ${this.#context.file.path}: ${size - this.#written.bytes} of its ${size} bytes are missing`,
+    )
   }
 
   #stop(error: Error): void {
@@ -210,10 +234,18 @@ export class FileFetch {
         .finally(() => this.#working.delete(work))
       this.#working.add(work)
     }
-    if (this.#workers.size === 0 && !this.#stopped) {
-      this.#stopped = true
-      this.#done.resolve()
-    }
+    if (this.#stopped || !this.#isNothingLeft()) return
+    this.#stopped = true
+    this.#done.resolve()
+  }
+
+  /** No connection fetches anything and nothing is unclaimed; some may wait to try again in vain. */
+  #isNothingLeft(): boolean {
+    const size = this.#identity?.size
+    const workers = [...this.#workers.values()]
+    if (workers.length === 0) return true
+    if (size === undefined || workers.some(({ state }) => state !== 'waiting')) return false
+    return this.#assigned.covers({ start: 0, end: size })
   }
 
   #allowed(): number {
@@ -292,6 +324,8 @@ export class FileFetch {
   async #mayTryAgain(worker: Worker, error: Error): Promise<boolean> {
     if (this.#isOneTooMany(worker, error)) {
       this.#ceiling = Math.max(1, this.#workers.size - 1)
+      // A server that gets ranges wrong is left to the connection that asked for none.
+      if (isFerryError(error, 'range-mismatch')) this.#rangesIgnored = true
       return false
     }
     const { maxRetries, onRetry, clock } = this.#context
@@ -318,7 +352,8 @@ export class FileFetch {
     const turnedAway =
       (error instanceof HttpStatusError ||
         error instanceof ConnectError ||
-        error instanceof StreamError) &&
+        error instanceof StreamError ||
+        isFerryError(error, 'range-mismatch')) &&
       worker.receivedBytes === 0
     if (!turnedAway) return false
     return [...this.#workers.values()].some(
@@ -347,7 +382,7 @@ export class FileFetch {
     try {
       const decision = decideResponse(
         {
-          url: this.#context.url.href,
+          url: this.#context.url.label,
           range,
           conditional: ifRange !== undefined,
           identity: this.#identity,
@@ -412,9 +447,10 @@ export class FileFetch {
     const { size } = identity
     const { file, folder, journalPath, url } = this.#context
     if (size !== undefined) {
-      await checkFreeSpace(folder, size)
+      // At once: from now on somebody may look, or ask for work.
       this.#assigned = new SpanSet([{ start: 0, end: size }])
       for (const worker of this.#workers.values()) worker.end = size
+      await checkFreeSpace(folder, size)
     }
     this.#journal = await Journal.create(journalPath, url.href, { identity, spans: new SpanSet() })
     // After the journal: a file of some size without one would be nobody's.

@@ -3,9 +3,14 @@
  * Turns errors of the file system into sentences; knows nothing of the network.
  */
 import { type FileHandle, link, open, rename, statfs, unlink } from 'node:fs/promises'
-import { write } from 'node:fs'
+import { constants, write } from 'node:fs'
 import { dirname } from 'node:path'
 import { TransferError, type TransferErrorCode } from '../errors.ts'
+
+// Not through a link: in a shared folder somebody else could have put it there. (Windows has no such
+// flag.)
+const KEEP_OR_CREATE =
+  constants.O_RDWR | constants.O_CREAT | ((constants.O_NOFOLLOW as number | undefined) ?? 0)
 
 /** An open partial file. */
 export class PartFile {
@@ -21,12 +26,7 @@ export class PartFile {
   /** Opens the file and keeps what is in it, or creates it. */
   static async open(path: string): Promise<PartFile> {
     try {
-      // 'a' would force writes to the end; 'r+' does not create.
-      const handle = await open(path, 'r+').catch((error: NodeJS.ErrnoException) => {
-        if (error.code !== 'ENOENT') throw error
-        return open(path, 'wx+')
-      })
-      return new PartFile(path, handle)
+      return new PartFile(path, await open(path, KEEP_OR_CREATE))
     } catch (cause) {
       throw fileError(`Cannot write ${path}`, cause)
     }
@@ -87,12 +87,18 @@ export async function publishFile(
   options: { overwrite: boolean },
 ): Promise<void> {
   try {
-    if (options.overwrite) await rename(path, target)
+    if (options.overwrite) await renameOverwriting(path, target)
     else await renameWithoutOverwriting(path, target)
   } catch (cause) {
     throw fileError(`Cannot give ${path} its name ${target}`, cause)
   }
   await syncFolder(dirname(target))
+}
+
+/** Where both names are one file already, after a crash between linking and unlinking, renaming does nothing. */
+async function renameOverwriting(path: string, target: string): Promise<void> {
+  await rename(path, target)
+  await unlink(path).catch(() => {})
 }
 
 /** Linking fails where the name is taken, even by somebody who came a moment ago; renaming does not. */
@@ -138,6 +144,7 @@ const CODES: Readonly<Record<string, [code: TransferErrorCode, reason: string]>>
   EROFS: ['not-writable', 'the file system is read-only'],
   ENOENT: ['not-writable', 'there is no such folder'],
   ENOTDIR: ['not-writable', 'a part of the path is no folder'],
+  ELOOP: ['not-writable', 'it is a symbolic link'],
   EISDIR: ['not-writable', 'it is a folder'],
   ENAMETOOLONG: ['not-writable', 'the name is too long'],
   EEXIST: ['target-exists', 'a file of that name exists'],

@@ -63,21 +63,19 @@ export class Journal {
   static async create(path: string, url: string, record: ResumeRecord): Promise<Journal> {
     const fresh = `${path}.new`
     const spans = record.spans.copy()
+    const header = { type: 'download', format: FORMAT, url: withoutQuery(url), ...record.identity }
+    let handle: FileHandle | undefined
     try {
-      const handle = await open(fresh, 'w', 0o600)
-      await handle.write(
-        formatRecord({
-          type: 'download',
-          format: FORMAT,
-          url: withoutQuery(url),
-          ...record.identity,
-        }) + (spans.count === 0 ? '' : formatRecord({ type: 'spans', spans })),
-      )
+      await unlink(fresh).catch(() => {})
+      handle = await open(fresh, 'wx', 0o600)
+      await handle.write(formatRecord(header))
+      if (spans.count > 0) await handle.write(formatRecord({ type: 'spans', spans }))
       await handle.datasync()
       await rename(fresh, path)
       await syncFolder(dirname(path))
       return new Journal(path, handle, spans)
     } catch (cause) {
+      await handle?.close()
       throw fileError(`Cannot write ${path}`, cause)
     }
   }

@@ -348,7 +348,7 @@ export class ConnectionPool implements AsyncDisposable, ExchangeOwner {
       new TimeoutError(
         'pool',
         this.#poolTimeoutMs,
-        `Cannot send ${exchange.request.method} ${exchange.request.url.href}: no connection became free within ${this.#poolTimeoutMs} ms`,
+        `Cannot send ${exchange.request.method} ${exchange.request.url.label}: no connection became free within ${this.#poolTimeoutMs} ms`,
       ),
     )
   }

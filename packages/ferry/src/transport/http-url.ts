@@ -15,7 +15,7 @@ const DEFAULT_PORTS = { http: 80, https: 443 } as const
 
 /** An http or https URL; the query is kept, the fragment dropped, credentials held apart. */
 export class HttpUrl {
-  /** The URL without credentials and fragment: what may be printed. */
+  /** The URL without credentials and fragment. */
   readonly href: string
   readonly origin: Origin
   /** Path and query: the target in origin form (RFC 9112 §3.2.1). */
@@ -58,6 +58,11 @@ export class HttpUrl {
       throw new ConfigError('url', `Cannot fetch a ${protocol} URL: expected http:// or https://`)
     }
     return new HttpUrl(url, protocol === 'https:' ? 'https' : 'http')
+  }
+
+  /** The URL for messages and logs: a query, which may hold a token, is hidden. */
+  get label(): string {
+    return this.href.replace(/\?.*$/s, '?…')
   }
 
   toString(): string {

@@ -127,7 +127,7 @@ export class Http1Connection implements Connection, StreamReader, ResponseEvents
     const running = this.#running
     if (running === undefined || running.paused || now < this.#deadline) return
     const { headersTimeoutMs, bodyTimeoutMs } = running.timeouts
-    const what = `${running.request.method} ${running.request.url.href}`
+    const what = `${running.request.method} ${running.request.url.label}`
     this.close(
       running.headReceived
         ? new TimeoutError(
@@ -192,7 +192,7 @@ export class Http1Connection implements Connection, StreamReader, ResponseEvents
 
   nextBuffer(): Buffer | undefined {
     const running = this.#running
-    if (running === undefined || running.paused || !running.headReceived) return undefined
+    if (running === undefined || !running.headReceived) return undefined
     return running.handler.contentBuffer?.()
   }
 
@@ -320,7 +320,7 @@ function lostConnection(running: Running, why: string, cause?: Error): StreamErr
   const got = headReceived
     ? `after ${bytesReceived}${length === undefined ? '' : ` of ${length}`} bytes`
     : 'before the response'
-  return new StreamError(`Cannot finish ${request.method} ${request.url.href}: ${why} ${got}`, {
+  return new StreamError(`Cannot finish ${request.method} ${request.url.label}: ${why} ${got}`, {
     cause,
     bytesReceived,
     expectedBytes: length,
