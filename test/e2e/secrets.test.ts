@@ -10,7 +10,7 @@ const PASSWORD = 'pass-7f3a'
 /** In a field, directly and by way of a file. */
 const TOKEN = 'token-91bc'
 const OTHER_TOKEN = 'token-e04d'
-/** In the query: it is part of the URL that messages name, but nothing for a file to keep. */
+/** In the query: `--json` names the whole URL, but no sentence and no file does. */
 const QUERY = 'query-55aa'
 const SECRETS = [PASSWORD, TOKEN, OTHER_TOKEN]
 /** How RFC 7617 sends the password. */
@@ -29,6 +29,7 @@ function expectNoSecrets({ stdout, stderr }: FerryExit): void {
     expect(stdout).not.toContain(secret)
     expect(stderr).not.toContain(secret)
   }
+  expect(stderr).not.toContain(QUERY)
 }
 
 test.each([
