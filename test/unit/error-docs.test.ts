@@ -7,7 +7,9 @@ const rows = page
   .split('\n')
   .filter((line) => line.startsWith('| `'))
   .map((line) => line.split('|').map((cell) => cell.trim()))
-const documented = Object.fromEntries(rows.map((cells) => [cells[1]?.replaceAll('`', ''), cells]))
+const documented: Record<string, string[]> = Object.fromEntries(
+  rows.map((cells) => [cells[1]?.replaceAll('`', ''), cells]),
+)
 
 describe('docs/errors.md', () => {
   test('lists every code once, and no other', () => {

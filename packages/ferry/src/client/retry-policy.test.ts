@@ -30,7 +30,21 @@ const errors: readonly [string, unknown, boolean][] = [
   ['no address', new ConnectError('resolve', 'x'), true],
   ['no connection', new ConnectError('connect', 'x'), true],
   ['no proxy', new ConnectError('proxy', 'x'), true],
-  ['a bad certificate', new ConnectError('tls', 'x'), false],
+  [
+    'a bad certificate',
+    new ConnectError('tls', 'x', { detail: { reason: 'CERT_HAS_EXPIRED' } }),
+    false,
+  ],
+  [
+    'a hang-up in the handshake',
+    new ConnectError('tls', 'x', { detail: { reason: 'ECONNRESET' } }),
+    true,
+  ],
+  [
+    'a close in the handshake',
+    new ConnectError('tls', 'x', { detail: { reason: undefined } }),
+    true,
+  ],
   ['503', statusError(503), true],
   ['404', statusError(404), false],
   ['broken rules', new RemoteProtocolError('x'), false],

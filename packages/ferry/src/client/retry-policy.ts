@@ -30,8 +30,14 @@ export function isRetryableStatus(status: number): boolean {
 /** Whether another try could go better. */
 export function isRetryableError(error: unknown): boolean {
   if (error instanceof HttpStatusError) return isRetryableStatus(error.status)
-  if (error instanceof ConnectError) return error.phase !== 'tls'
+  if (error instanceof ConnectError) return error.phase !== 'tls' || isBrokenHandshake(error)
   return error instanceof StreamError || error instanceof TimeoutError
+}
+
+/** The peer hung up during the handshake, rather than failing it: load balancers do that in passing. */
+function isBrokenHandshake({ detail }: ConnectError): boolean {
+  const reason = detail['reason']
+  return reason === undefined || reason === 'ECONNRESET' || reason === 'EPIPE'
 }
 
 /**
