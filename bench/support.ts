@@ -65,6 +65,11 @@ export function createFolder(bytes = 0): string {
   return folder
 }
 
+/** Whether a folder that was made here is in memory. */
+export function isInMemory(folder: string): boolean {
+  return folder.startsWith(`${TMPFS}/`)
+}
+
 /** Removes a folder early, since memory is short. */
 export function removeFolder(folder: string): void {
   rmSync(folder, { recursive: true, force: true })

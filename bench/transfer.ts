@@ -14,6 +14,7 @@ import {
   FERRY,
   formatSpread,
   formatTable,
+  isInMemory,
   type Measurement,
   measure,
   median,
@@ -113,7 +114,9 @@ export async function benchTransfer(
         else await measure(['cmp', file, join(target, OUTPUT_NAME)])
       }
     }
-    return formatResults(results, options.tls)
+    const place = isInMemory(folder) ? 'memory' : 'disk'
+    const title = `1 GiB from nginx to ${place}, ${options.tls ? 'TLS' : 'plain'}, ${rounds} rounds`
+    return formatResults(title, results)
   } finally {
     removeFolder(folder)
   }
@@ -151,7 +154,10 @@ function writeRandomFile(path: string): void {
   }
 }
 
-function formatResults(results: ReadonlyMap<string, readonly Measurement[]>, tls: boolean): string {
+function formatResults(
+  title: string,
+  results: ReadonlyMap<string, readonly Measurement[]>,
+): string {
   const wallOf = (name: string): number[] => (results.get(name) ?? []).map(({ wallMs }) => wallMs)
   const rows = [...results].map(([name, measurements]) => [
     name,
@@ -161,12 +167,8 @@ function formatResults(results: ReadonlyMap<string, readonly Measurement[]>, tls
     (median(measurements.map(({ peakRssBytes }) => peakRssBytes)) / MIB).toFixed(0),
   ])
   return formatTable(
-    `1 GiB from nginx to memory, ${tls ? 'TLS' : 'plain'}, ${measurementCount(results)} rounds`,
+    title,
     ['tool', 'wall ms, min / median / max', '× curl', 'CPU ms', 'peak RSS MiB'],
     rows,
   )
-}
-
-function measurementCount(results: ReadonlyMap<string, readonly Measurement[]>): number {
-  return results.get(BASE)?.length ?? 0
 }

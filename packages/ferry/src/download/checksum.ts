@@ -1,5 +1,4 @@
 /** Whole-file checksums: what may be asked for, and computing one without holding the event loop. */
-import { createHash, getHashes } from 'node:crypto'
 import { open } from 'node:fs/promises'
 import { ConfigError, TransferError } from '../errors.ts'
 
@@ -27,7 +26,7 @@ const BLOCK_BYTES = 1_048_576
 export function parseChecksum(text: string): Checksum {
   const [name = '', hex = ''] = text.split('=', 2)
   const known = ALGORITHMS[name.toLowerCase().replace('-', '')]
-  if (known === undefined || !getHashes().includes(known[0])) {
+  if (known === undefined) {
     throw new ConfigError(
       'checksum',
       `Cannot check by ${JSON.stringify(name)}: expected ${Object.keys(ALGORITHMS).join(', ')}`,
@@ -52,6 +51,8 @@ export async function digestFile(
     onProgress?: ((bytes: number) => void) | undefined
   } = {},
 ): Promise<string> {
+  // Loaded here: most downloads check no digest, and loading it takes as long as all of our modules.
+  const { createHash } = await import('node:crypto')
   const hash = createHash(algorithm)
   const block = Buffer.allocUnsafeSlow(BLOCK_BYTES)
   await using file = await open(path, 'r')

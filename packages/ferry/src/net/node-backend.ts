@@ -5,14 +5,13 @@
  * Owns sockets from the first attempt to the winner; knows no HTTP.
  */
 import { lookup } from 'node:dns/promises'
-import { connect as connectTcp, isIP, type Socket } from 'node:net'
-import { connect as connectTls } from 'node:tls'
+import { connect as connectTcp, isIP, type Socket, type TcpNetConnectOpts } from 'node:net'
 import { type Clock, systemClock } from '../clock.ts'
 import { ConnectError, TimeoutError } from '../errors.ts'
+import { formatPeer, reasonOf } from './connect-reasons.ts'
 import { type Address, type Attempt, raceAddresses } from './happy-eyeballs.ts'
 import type { ConnectOptions, NetworkBackend, NetworkStream } from './network-backend.ts'
-import { formatPeer, NodeStream, reasonOf } from './node-stream.ts'
-import { secureContextFor } from './tls-context.ts'
+import { NodeStream } from './node-stream.ts'
 
 /** Gives the addresses of a name, in the order of preference. */
 export type Resolve = (host: string) => Promise<readonly Address[]>
@@ -46,8 +45,13 @@ export class NodeBackend implements NetworkBackend {
     signal?.addEventListener('abort', onAbort, { once: true })
     let race: Attempt<NodeStream> | undefined
     try {
+      const dial = await dialerFor(options)
       const addresses = await Promise.race([this.#addressesOf(host), stopped])
-      race = raceAddresses(addresses, (address) => startAttempt(address, options), this.#clock)
+      race = raceAddresses(
+        addresses,
+        (address) => startAttempt(address, options, dial),
+        this.#clock,
+      )
       const stream = await Promise.race([race.result, stopped])
       await Promise.race([stream.secured, stopped])
       return stream
@@ -88,12 +92,35 @@ async function resolveWithSystem(host: string): Promise<Address[]> {
   return found.map(({ address, family }) => ({ address, family: family === 6 ? 6 : 4 }))
 }
 
+/** Starts a connection of a stream. */
+type Dial = (stream: NodeStream, options: TcpNetConnectOpts) => Socket
+
+/** Over TLS or plain, as asked for. */
+async function dialerFor({ host, port, tls }: ConnectOptions): Promise<Dial> {
+  if (tls === undefined) {
+    return (stream, options) => {
+      const socket = connectTcp(options)
+      stream.attach(socket)
+      return socket
+    }
+  }
+  const { dialTls } = await import('./tls-dial.ts')
+  return (stream, options) => {
+    const dialled = dialTls(options, tls, { host, peer: formatPeer(host, port) })
+    stream.attach(dialled.socket, dialled.tls)
+    return dialled.socket
+  }
+}
+
 /** Connects to one address; over TLS the attempt has won once TCP stands, the handshake goes on. */
-function startAttempt(address: Address, options: ConnectOptions): Attempt<NodeStream> {
-  const { host, port, tls } = options
+function startAttempt(
+  address: Address,
+  { host, port }: ConnectOptions,
+  dial: Dial,
+): Attempt<NodeStream> {
   const { promise, resolve, reject } = Promise.withResolvers<NodeStream>()
   const stream = new NodeStream()
-  const common = {
+  const socket = dial(stream, {
     host: address.address,
     port,
     onread: stream.onread,
@@ -101,20 +128,7 @@ function startAttempt(address: Address, options: ConnectOptions): Attempt<NodeSt
     keepAlive: true,
     keepAliveInitialDelay: KEEP_ALIVE_PROBE_MS,
     autoSelectFamily: false,
-  }
-  const socket: Socket =
-    tls === undefined
-      ? connectTcp(common)
-      : connectTls({
-          ...common,
-          secureContext: secureContextFor(tls),
-          rejectUnauthorized: tls.insecure !== true,
-          ALPNProtocols: ['http/1.1'],
-          // RFC 6066 §3: an address is not a server name. The certificate is checked against the
-          // server name where there is one, otherwise against the address.
-          ...(isIP(host) === 0 ? { servername: host } : {}),
-        })
-  stream.attach(socket, formatPeer(host, port))
+  })
   socket.once('connect', () => resolve(stream))
   socket.once('error', (cause) =>
     reject(

@@ -5,8 +5,6 @@
  * because the system fills the slab and calls back in the same turn, and nobody may keep its bytes.
  */
 import type { OnReadOpts, Socket } from 'node:net'
-import { TLSSocket } from 'node:tls'
-import { ConnectError } from '../errors.ts'
 import type { NetworkStream, StreamInfo, StreamReader } from './network-backend.ts'
 
 // One read of the kernel's receive buffer on loopback or a fast link fits; larger gains nothing.
@@ -25,6 +23,14 @@ const NO_INFO: StreamInfo = {
   localPort: undefined,
   alpnProtocol: undefined,
   tlsVersion: undefined,
+}
+
+/** What TLS adds to a socket. */
+export interface TlsLayer {
+  /** Fulfilled once the handshake is done; rejects with a ConnectError. */
+  readonly secured: Promise<void>
+  /** What the handshake has settled. */
+  readonly info: () => Pick<StreamInfo, 'alpnProtocol' | 'tlsVersion'>
 }
 
 /** A stream on one socket; `attach` gives it the socket, which `onread` must have been passed to. */
@@ -55,14 +61,14 @@ export class NodeStream implements NetworkStream {
     return this.#info
   }
 
-  /** Takes the socket over; `peer` names it in errors. */
-  attach(socket: Socket, peer: string): void {
+  /** Takes the socket over. */
+  attach(socket: Socket, tls?: TlsLayer): void {
     this.#socket = socket
-    if (socket instanceof TLSSocket) this.#secured = handshakeOf(socket, peer)
+    this.#secured = tls?.secured ?? Promise.resolve()
     // Kept for later readers; before `secured` is awaited nobody may have looked at it.
     this.#secured.catch(() => {})
     socket.once('connect', () => (this.#info = infoOf(socket)))
-    socket.once('secureConnect', () => (this.#info = infoOf(socket)))
+    socket.once('secureConnect', () => (this.#info = { ...infoOf(socket), ...tls?.info() }))
     socket.on('drain', () => this.#reader?.onDrain())
     socket.on('end', () => {
       this.#ended = true
@@ -138,60 +144,12 @@ export class NodeStream implements NetworkStream {
   }
 }
 
-/** `host:port` for messages, with the brackets that IPv6 needs. */
-export function formatPeer(host: string, port: number): string {
-  return host.includes(':') ? `[${host}]:${port}` : `${host}:${port}`
-}
-
-/** The short reason in a system error: its code where there is one. */
-export function reasonOf(cause: unknown): string {
-  const { code, message } = cause as NodeJS.ErrnoException
-  return REASONS[code ?? ''] ?? (code === undefined ? message : `${message} (${code})`)
-}
-
-const REASONS: Readonly<Record<string, string>> = {
-  ENOTFOUND: 'no such host',
-  EAI_AGAIN: 'the name server does not answer',
-  ECONNREFUSED: 'connection refused',
-  ECONNRESET: 'connection reset by peer',
-  ENETUNREACH: 'network unreachable',
-  EHOSTUNREACH: 'host unreachable',
-  ETIMEDOUT: 'no answer',
-  CERT_HAS_EXPIRED: 'the certificate has expired',
-  CERT_NOT_YET_VALID: 'the certificate is not valid yet',
-  DEPTH_ZERO_SELF_SIGNED_CERT: 'the certificate is self-signed',
-  SELF_SIGNED_CERT_IN_CHAIN: 'the certificate chain ends in a self-signed one',
-  UNABLE_TO_VERIFY_LEAF_SIGNATURE: 'the certificate is of an unknown authority',
-  UNABLE_TO_GET_ISSUER_CERT_LOCALLY: 'the certificate is of an unknown authority',
-  ERR_TLS_CERT_ALTNAME_INVALID: 'the certificate is for another host',
-  ERR_SSL_WRONG_VERSION_NUMBER: 'the server does not speak TLS on this port',
-  ERR_SSL_PACKET_LENGTH_TOO_LONG: 'the server does not speak TLS on this port',
-}
-
-function handshakeOf(socket: TLSSocket, peer: string): Promise<void> {
-  return new Promise((resolve, reject) => {
-    const fail = (reason: string, cause?: unknown): void =>
-      reject(
-        new ConnectError('tls', `Cannot secure the connection to ${peer}: ${reason}`, {
-          cause,
-          detail: { reason: (cause as NodeJS.ErrnoException | undefined)?.code },
-        }),
-      )
-    socket.once('secureConnect', () => resolve())
-    socket.once('error', (cause) => fail(reasonOf(cause), cause))
-    socket.once('close', () => fail('closed during the handshake'))
-  })
-}
-
 function infoOf(socket: Socket): StreamInfo {
-  const tls = socket instanceof TLSSocket ? socket : undefined
-  const alpn = tls?.alpnProtocol
   return {
+    ...NO_INFO,
     remoteAddress: socket.remoteAddress,
     remotePort: socket.remotePort,
     localAddress: socket.localAddress,
     localPort: socket.localPort,
-    alpnProtocol: typeof alpn === 'string' ? alpn : undefined,
-    tlsVersion: tls?.getProtocol() ?? undefined,
   }
 }
