@@ -10,7 +10,7 @@ import { existsSync, rmSync, writeFileSync } from 'node:fs'
 import { DEBIAN_PACKAGES, findTool, type Tool } from '../test/support/tools.ts'
 
 const FOR_TESTS: readonly Tool[] = ['nginx', 'curl', 'aria2c', 'openssl', 'python3']
-const FOR_BENCHMARKS: readonly Tool[] = ['wget2', 'axel']
+const FOR_BENCHMARKS: readonly Tool[] = ['wget2', 'axel', 'time']
 /** Debian asks this program whether a freshly installed service may start; 101 means no. */
 const POLICY = '/usr/sbin/policy-rc.d'
 /** Ten minutes for a call of apt-get: a mirror that does not answer must not hold up the tests. */

@@ -13,6 +13,7 @@ export const DEBIAN_PACKAGES = {
   openssl: 'openssl',
   wget2: 'wget2',
   axel: 'axel',
+  time: 'time',
   python3: 'python3',
 } as const
 

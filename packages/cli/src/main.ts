@@ -1,6 +1,6 @@
 /** The command line: which commands and options there are, and their help. */
 import { Command, CommanderError, InvalidArgumentError, Option } from 'commander'
-import { type GetOptions, runGet } from './get-command.ts'
+import type { GetOptions } from './get-command.ts'
 import { version } from './version.ts'
 
 const MAX_CONNECTIONS = 64
@@ -74,6 +74,8 @@ export async function main(args: readonly string[]): Promise<number> {
     .option('-q, --quiet', 'print nothing but errors')
     .addHelpText('after', GET_HELP)
     .action(async (urls: string[], options: GetOptions) => {
+      // Help and mistakes need none of the modules behind it.
+      const { runGet } = await import('./get-command.ts')
       exitCode = await runGet(urls, options)
     })
   try {

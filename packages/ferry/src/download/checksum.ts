@@ -9,14 +9,14 @@ export interface Checksum {
 }
 
 /** Names as people write them → the names of node:crypto, with the digest's length in bytes. */
-const ALGORITHMS: Readonly<Record<string, readonly [name: string, bytes: number]>> = {
-  md5: ['md5', 16],
-  sha1: ['sha1', 20],
-  sha224: ['sha224', 28],
-  sha256: ['sha256', 32],
-  sha384: ['sha384', 48],
-  sha512: ['sha512', 64],
-}
+const ALGORITHMS: ReadonlyMap<string, readonly [name: string, bytes: number]> = new Map([
+  ['md5', ['md5', 16]],
+  ['sha1', ['sha1', 20]],
+  ['sha224', ['sha224', 28]],
+  ['sha256', ['sha256', 32]],
+  ['sha384', ['sha384', 48]],
+  ['sha512', ['sha512', 64]],
+])
 const BLOCK_BYTES = 1_048_576
 
 /**
@@ -25,11 +25,11 @@ const BLOCK_BYTES = 1_048_576
  */
 export function parseChecksum(text: string): Checksum {
   const [name = '', hex = ''] = text.split('=', 2)
-  const known = ALGORITHMS[name.toLowerCase().replace('-', '')]
+  const known = ALGORITHMS.get(name.toLowerCase().replace('-', ''))
   if (known === undefined) {
     throw new ConfigError(
       'checksum',
-      `Cannot check by ${JSON.stringify(name)}: expected ${Object.keys(ALGORITHMS).join(', ')}`,
+      `Cannot check by ${JSON.stringify(name)}: expected ${[...ALGORITHMS.keys()].join(', ')}`,
     )
   }
   const [algorithm, bytes] = known

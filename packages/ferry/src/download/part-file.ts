@@ -12,11 +12,21 @@ import { TransferError, type TransferErrorCode } from '../errors.ts'
 const KEEP_OR_CREATE =
   constants.O_RDWR | constants.O_CREAT | ((constants.O_NOFOLLOW as number | undefined) ?? 0)
 
+/** A write that waits for its turn, or is under way. */
+interface Write {
+  readonly bytes: Buffer
+  readonly offset: number
+  readonly callback: (error: Error | undefined) => void
+}
+
 /** An open partial file. */
 export class PartFile {
   readonly path: string
   readonly #handle: FileHandle
   #failure: Error | undefined
+  /** One write at a time: the system lets no two into one file, and threads that wait burn CPU. */
+  readonly #waiting: Write[] = []
+  #writing = false
 
   private constructor(path: string, handle: FileHandle) {
     this.path = path
@@ -44,16 +54,29 @@ export class PartFile {
    * After a failure every later write fails with the same error.
    */
   write(bytes: Buffer, offset: number, callback: (error: Error | undefined) => void): void {
-    if (this.#failure !== undefined) {
-      queueMicrotask(() => callback(this.#failure))
-      return
+    this.#waiting.push({ bytes, offset, callback })
+    if (!this.#writing) this.#writeNext()
+  }
+
+  #writeNext(): void {
+    const next = this.#waiting.shift()
+    this.#writing = next !== undefined
+    if (next === undefined) return
+    const end = (error: Error | undefined): void => {
+      this.#writeNext()
+      next.callback(error)
     }
+    if (this.#failure === undefined) this.#writeAll(next.bytes, next.offset, end)
+    else queueMicrotask(() => end(this.#failure))
+  }
+
+  #writeAll(bytes: Buffer, offset: number, callback: Write['callback']): void {
     write(this.#handle.fd, bytes, 0, bytes.length, offset, (cause, written) => {
       if (cause !== null) {
         this.#failure ??= fileError(`Cannot write ${this.path}`, cause)
         callback(this.#failure)
       } else if (written < bytes.length) {
-        this.write(bytes.subarray(written), offset + written, callback)
+        this.#writeAll(bytes.subarray(written), offset + written, callback)
       } else {
         callback(undefined)
       }

@@ -107,7 +107,6 @@ export class ConnectionPool implements AsyncDisposable, ExchangeOwner {
     const { signal } = options
     const exchange = new PooledExchange(this, request, handler, {
       timeouts: this.#timeouts,
-      waitDeadline: this.#clock.now() + this.#poolTimeoutMs,
       signal,
     })
     if (signal?.aborted === true) {
@@ -116,8 +115,15 @@ export class ConnectionPool implements AsyncDisposable, ExchangeOwner {
       exchange.failWaiting(poolClosed())
     } else {
       const pool = this.#originPool(request.url.origin)
-      pool.waiting.add(exchange)
-      this.#assign(pool)
+      // The usual case of assignRequest(), without asking it: nobody waits and somebody is free.
+      const idle = pool.waiting.size === 0 ? pool.idle.pop() : undefined
+      if (idle !== undefined) {
+        exchange.startOn(idle)
+      } else {
+        exchange.waitDeadline = this.#clock.now() + this.#poolTimeoutMs
+        pool.waiting.add(exchange)
+        this.#assign(pool)
+      }
       this.#startSweep()
     }
     return exchange

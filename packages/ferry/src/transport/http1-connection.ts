@@ -32,21 +32,47 @@ export interface Http1ConnectionOptions {
   readonly onStateChange: (connection: Http1Connection) => void
 }
 
+/** What an exchange asks of its connection. */
+interface RunningOwner {
+  resume(running: Running): void
+  abort(running: Running, reason: Error): void
+}
+
 /** One exchange: its request, who takes the response, and how far it has come. */
-interface Running {
+class Running implements Exchange {
   readonly request: HttpRequest
   readonly handler: ResponseHandler
   readonly timeouts: ExchangeTimeouts
-  readonly exchange: Exchange
+  readonly #owner: RunningOwner
   /** The request is on its way in full. */
-  sent: boolean
+  sent = true
   /** The content's length as announced, once the head is here. */
   length: number | undefined
-  bytesReceived: number
+  bytesReceived = 0
   /** A byte of a response has come. */
-  started: boolean
-  headReceived: boolean
-  paused: boolean
+  started = false
+  headReceived = false
+  paused = false
+
+  constructor(
+    owner: RunningOwner,
+    request: HttpRequest,
+    handler: ResponseHandler,
+    timeouts: ExchangeTimeouts,
+  ) {
+    this.#owner = owner
+    this.request = request
+    this.handler = handler
+    this.timeouts = timeouts
+  }
+
+  resume(): void {
+    this.#owner.resume(this)
+  }
+
+  abort(reason: Error): void {
+    this.#owner.abort(this, reason)
+  }
 }
 
 /** An HTTP/1.1 connection. */
@@ -57,6 +83,10 @@ export class Http1Connection implements Connection, StreamReader, ResponseEvents
   readonly #stream: NetworkStream
   readonly #options: Http1ConnectionOptions
   readonly #parser = new ResponseParser(this)
+  readonly #owner: RunningOwner = {
+    resume: (running) => this.#resume(running),
+    abort: (running, reason) => this.#abort(running, reason),
+  }
   #running: Running | undefined
   #deadline = Number.POSITIVE_INFINITY
   #drained: (() => void) | undefined
@@ -92,21 +122,7 @@ export class Http1Connection implements Connection, StreamReader, ResponseEvents
       headers: request.headers,
       contentLength: contentLengthOf(content),
     })
-    const running: Running = {
-      request,
-      handler,
-      timeouts,
-      exchange: {
-        resume: () => this.#resume(running),
-        abort: (reason) => this.#abort(running, reason),
-      },
-      sent: true,
-      length: undefined,
-      bytesReceived: 0,
-      started: false,
-      headReceived: false,
-      paused: false,
-    }
+    const running = new Running(this.#owner, request, handler, timeouts)
     this.#stream.setIdle(false)
     this.#running = running
     this.#state = 'active'
@@ -120,7 +136,7 @@ export class Http1Connection implements Connection, StreamReader, ResponseEvents
       running.sent = false
       this.#sendContent(running, content).catch((error: Error) => this.#abort(running, error))
     }
-    return running.exchange
+    return running
   }
 
   checkTimeouts(now: number): void {
@@ -170,6 +186,8 @@ export class Http1Connection implements Connection, StreamReader, ResponseEvents
     try {
       const taken = this.#parser.push(bytes)
       this.#finishCompleted(running, taken === bytes.length)
+      // Once a read; a response that is whole by now has no deadline.
+      if (this.#running === running && running.headReceived) this.#extendDeadline(running)
     } catch (error) {
       this.close(error as Error)
     }
@@ -212,8 +230,7 @@ export class Http1Connection implements Connection, StreamReader, ResponseEvents
     }
     running.headReceived = true
     running.length = length
-    this.#extendDeadline(running)
-    running.handler.onHead(head, length, running.exchange)
+    running.handler.onHead(head, length, running)
   }
 
   onContent(bytes: Buffer, start: number, end: number): void {
@@ -221,10 +238,7 @@ export class Http1Connection implements Connection, StreamReader, ResponseEvents
     if (running === undefined) return
     running.bytesReceived += end - start
     const content = start === 0 && end === bytes.length ? bytes : bytes.subarray(start, end)
-    if (running.handler.onContent(content) || running.paused) {
-      this.#extendDeadline(running)
-      return
-    }
+    if (running.handler.onContent(content) || running.paused) return
     // The handler may have given the exchange up meanwhile.
     if (this.#running !== running) return
     running.paused = true

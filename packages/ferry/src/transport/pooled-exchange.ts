@@ -24,12 +24,13 @@ export class PooledExchange implements ResponseHandler, Exchange {
   readonly request: HttpRequest
   readonly timeouts: ExchangeTimeouts
   /** When waiting for a connection is over, on the pool's clock. */
-  waitDeadline: number
+  waitDeadline: number = Number.POSITIVE_INFINITY
   /** It may only run on a connection that has carried nothing yet. */
   needsNewConnection = false
   readonly #handler: ResponseHandler
   readonly #owner: ExchangeOwner
   #signal: AbortSignal | undefined
+  #onAbort: (() => void) | undefined
   #connection: Connection | undefined
   #running: Exchange | undefined
   #givenUp = false
@@ -39,16 +40,17 @@ export class PooledExchange implements ResponseHandler, Exchange {
     owner: ExchangeOwner,
     request: HttpRequest,
     handler: ResponseHandler,
-    options: { timeouts: ExchangeTimeouts; waitDeadline: number; signal: AbortSignal | undefined },
+    options: { timeouts: ExchangeTimeouts; signal: AbortSignal | undefined },
   ) {
     this.#owner = owner
     this.request = request
     this.#handler = handler
     this.timeouts = options.timeouts
-    this.waitDeadline = options.waitDeadline
     if (options.signal !== undefined) {
-      this.#signal = options.signal
-      this.#signal.addEventListener('abort', this.#onAbort)
+      const { signal } = options
+      this.#signal = signal
+      this.#onAbort = () => this.abort(signal.reason as Error)
+      signal.addEventListener('abort', this.#onAbort)
     }
   }
 
@@ -128,9 +130,9 @@ export class PooledExchange implements ResponseHandler, Exchange {
 
   #end(): void {
     this.#ended = true
+    if (this.#onAbort === undefined) return
     this.#signal?.removeEventListener('abort', this.#onAbort)
     this.#signal = undefined
+    this.#onAbort = undefined
   }
-
-  readonly #onAbort = (): void => this.abort(this.#signal?.reason as Error)
 }

@@ -59,8 +59,9 @@ export const DEFAULT_PARSER_LIMITS: ParserLimits = { maxHeadBytes: 65_536, maxFi
 // A peer may send 1xx responses as it likes (RFC 9110 §15.2), but not for ever.
 const MAX_INFORMATION_RESPONSES = 64
 const STATUS_LINE = /^HTTP\/1\.([01]) ([1-9][0-9]{2})(?: ([\t\x20-\x7e\x80-\xff]*))?$/
-// Bare CR, bare LF, obs-fold (RFC 9112 §5.2), and every control character but HTAB.
-const FORBIDDEN_IN_HEAD = /[\0-\x08\x0b\x0c\x0e-\x1f\x7f]|\r(?!\n)|(?<!\r)\n|\r\n[\t ]/
+// Whole lines of HTAB, SP, VCHAR and obs-text: no bare CR or LF, no other control character, and no
+// line that continues the one before it (obs-fold, RFC 9112 §5.2). Anchored, so one pass decides.
+const LINES = /^(?:[\t\x20-\x7e\x80-\xff]*\r\n(?![\t ]))*$/
 const HEAD_START = Buffer.from('HTTP/1.', 'latin1')
 const HEAD_END = '\r\n\r\n'
 const CRLF = Buffer.from('\r\n', 'latin1')
@@ -199,7 +200,7 @@ export class ResponseParser {
     // The empty line counts too: the limit must not depend on how the bytes were split.
     const { maxHeadBytes } = this.#limits
     if (text.length + CRLF.length > maxHeadBytes) throw sectionTooLarge(maxHeadBytes)
-    if (FORBIDDEN_IN_HEAD.test(text)) {
+    if (!LINES.test(text)) {
       throw new RemoteProtocolError(
         'Cannot read the response head: control character, bare CR or LF, or folded line',
       )
@@ -459,6 +460,8 @@ function checkTransferCoding(framing: Framing, version: '1.0' | '1.1'): void {
 /** RFC 9112 §9.3. */
 function keepsAlive(version: '1.0' | '1.1', connection: string | undefined): boolean {
   if (connection === undefined) return version === '1.1'
+  // What nearly every server says, if it says anything.
+  if (connection === 'keep-alive') return true
   const options = parseTokenList(connection)
   if (options.includes('close')) return false
   return version === '1.1' || options.includes('keep-alive')
