@@ -24,7 +24,9 @@ test.each([
   [0, '0 B'],
   [707, '707 B'],
   [1536, '1.5 KiB'],
+  [1_048_575, '1 MiB'],
   [1_073_741_824, '1 GiB'],
+  [5 * 2 ** 60, '5120 PiB'],
 ])('formatBytes(%i) is %s', (bytes, expected) => {
   expect(formatBytes(bytes)).toBe(expected)
 })

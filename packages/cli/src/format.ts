@@ -1,19 +1,29 @@
 /** Numbers as people read them, and back. */
 import { ConfigError } from 'ferry/errors'
-import prettyBytes from 'pretty-bytes'
 
-/** `1.05 GiB` */
+// Not by a package: those that format sizes go through Intl, whose first use takes 40 ms.
+const BYTE_UNITS = ['B', 'KiB', 'MiB', 'GiB', 'TiB', 'PiB']
+
+/** `1.05 GiB`, `707 B` */
 export function formatBytes(bytes: number): string {
-  return prettyBytes(bytes, {
-    binary: true,
-    minimumFractionDigits: 0,
-    maximumFractionDigits: bytes < 1024 ? 0 : 2,
-  })
+  return formatSize(bytes, 2)
 }
 
 /** `12.3 MiB/s` */
 export function formatSpeed(bytesPerSecond: number): string {
-  return `${prettyBytes(bytesPerSecond, { binary: true, maximumFractionDigits: 1 })}/s`
+  return `${formatSize(bytesPerSecond, 1)}/s`
+}
+
+function formatSize(bytes: number, fractionDigits: number): string {
+  let amount = bytes
+  let unit = 0
+  // 1023.999 would be rounded to 1024 of a unit instead of 1 of the next.
+  while (amount >= 1023.995 && unit < BYTE_UNITS.length - 1) {
+    amount /= 1024
+    unit++
+  }
+  const digits = unit === 0 ? 0 : fractionDigits
+  return `${Number(amount.toFixed(digits))} ${BYTE_UNITS[unit]}`
 }
 
 /** `0.8 s`, `42 s`, `3 min 05 s`, `2 h 10 min` */
