@@ -10,16 +10,20 @@ import { cpus, release } from 'node:os'
 import { join } from 'node:path'
 import { parseArgs } from 'node:util'
 import { requireTool, type Tool } from '../test/support/tools.ts'
-import { benchSmall } from './small.ts'
+import { benchMemory } from './memory.ts'
+import { REQUEST_BENCHMARKS } from './requests.ts'
 import { benchStart } from './start.ts'
-import { type BenchOptions, clearUpAtExit, NODE, progress } from './support.ts'
+import { type BenchOptions, clearUpAtExit, exitOnSignals, NODE, progress } from './support.ts'
 import { benchTls } from './tls.ts'
 import { benchTransfer } from './transfer.ts'
+import { benchUpload } from './upload.ts'
 
 const BENCHMARKS: Readonly<Record<string, (options: BenchOptions) => Promise<string>>> = {
   transfer: (options) => benchTransfer({ ...options, tls: false }),
   tls: benchTls,
-  small: benchSmall,
+  upload: benchUpload,
+  ...REQUEST_BENCHMARKS,
+  memory: benchMemory,
   start: benchStart,
 }
 const RESULTS = join(import.meta.dirname, 'results.md')
@@ -28,6 +32,7 @@ const { values } = parseArgs({
   options: { quick: { type: 'boolean', default: false }, only: { type: 'string' } },
 })
 const wanted = values.only?.split(',') ?? Object.keys(BENCHMARKS)
+exitOnSignals()
 clearUpAtExit()
 const sections = [`# Benchmarks\n\n${describeRun()}\n`]
 for (const name of wanted) {

@@ -1,15 +1,6 @@
 /** How long the command takes to start, compared with an empty program in the same round. */
-import {
-  type BenchOptions,
-  type Command,
-  FERRY,
-  formatSpread,
-  formatTable,
-  measure,
-  NODE,
-  pairwiseRatio,
-  progress,
-} from './support.ts'
+import { formatSpread, formatTable, pairwiseRatio } from './statistics.ts'
+import { type BenchOptions, type Command, FERRY, measure, NODE, progress } from './support.ts'
 
 const ROUNDS = 40
 const QUICK_ROUNDS = 10

@@ -1,17 +1,21 @@
 /**
- * What the benchmarks share: running a program and measuring it as a whole, nginx as the server,
- * statistics, tables, and clearing up at the end however it comes.
+ * What the benchmarks share: running a program and measuring it as a whole, taking turns, folders,
+ * and clearing up at the end however it comes.
  */
 import { type ChildProcess, spawn } from 'node:child_process'
 import { once } from 'node:events'
-import { existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync, statfsSync } from 'node:fs'
-import { writeFileSync } from 'node:fs'
-import { connect, createServer } from 'node:net'
+import {
+  closeSync,
+  existsSync,
+  mkdtempSync,
+  openSync,
+  rmSync,
+  statfsSync,
+  writeSync,
+} from 'node:fs'
+import { randomFillSync } from 'node:crypto'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import { setTimeout as wait } from 'node:timers/promises'
-import { createCertificate } from '../packages/ferry/src/testing/certificates.ts'
-import { requireTool } from '../test/support/tools.ts'
 
 /** What a benchmark may be told. */
 export interface BenchOptions {
@@ -34,24 +38,28 @@ export type Command = readonly [program: string, ...args: string[]]
 export const NODE: string = process.execPath
 export const FERRY: Command = [NODE, join(import.meta.dirname, '../packages/cli/bin/ferry.js')]
 export const MIB = 1_048_576
+export const GIB: number = 1024 * MIB
 
 const GNU_TIME = '/usr/bin/time'
 const TMPFS = '/dev/shm'
-const NGINX_CORE = '1'
-/** nginx starts in a few milliseconds; this is for a machine that is very busy. */
-const NGINX_START_TIMEOUT_MS = 5000
+/** The client has one core and the server the other, so that neither takes the other's time. */
+const CLIENT_CORE = '0'
 
 // ── Clearing up
 
 const runningChildren = new Set<ChildProcess>()
 const folders = new Set<string>()
 
-/** Makes the end of the process, whatever its cause, end children and remove files. */
-export function clearUpAtExit(): void {
+/** Makes SIGINT and SIGTERM end the process by `exit`, so that it clears up. */
+export function exitOnSignals(): void {
   process.once('SIGINT', () => process.exit(130))
   process.once('SIGTERM', () => process.exit(143))
+}
+
+/** Makes the end of the process end children and remove files. */
+export function clearUpAtExit(): void {
   process.once('exit', () => {
-    for (const child of runningChildren) killGroup(child)
+    for (const child of runningChildren) endProgram(child)
     for (const folder of folders) rmSync(folder, { recursive: true, force: true })
   })
 }
@@ -81,16 +89,17 @@ function freeBytesOf(folder: string): number {
   return bavail * bsize
 }
 
-/** A group of its own lets one signal reach the program behind `time` and `taskset` too. */
-function start(command: Command, stdio: 'pipe' | 'ignore'): ChildProcess {
+/** Starts a program, in a group of its own: that lets one signal reach what runs behind `taskset` too. */
+export function startProgram(command: Command, stdout: 'pipe' | 'ignore'): ChildProcess {
   const [program, ...args] = command
-  const child = spawn(program, args, { detached: true, stdio: ['ignore', stdio, 'pipe'] })
+  const child = spawn(program, args, { detached: true, stdio: ['ignore', stdout, 'pipe'] })
   runningChildren.add(child)
   child.once('exit', () => runningChildren.delete(child))
   return child
 }
 
-function killGroup(child: ChildProcess): void {
+/** Ends what `startProgram` has started, at once. */
+export function endProgram(child: ChildProcess): void {
   try {
     process.kill(-(child.pid as number), 'SIGKILL')
   } catch {
@@ -107,7 +116,7 @@ function killGroup(child: ChildProcess): void {
 export async function measure(command: Command): Promise<Measurement> {
   if (!existsSync(GNU_TIME)) throw new Error('Cannot measure: install the Debian package time')
   const startedAt = performance.now()
-  const child = start([GNU_TIME, '-q', '-f', '%U %S %M', ...command], 'pipe')
+  const child = startProgram([GNU_TIME, '-q', '-f', '%U %S %M', ...command], 'pipe')
   const output = { stdout: '', stderr: '' }
   child.stdout?.on('data', (text: Buffer) => (output.stdout += text.toString()))
   child.stderr?.on('data', (text: Buffer) => (output.stderr += text.toString()))
@@ -134,131 +143,26 @@ export function progress(text: string): void {
   process.stderr.write(`bench: ${text}\n`)
 }
 
-// ── Statistics and tables
-
-export function median(values: readonly number[]): number {
-  const sorted = values.toSorted((a, b) => a - b)
-  const middle = Math.floor(sorted.length / 2)
-  const upper = sorted[middle] ?? Number.NaN
-  return sorted.length % 2 === 1 ? upper : ((sorted[middle - 1] ?? Number.NaN) + upper) / 2
+/** The same on the client's core. */
+export function measureClient(command: Command): Promise<Measurement> {
+  return measure(['taskset', '-c', CLIENT_CORE, ...command])
 }
 
-/** Median of the ratios of values that were measured in the same round. */
-export function pairwiseRatio(values: readonly number[], base: readonly number[]): number {
-  return median(values.map((value, round) => value / (base[round] ?? Number.NaN)))
+/** Another one comes first in each round, so that none always runs after the same one. */
+export function rotate<Item>(items: readonly Item[], by: number): Item[] {
+  const at = by % items.length
+  return [...items.slice(at), ...items.slice(0, at)]
 }
 
-/** `min / median / max`. */
-export function formatSpread(values: readonly number[], digits = 0): string {
-  return [Math.min(...values), median(values), Math.max(...values)]
-    .map((value) => value.toFixed(digits))
-    .join(' / ')
-}
-
-/** A markdown table with its heading. */
-export function formatTable(
-  title: string,
-  columns: readonly string[],
-  rows: readonly (readonly string[])[],
-): string {
-  const line = (cells: readonly string[]): string => `| ${cells.join(' | ')} |`
-  const rule = columns.map((_, index) => (index === 0 ? '---' : '---:'))
-  return [`## ${title}`, '', ...[columns, rule, ...rows].map(line), ''].join('\n')
-}
-
-// ── nginx
-
-/** A running nginx that serves a folder over HTTP and over TLS. */
-export interface Nginx extends AsyncDisposable {
-  /** Without a slash at the end. */
-  readonly url: string
-  readonly tlsUrl: string
-  /** The certificate to trust, PEM. */
-  readonly certificatePath: string
-}
-
-/** Starts nginx for the files in `root`: one worker, alone on its core, with a folder of its own. */
-export async function startNginx(root: string): Promise<Nginx> {
-  const folder = createFolder()
-  const { key, cert } = createCertificate('IP:127.0.0.1')
-  const certificatePath = join(folder, 'cert.pem')
-  writeFileSync(certificatePath, cert)
-  writeFileSync(join(folder, 'key.pem'), key)
-  for (const name of ['body', 'proxy', 'fastcgi', 'uwsgi', 'scgi']) mkdirSync(join(folder, name))
-  const [port, tlsPort] = await findFreePorts()
-  writeFileSync(join(folder, 'nginx.conf'), formatNginxConfig(folder, root, port, tlsPort))
-  const nginx: Command = [requireTool('nginx'), '-p', folder, '-c', join(folder, 'nginx.conf')]
-  const child = start(['taskset', '-c', NGINX_CORE, ...nginx], 'ignore')
-  await waitForPort(port, () => readErrors(join(folder, 'error.log')))
-  return {
-    url: `http://127.0.0.1:${port}`,
-    tlsUrl: `https://127.0.0.1:${tlsPort}`,
-    certificatePath,
-    async [Symbol.asyncDispose]() {
-      const exited = once(child, 'exit')
-      killGroup(child)
-      await exited
-      removeFolder(folder)
-    },
-  }
-}
-
-function formatNginxConfig(folder: string, root: string, port: number, tlsPort: number): string {
-  return `
-    daemon off;
-    master_process off;
-    pid ${folder}/nginx.pid;
-    error_log ${folder}/error.log;
-    events { worker_connections 1024; }
-    http {
-      access_log off;
-      sendfile on;
-      tcp_nodelay on;
-      keepalive_requests 1000000000;
-      client_body_temp_path ${folder}/body;
-      proxy_temp_path ${folder}/proxy;
-      fastcgi_temp_path ${folder}/fastcgi;
-      uwsgi_temp_path ${folder}/uwsgi;
-      scgi_temp_path ${folder}/scgi;
-      types { application/json json; }
-      server {
-        listen 127.0.0.1:${port};
-        listen 127.0.0.1:${tlsPort} ssl;
-        ssl_certificate ${folder}/cert.pem;
-        ssl_certificate_key ${folder}/key.pem;
-        root ${root};
-      }
+/** Writes a file of random bytes, `bytes` being whole blocks of 64 MiB. */
+export function writeRandomFile(path: string, bytes: number): void {
+  const block = Buffer.allocUnsafeSlow(64 * MIB)
+  const file = openSync(path, 'wx')
+  try {
+    for (let written = 0; written < bytes; written += block.length) {
+      writeSync(file, randomFillSync(block))
     }
-  `
-}
-
-async function findFreePorts(): Promise<[number, number]> {
-  const servers = [createServer(), createServer()]
-  const ports = servers.map(async (server) => {
-    server.listen(0, '127.0.0.1')
-    await once(server, 'listening')
-    return (server.address() as { port: number }).port
-  })
-  const [first = 0, second = 0] = await Promise.all(ports)
-  for (const server of servers) server.close()
-  return [first, second]
-}
-
-async function waitForPort(port: number, explain: () => string): Promise<void> {
-  const deadline = performance.now() + NGINX_START_TIMEOUT_MS
-  for (;;) {
-    const socket = connect(port, '127.0.0.1')
-    const isOpen = await once(socket, 'connect').then(
-      () => true,
-      () => false,
-    )
-    socket.destroy()
-    if (isOpen) return
-    if (performance.now() > deadline) throw new Error(`Cannot start nginx: ${explain()}`)
-    await wait(20)
+  } finally {
+    closeSync(file)
   }
-}
-
-function readErrors(path: string): string {
-  return existsSync(path) ? readFileSync(path, 'utf8') : 'it does not answer'
 }

@@ -3,26 +3,25 @@
  * HTTP, or over TLS with a certificate of our own. Tools take turns, so that what else the machine
  * does hits all alike, and each round's time is compared with curl's of the same round.
  */
-import { randomFillSync } from 'node:crypto'
 import { closeSync, mkdirSync, openSync, rmSync, writeSync } from 'node:fs'
 import { join } from 'node:path'
 import { requireTool } from '../test/support/tools.ts'
+import { startNginx } from './nginx.ts'
+import { formatSpread, formatTable, median, pairwiseRatio } from './statistics.ts'
 import {
   type BenchOptions,
   type Command,
   createFolder,
   FERRY,
-  formatSpread,
-  formatTable,
+  GIB,
   isInMemory,
   type Measurement,
   measure,
-  median,
   MIB,
-  pairwiseRatio,
   progress,
   removeFolder,
-  startNginx,
+  rotate,
+  writeRandomFile,
 } from './support.ts'
 
 /** How a tool is called to fetch `url` into the file `name` in `folder`. */
@@ -33,7 +32,6 @@ interface Contender {
   readonly ownTimeMs?: (stdout: string) => number
 }
 
-const FILE_BYTES = 1024 * MIB
 const FILE_NAME = 'file.bin'
 const OUTPUT_NAME = 'out.bin'
 const ROUNDS = 7
@@ -89,12 +87,12 @@ export async function benchTransfer(
   options: BenchOptions & { readonly tls: boolean },
 ): Promise<string> {
   const contenders = options.tls ? CONTENDERS : [...CONTENDERS, AXEL]
-  const folder = createFolder(2 * FILE_BYTES + 64 * MIB)
+  const folder = createFolder(2 * GIB + 64 * MIB)
   const [served, target] = [join(folder, 'served'), join(folder, 'target')]
   mkdirSync(served)
   const file = join(served, FILE_NAME)
   progress(`making ${FILE_NAME}`)
-  writeRandomFile(file)
+  writeRandomFile(file, GIB)
   try {
     await using nginx = await startNginx(served)
     const results = new Map<string, Measurement[]>()
@@ -134,12 +132,6 @@ function note(
   results.get(OWN_TIME)?.push({ ...measurement, wallMs: ownTimeMs(measurement.stdout) })
 }
 
-/** Another one comes first in each round, so that none always runs after the same one. */
-function rotate<Item>(items: readonly Item[], by: number): Item[] {
-  const at = by % items.length
-  return [...items.slice(at), ...items.slice(0, at)]
-}
-
 /**
  * Writes and removes as much as the file will take. A virtual machine that has given free memory back
  * to its host gets it again at the first touch, slowly; that is not to be any tool's time.
@@ -147,7 +139,7 @@ function rotate<Item>(items: readonly Item[], by: number): Item[] {
 function touchMemory(path: string): void {
   const block = Buffer.alloc(64 * MIB)
   const file = openSync(path, 'wx')
-  for (let written = 0; written < FILE_BYTES; written += block.length) writeSync(file, block)
+  for (let written = 0; written < GIB; written += block.length) writeSync(file, block)
   closeSync(file)
   rmSync(path)
 }
@@ -158,18 +150,6 @@ function readElapsedMs(stdout: string): number {
     .split('\n')
     .map((line) => JSON.parse(line) as { event: string; elapsedMs?: number })
   return events.find(({ event }) => event === 'completed')?.elapsedMs ?? Number.NaN
-}
-
-function writeRandomFile(path: string): void {
-  const block = Buffer.allocUnsafeSlow(64 * MIB)
-  const file = openSync(path, 'wx')
-  try {
-    for (let written = 0; written < FILE_BYTES; written += block.length) {
-      writeSync(file, randomFillSync(block))
-    }
-  } finally {
-    closeSync(file)
-  }
 }
 
 function formatResults(

@@ -9,7 +9,21 @@ import { execFileSync, spawnSync } from 'node:child_process'
 import { existsSync, rmSync, writeFileSync } from 'node:fs'
 import { DEBIAN_PACKAGES, findTool, type Tool } from '../test/support/tools.ts'
 
-const FOR_TESTS: readonly Tool[] = ['nginx', 'curl', 'aria2c', 'openssl', 'python3']
+const FOR_TESTS: readonly Tool[] = [
+  'nginx',
+  'curl',
+  'aria2c',
+  'openssl',
+  'python3',
+  'apache2',
+  'haproxy',
+  'caddy',
+  'lighttpd',
+  'squid',
+  'tinyproxy',
+  'danted',
+  'microsocks',
+]
 const FOR_BENCHMARKS: readonly Tool[] = ['wget2', 'axel', 'time']
 /** Debian asks this program whether a freshly installed service may start; 101 means no. */
 const POLICY = '/usr/sbin/policy-rc.d'

@@ -15,13 +15,24 @@ export const DEBIAN_PACKAGES = {
   axel: 'axel',
   time: 'time',
   python3: 'python3',
+  // The programs alone: the package apache2 would bring a service and its settings.
+  apache2: 'apache2-bin',
+  haproxy: 'haproxy',
+  caddy: 'caddy',
+  // Brings lighttpd too.
+  lighttpd: 'lighttpd-mod-openssl',
+  // The build with OpenSSL is the one that can be an https proxy.
+  squid: 'squid-openssl',
+  tinyproxy: 'tinyproxy-bin',
+  danted: 'dante-server',
+  microsocks: 'microsocks',
 } as const
 
 export type Tool = keyof typeof DEBIAN_PACKAGES
 
 /** Gives the path of a program, or undefined when it is not installed. */
 export function findTool(name: Tool): string | undefined {
-  // Debian puts nginx where only root's PATH looks.
+  // Debian puts servers where only root's PATH looks.
   const folders = [...(process.env['PATH'] ?? '').split(delimiter), '/usr/local/sbin', '/usr/sbin']
   return folders
     .filter((folder) => folder !== '')

@@ -4,8 +4,10 @@
  */
 import { wait } from '../clock.ts'
 import { HttpStatusError, NetworkError, TimeoutError } from '../errors.ts'
+import { formatBasicCredentials } from '../protocol/semantics/basic-credentials.ts'
 import { HeaderFields, type HeaderFieldsInit } from '../protocol/semantics/header-fields.ts'
-import { ConnectionPool, type ConnectionPoolOptions } from '../transport/connection-pool.ts'
+import { ConnectionPool } from '../transport/connection-pool.ts'
+import type { ConnectionPoolOptions } from '../transport/pool-options.ts'
 import { HttpRequest, type HttpRequestInit } from '../transport/http-request.ts'
 import type { HttpResponse } from '../transport/http-response.ts'
 import type { HttpUrl } from '../transport/http-url.ts'
@@ -145,8 +147,7 @@ export class HttpClient implements AsyncDisposable {
     }
     const { credentials } = request.url
     if (credentials !== undefined && !headers.has('authorization')) {
-      const text = `${credentials.username}:${credentials.password}`
-      headers = headers.append('Authorization', `Basic ${Buffer.from(text).toString('base64')}`)
+      headers = headers.append('Authorization', formatBasicCredentials(credentials))
     }
     return headers === request.headers ? request : request.withHeaders(headers)
   }

@@ -7,13 +7,18 @@ import { FakeClock } from '../testing/fake-clock.ts'
 import { LoopbackServer } from '../testing/loopback-server.ts'
 import type { Address } from './happy-eyeballs.ts'
 import { NodeBackend } from './node-backend.ts'
+import type { Resolver } from './resolver.ts'
 
 const LOOPBACK: Address = { address: '127.0.0.1', family: 4 }
 const OPTIONS = { host: '127.0.0.1', timeoutMs: 10_000 }
 const CERTIFICATE = createCertificate('DNS:server.test')
 
 /** Resolves every name to the loopback. */
-const local = new NodeBackend({ resolve: () => Promise.resolve([LOOPBACK]) })
+const local = new NodeBackend({ resolver: resolverOf(() => Promise.resolve([LOOPBACK])) })
+
+function resolverOf(resolve: Resolver['resolve']): Resolver {
+  return { resolve, forget: () => {} }
+}
 
 async function refusedPort(): Promise<number> {
   await using server = await LoopbackServer.open()
@@ -29,24 +34,22 @@ test('NodeBackend connects and tells who is at both ends', async () => {
   await using server = await LoopbackServer.open()
   const stream = await local.connect({ ...OPTIONS, host: 'any.test', port: server.port })
 
-  expect(stream.info).toMatchObject({
-    remoteAddress: '127.0.0.1',
-    remotePort: server.port,
-    localAddress: '127.0.0.1',
-    alpnProtocol: undefined,
-    tlsVersion: undefined,
-  })
+  expect(stream.getExtraInfo('peer')).toEqual({ address: '127.0.0.1', port: server.port })
+  expect(stream.getExtraInfo('local')?.address).toBe('127.0.0.1')
+  expect(stream.getExtraInfo('tls')).toBeUndefined()
   stream.close()
   await until(() => server.connections === 0)
 })
 
 test('NodeBackend does not resolve an address', async () => {
   await using server = await LoopbackServer.open()
-  const backend = new NodeBackend({ resolve: () => Promise.reject(new Error('asked')) })
+  const backend = new NodeBackend({
+    resolver: resolverOf(() => Promise.reject(new Error('asked'))),
+  })
 
   const stream = await backend.connect({ ...OPTIONS, port: server.port })
 
-  expect(stream.info.remoteAddress).toBe('127.0.0.1')
+  expect(stream.getExtraInfo('peer')?.address).toBe('127.0.0.1')
   stream.close()
 })
 
@@ -67,11 +70,11 @@ test('NodeBackend fails with connect-failed on a refused port', async () => {
 test('NodeBackend goes on to the next address when one refuses', async () => {
   await using server = await LoopbackServer.open()
   const dead: Address = { address: '::1', family: 6 }
-  const backend = new NodeBackend({ resolve: () => Promise.resolve([dead, LOOPBACK]) })
+  const backend = new NodeBackend({ resolver: resolverOf(() => Promise.resolve([dead, LOOPBACK])) })
 
   const stream = await backend.connect({ ...OPTIONS, host: 'both.test', port: server.port })
 
-  expect(stream.info.remoteAddress).toBe('127.0.0.1')
+  expect(stream.getExtraInfo('peer')?.address).toBe('127.0.0.1')
   stream.close()
 })
 
@@ -80,7 +83,7 @@ test.each([
   ['EAI_AGAIN', 'the name server does not answer'],
 ])('NodeBackend fails with resolve-failed when the resolver says %s', async (code, reason) => {
   const cause = Object.assign(new Error(`getaddrinfo ${code}`), { code })
-  const backend = new NodeBackend({ resolve: () => Promise.reject(cause) })
+  const backend = new NodeBackend({ resolver: resolverOf(() => Promise.reject(cause)) })
 
   const connecting = backend.connect({ ...OPTIONS, host: 'gone.test', port: 80 })
 
@@ -92,7 +95,7 @@ test.each([
 })
 
 test('NodeBackend fails with resolve-failed when a name has no address', async () => {
-  const backend = new NodeBackend({ resolve: () => Promise.resolve([]) })
+  const backend = new NodeBackend({ resolver: resolverOf(() => Promise.resolve([])) })
 
   const connecting = backend.connect({ ...OPTIONS, host: 'empty.test', port: 80 })
 
@@ -101,7 +104,7 @@ test('NodeBackend fails with resolve-failed when a name has no address', async (
 
 test('NodeBackend times out while it resolves', async () => {
   const clock = new FakeClock()
-  const backend = new NodeBackend({ clock, resolve: () => new Promise(() => {}) })
+  const backend = new NodeBackend({ clock, resolver: resolverOf(() => new Promise(() => {})) })
   const connecting = backend.connect({ host: 'slow.test', port: 80, timeoutMs: 500 })
   const outcome = expect(connecting).rejects.toMatchObject({ phase: 'connect', timeoutMs: 500 })
 
@@ -131,7 +134,7 @@ test('NodeBackend rejects with the very reason of an abort', async () => {
   const reason = { because: 'the user said so' }
   const early = AbortSignal.abort(reason)
   const late = new AbortController()
-  const backend = new NodeBackend({ resolve: () => new Promise(() => {}) })
+  const backend = new NodeBackend({ resolver: resolverOf(() => new Promise(() => {})) })
   const options = { ...OPTIONS, host: 'slow.test', port: 80 }
 
   await expect(backend.connect({ ...options, signal: early })).rejects.toBe(reason)
@@ -189,10 +192,16 @@ test.each([
 ])('NodeBackend connects over TLS when %s', async (_, tls) => {
   await using server = await LoopbackServer.open(undefined, CERTIFICATE)
 
-  const stream = await local.connect({ ...OPTIONS, host: 'server.test', port: server.port, tls })
+  const stream = await local.connect({
+    ...OPTIONS,
+    host: 'server.test',
+    port: server.port,
+    tls,
+    alpnProtocols: ['http/1.1'],
+  })
 
-  expect(stream.info).toMatchObject({ tlsVersion: 'TLSv1.3', alpnProtocol: 'http/1.1' })
-  expect(stream.info.remotePort).toBe(server.port)
+  expect(stream.getExtraInfo('tls')).toMatchObject({ version: 'TLSv1.3', alpnProtocol: 'http/1.1' })
+  expect(stream.getExtraInfo('peer')?.port).toBe(server.port)
   stream.close()
 })
 
@@ -230,7 +239,7 @@ test('NodeBackend accepts a trusted certificate for an address', async () => {
     tls: { ca: certificate.cert },
   })
 
-  expect(stream.info.tlsVersion).toBe('TLSv1.3')
+  expect(stream.getExtraInfo('tls')?.version).toBe('TLSv1.3')
   stream.close()
 })
 

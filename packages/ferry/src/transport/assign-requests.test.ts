@@ -3,6 +3,7 @@ import { expect, test } from 'vitest'
 import {
   assignRequest,
   type Assignment,
+  lifetimeOf,
   type OriginLoad,
   type PoolLimits,
   type PoolLoad,
@@ -90,4 +91,25 @@ test('assignRequest() lets a request wait only for a reason', () => {
       expect(served || originFull || poolFull).toBe(true)
     }),
   )
+})
+
+const LIFETIME = {
+  idleTimeoutMs: 15_000,
+  maxConnectionAgeMs: Number.POSITIVE_INFINITY,
+  maxRequestsPerConnection: Number.POSITIVE_INFINITY,
+}
+const USE = { exchanges: 1, keepAliveMs: Number.POSITIVE_INFINITY }
+
+test.each([
+  ['the idle timeout alone', {}, 0, {}, 15_000],
+  ['a hint, less a second for the way', { keepAliveMs: 5_000 }, 0, {}, 4_000],
+  ['a hint that is longer than the idle timeout', { keepAliveMs: 75_000 }, 0, {}, 15_000],
+  ['half of a short hint', { keepAliveMs: 1_000 }, 0, {}, 500],
+  ['no time after a hint of nothing', { keepAliveMs: 0 }, 0, {}, 0],
+  ['what is left of its age', {}, 50_000, { maxConnectionAgeMs: 60_000 }, 10_000],
+  ['no time when it is too old', {}, 61_000, { maxConnectionAgeMs: 60_000 }, -1_000],
+  ['no time after its last request', { exchanges: 3 }, 0, { maxRequestsPerConnection: 3 }, 0],
+  ['the idle timeout before that', { exchanges: 2 }, 0, { maxRequestsPerConnection: 3 }, 15_000],
+] as const)('lifetimeOf() gives %s', (_, use, ageMs, limits, expected) => {
+  expect(lifetimeOf({ ...USE, ...use }, ageMs, { ...LIFETIME, ...limits })).toBe(expected)
 })

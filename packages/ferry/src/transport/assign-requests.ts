@@ -44,3 +44,28 @@ export function assignRequest(origin: OriginLoad, pool: PoolLoad, limits: PoolLi
   if (pool.open < limits.maxConnections) return 'open'
   return pool.idleElsewhere > 0 ? 'evict-idle' : 'wait'
 }
+
+/** What decides how long a connection may wait for its next request. */
+export interface ConnectionUse {
+  readonly exchanges: number
+  /** How long the peer says it keeps an idle connection; Infinity when it does not say. */
+  readonly keepAliveMs: number
+}
+
+/** Bounds on the life of one connection. */
+export interface LifetimeLimits {
+  readonly idleTimeoutMs: number
+  readonly maxConnectionAgeMs: number
+  readonly maxRequestsPerConnection: number
+}
+
+// A request must reach the server before it closes: what is on the way when it does is lost.
+const KEEP_ALIVE_MARGIN_MS = 1000
+
+/** How long a connection may be kept idle from now on, in ms; 0 or less when it is to be closed. */
+export function lifetimeOf(use: ConnectionUse, ageMs: number, limits: LifetimeLimits): number {
+  if (use.exchanges >= limits.maxRequestsPerConnection) return 0
+  // Half of a short promise is still better than a new connection for each request.
+  const hintMs = Math.max(use.keepAliveMs - KEEP_ALIVE_MARGIN_MS, use.keepAliveMs / 2)
+  return Math.min(limits.idleTimeoutMs, hintMs, limits.maxConnectionAgeMs - ageMs)
+}

@@ -3,6 +3,14 @@ import { ConnectError, LocalProtocolError, StreamError } from '../errors.ts'
 import { HttpRequest } from './http-request.ts'
 import { CLOSING_HELLO, GET, HELLO, PoolFixture } from '../testing/pool-fixture.ts'
 
+/** A request whose head is refused when it is written. */
+const TWO_HOSTS = new HttpRequest('GET', 'http://a/', {
+  headers: [
+    ['Host', 'a'],
+    ['Host', 'b'],
+  ],
+})
+
 test('ConnectionPool opens, uses, keeps and reuses a connection', async () => {
   await using fixture = new PoolFixture()
   const { pool } = fixture
@@ -179,9 +187,8 @@ test('ConnectionPool fails every request when every connection is refused', asyn
 
 test('ConnectionPool fails a request that cannot be written, and loses no place by it', async () => {
   await using fixture = new PoolFixture({ maxConnectionsPerOrigin: 1 })
-  const contradiction = GET.withHeader('Content-Length', '5')
   for (let round = 0; round < 3; round++) {
-    await expect(fixture.pool.request(contradiction)).rejects.toThrow(LocalProtocolError)
+    await expect(fixture.pool.request(TWO_HOSTS)).rejects.toThrow(LocalProtocolError)
   }
 
   const good = fixture.dispatch()
@@ -198,7 +205,7 @@ test('ConnectionPool fails a request that cannot be written on an idle connectio
   await fixture.turn()
   fixture.stream(0).send(HELLO)
 
-  const failed = fixture.pool.request(GET.withHeader('Content-Length', '5'))
+  const failed = fixture.pool.request(TWO_HOSTS)
 
   await expect(failed).rejects.toThrow(LocalProtocolError)
   expect(fixture.state()).not.toContain('active 1')

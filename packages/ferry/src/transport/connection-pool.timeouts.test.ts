@@ -122,3 +122,117 @@ test('ConnectionPool gives the place of what timed out to who waits', async () =
 
   expect(waiting.events.at(-1)).toBe('complete')
 })
+
+// ── How long a connection lives
+
+test('ConnectionPool closes an idle connection a second before the server would', async () => {
+  await using fixture = new PoolFixture()
+  fixture.dispatch()
+  await fixture.turn()
+  fixture.stream(0).send(HELLO.replace('\r\n', '\r\nKeep-Alive: timeout=5\r\n'))
+
+  fixture.clock.advance(3_999)
+  expect(fixture.stream(0).closed).toBe(false)
+  fixture.clock.advance(251)
+
+  expect(fixture.stream(0).closed).toBe(true)
+})
+
+test('ConnectionPool opens a new connection rather than use one whose time is over', async () => {
+  await using fixture = new PoolFixture()
+  fixture.dispatch()
+  await fixture.turn()
+  fixture.clock.advance(100)
+  fixture.stream(0).send(HELLO.replace('\r\n', '\r\nKeep-Alive: timeout=5\r\n'))
+  // Between two checks of the timer.
+  fixture.clock.advance(4_010)
+  expect(fixture.stream(0).closed).toBe(false)
+
+  fixture.dispatch()
+  await fixture.turn()
+
+  expect(fixture.stream(0).closed).toBe(true)
+  expect(fixture.requestCounts()).toEqual([1, 1])
+  expect(fixture.state()).toBe('http://a:80 active 1 idle 0 connecting 0 waiting 0')
+})
+
+test('ConnectionPool does not use a connection again when the server takes no more', async () => {
+  await using fixture = new PoolFixture()
+  fixture.dispatch()
+  await fixture.turn()
+  fixture.stream(0).send(HELLO.replace('\r\n', '\r\nKeep-Alive: timeout=5, max=0\r\n'))
+
+  expect(fixture.stream(0).closed).toBe(true)
+})
+
+test('ConnectionPool closes a connection after maxRequestsPerConnection', async () => {
+  await using fixture = new PoolFixture({ maxRequestsPerConnection: 2 })
+  for (let request = 0; request < 5; request++) {
+    fixture.dispatch()
+    await fixture.turn()
+    fixture.lastStream().send(HELLO)
+  }
+
+  expect(fixture.requestCounts()).toEqual([2, 2, 1])
+  expect(fixture.backend.streams.map(({ closed }) => closed)).toEqual([true, true, false])
+})
+
+test('ConnectionPool closes a connection of maxConnectionAgeMs when it becomes free', async () => {
+  await using fixture = new PoolFixture({ maxConnectionAgeMs: 10_000 })
+  fixture.dispatch()
+  await fixture.turn()
+  fixture.clock.advance(9_900)
+  fixture.stream(0).send(HELLO)
+  fixture.dispatch()
+  fixture.clock.advance(200)
+  expect(fixture.stream(0).closed).toBe(false)
+
+  fixture.stream(0).send(HELLO)
+
+  expect(fixture.stream(0).closed).toBe(true)
+})
+
+// ── Limits of one exchange
+
+test('an exchange has its own limits where it is given some', async () => {
+  await using fixture = new PoolFixture({ maxConnections: 1 })
+  const patient = fixture.pool.request(GET)
+  const hasty = fixture.pool.request(GET, { poolTimeoutMs: 40 })
+  await fixture.turn()
+
+  fixture.clock.advance(50)
+
+  await expect(hasty).rejects.toMatchObject({ phase: 'pool', timeoutMs: 40 })
+  fixture.stream(0).send(HELLO)
+  await expect(patient).resolves.toMatchObject({ status: 200 })
+})
+
+test.each([
+  ['waiting for a connection', '', /no connection became free within 1000 ms, the limit for all/],
+  ['waiting for the head', 'HTTP/1.1 103 Hi\r\n\r\n', /it took longer than 1000 ms/],
+  ['reading, held back by its reader', HELLO.slice(0, -1), /it took longer than 1000 ms/],
+])('totalTimeoutMs ends an exchange while %s', async (_, wire, message) => {
+  await using fixture = new PoolFixture({ totalTimeoutMs: 1_000, maxConnections: 1 })
+  const blocker = wire === '' ? fixture.dispatch() : undefined
+  const handler = fixture.dispatch()
+  handler.flowing = false
+  await fixture.turn()
+  if (blocker !== undefined) fixture.stream(0).send('')
+  else fixture.stream(0).send(wire)
+
+  fixture.clock.advance(1_250)
+
+  expect(handler.error).toMatchObject({ phase: 'total', timeoutMs: 1_000 })
+  expect((handler.error as Error).message).toMatch(message)
+  expect(fixture.state()).toMatch(/empty|active 0 idle 0/)
+})
+
+test('short limits are checked more often', async () => {
+  await using fixture = new PoolFixture()
+  const pending = fixture.pool.request(GET, { headersTimeoutMs: 100 })
+  await fixture.turn()
+
+  fixture.clock.advance(126)
+
+  await expect(pending).rejects.toMatchObject({ phase: 'headers', timeoutMs: 100 })
+})

@@ -7,87 +7,67 @@
  */
 import { type Clock, systemClock } from '../clock.ts'
 import { type FerryError, StreamError, TimeoutError } from '../errors.ts'
-import type { NetworkBackend, TlsOptions } from '../net/network-backend.ts'
 import { NodeBackend } from '../net/node-backend.ts'
-import { assignRequest, type OriginLoad, type PoolLimits } from './assign-requests.ts'
-import type { Connection, Exchange, ExchangeTimeouts, ResponseHandler } from './connection.ts'
-import { Http1Connection } from './http1-connection.ts'
+import { assignRequest, lifetimeOf, type OriginLoad } from './assign-requests.ts'
+import { CoarseTimer } from './coarse-timer.ts'
+import type { ConnectionMetrics, Exchange, ResponseHandler } from './connection.ts'
+import { ConnectionOpener } from './connection-opener.ts'
 import type { HttpRequest } from './http-request.ts'
 import type { HttpResponse } from './http-response.ts'
 import type { Origin } from './http-url.ts'
+import { addCounts, OriginPool, type PoolCounts, type PooledConnection } from './origin-pool.ts'
+import {
+  type ConnectionPoolOptions,
+  type ExchangeOptions,
+  type PoolSettings,
+  resolvePoolOptions,
+  resolveTimeouts,
+} from './pool-options.ts'
 import { type ExchangeOwner, PooledExchange } from './pooled-exchange.ts'
-import { receiveResponse } from './receive-response.ts'
+import { receiveResponse, receiveUpgrade, type UpgradeOutcome } from './receive-response.ts'
+import { ExchangeTrace, Tracer } from './trace.ts'
 
-/** Settings of a pool; every duration in ms. */
-export interface ConnectionPoolOptions extends Partial<PoolLimits> {
-  /** @defaultValue a NodeBackend */
-  readonly backend?: NetworkBackend
-  readonly tls?: TlsOptions | undefined
-  /** How long a request waits for a connection. @defaultValue 60 000 */
-  readonly poolTimeoutMs?: number | undefined
-  /** Resolving, connecting and TLS together. @defaultValue 10 000 */
-  readonly connectTimeoutMs?: number | undefined
-  /** From the request to the head of its response. @defaultValue 60 000 */
-  readonly headersTimeoutMs?: number | undefined
-  /** Between two reads of content. @defaultValue 60 000 */
-  readonly bodyTimeoutMs?: number | undefined
-  /** How long an idle connection is kept. @defaultValue 15 000 */
-  readonly idleTimeoutMs?: number | undefined
-  readonly clock?: Clock
-}
-
-/** Settings of one exchange. */
-export interface ExchangeOptions {
-  readonly signal?: AbortSignal | undefined
-}
-
-// A service can live with these: they bound descriptors, and a burst to one origin queues.
-const DEFAULT_LIMITS: PoolLimits = { maxConnections: 256, maxConnectionsPerOrigin: 64 }
-// How exact timeouts are; one timer serves all connections.
-const SWEEP_INTERVAL_MS = 250
-
-/** The connections and the queue of one origin. */
-interface OriginPool {
-  readonly origin: Origin
-  readonly connections: Set<Connection>
-  /** Used as a stack: the last is the one used last. */
-  readonly idle: Connection[]
-  /** In the order of arrival. */
-  readonly waiting: Set<PooledExchange>
-  connecting: number
+/** The state of a pool in numbers. */
+export interface PoolMetrics extends PoolCounts {
+  /** By origin, as in `Origin.key`; those that have nothing any more are left out. */
+  readonly origins: Readonly<Record<string, PoolCounts>>
+  /** Every open connection. */
+  readonly connections: readonly (ConnectionMetrics & { readonly origin: string })[]
 }
 
 /** A pool of connections. Whoever makes it closes it. */
 export class ConnectionPool implements AsyncDisposable, ExchangeOwner {
-  readonly #limits: PoolLimits
-  readonly #backend: NetworkBackend
+  readonly #settings: PoolSettings
   readonly #clock: Clock
-  readonly #tls: TlsOptions
-  readonly #timeouts: ExchangeTimeouts
-  readonly #poolTimeoutMs: number
-  readonly #connectTimeoutMs: number
-  readonly #idleTimeoutMs: number
+  readonly #tracer: Tracer
+  readonly #opener: ConnectionOpener
+  readonly #timer: CoarseTimer
   readonly #origins = new Map<string, OriginPool>()
   readonly #closing = new AbortController()
+  /** Connections that are open or being opened. */
   #open = 0
-  #stopSweep: (() => void) | undefined
+  #exchanges = 0
+  /** What origins that were forgotten had. */
+  #past: PoolCounts = addCounts([])
 
+  /** @throws {ConfigError} when an option cannot be used */
   constructor(options: ConnectionPoolOptions = {}) {
-    this.#limits = {
-      maxConnections: options.maxConnections ?? DEFAULT_LIMITS.maxConnections,
-      maxConnectionsPerOrigin:
-        options.maxConnectionsPerOrigin ?? DEFAULT_LIMITS.maxConnectionsPerOrigin,
-    }
+    this.#settings = resolvePoolOptions(options)
     this.#clock = options.clock ?? systemClock
-    this.#backend = options.backend ?? new NodeBackend({ clock: this.#clock })
-    this.#tls = options.tls ?? {}
-    this.#timeouts = {
-      headersTimeoutMs: options.headersTimeoutMs ?? 60_000,
-      bodyTimeoutMs: options.bodyTimeoutMs ?? 60_000,
-    }
-    this.#poolTimeoutMs = options.poolTimeoutMs ?? 60_000
-    this.#connectTimeoutMs = options.connectTimeoutMs ?? 10_000
-    this.#idleTimeoutMs = options.idleTimeoutMs ?? 15_000
+    this.#tracer = new Tracer(options.trace, this.#clock)
+    this.#timer = new CoarseTimer(this.#clock, () => this.#sweep())
+    this.#timer.sharpen(this.#settings.timeouts, this.#settings.idleTimeoutMs)
+    this.#opener = new ConnectionOpener({
+      backend: options.backend ?? new NodeBackend({ clock: this.#clock }),
+      clock: this.#clock,
+      tracer: this.#tracer,
+      tls: options.tls ?? {},
+      proxy: options.proxy,
+      socketPath: options.socketPath,
+      connectTimeoutMs: this.#settings.connectTimeoutMs,
+      signal: this.#closing.signal,
+      onStateChange: (origin, pooled) => this.#onStateChange(this.#originPool(origin), pooled),
+    })
   }
 
   /**
@@ -98,6 +78,15 @@ export class ConnectionPool implements AsyncDisposable, ExchangeOwner {
     return receiveResponse(request, (handler) => this.dispatch(request, handler, options))
   }
 
+  /**
+   * Asks to switch protocols (RFC 9110 §7.8), or for a tunnel by CONNECT (§9.3.6). An open stream
+   * leaves the pool, is not counted in its limits, and is the caller's to close.
+   * @throws as `request` does
+   */
+  upgrade(request: HttpRequest, options: ExchangeOptions = {}): Promise<UpgradeOutcome> {
+    return receiveUpgrade(request, (handler) => this.dispatch(request, handler, options))
+  }
+
   /** Sends a request and gives its response by callback, without a promise on the way. */
   dispatch(
     request: HttpRequest,
@@ -105,54 +94,64 @@ export class ConnectionPool implements AsyncDisposable, ExchangeOwner {
     options: ExchangeOptions = {},
   ): Exchange {
     const { signal } = options
+    const now = this.#clock.now()
+    const timeouts = resolveTimeouts(options, this.#settings.timeouts)
     const exchange = new PooledExchange(this, request, handler, {
-      timeouts: this.#timeouts,
+      timeouts,
       signal,
+      trace: this.#traceOf(request),
+      now,
     })
     if (signal?.aborted === true) {
       exchange.failWaiting(signal.reason as Error)
     } else if (this.#closing.signal.aborted) {
       exchange.failWaiting(poolClosed())
     } else {
+      if (timeouts !== this.#settings.timeouts) this.#timer.sharpen(timeouts)
       const pool = this.#originPool(request.url.origin)
       // The usual case of assignRequest(), without asking it: nobody waits and somebody is free.
-      const idle = pool.waiting.size === 0 ? pool.idle.pop() : undefined
+      const idle = pool.waiting.size === 0 ? this.#popIdle(pool, now) : undefined
       if (idle !== undefined) {
-        exchange.startOn(idle)
+        this.#startOn(pool, exchange, idle, now)
       } else {
-        exchange.waitDeadline = this.#clock.now() + this.#poolTimeoutMs
+        exchange.waitDeadline = now + timeouts.poolTimeoutMs
         pool.waiting.add(exchange)
         this.#assign(pool)
       }
-      this.#startSweep()
+      this.#timer.start()
     }
     return exchange
   }
 
   /** The state in one line an origin, for people and tests: `http://h:80 active 1 idle 2 …`. */
   toString(): string {
-    const lines = [...this.#origins.values()].map(
-      ({ origin, connections, idle, waiting, connecting }) => {
-        const active = connections.size - idle.length
-        return `${origin.key} active ${active} idle ${idle.length} connecting ${connecting} waiting ${waiting.size}`
-      },
-    )
-    return lines.length === 0 ? 'empty' : lines.join('\n')
+    return this.#origins.size === 0 ? 'empty' : [...this.#origins.values()].join('\n')
+  }
+
+  /** Numbers of now, and since the pool was made. */
+  metrics(): PoolMetrics {
+    const origins = [...this.#origins.values()]
+    return {
+      ...addCounts([this.#past, ...origins.map((pool) => pool.counts())]),
+      origins: Object.fromEntries(origins.map((pool) => [pool.origin.key, pool.counts()])),
+      connections: origins.flatMap(({ origin, connections }) =>
+        [...connections].map(({ connection }) => ({ ...connection.metrics, origin: origin.key })),
+      ),
+    }
   }
 
   /** Closes every connection; what runs or waits fails. Idempotent. */
   close(): Promise<void> {
     this.#closing.abort(poolClosed())
-    this.#stopSweep?.()
-    this.#stopSweep = undefined
+    this.#timer.stop()
     for (const pool of this.#origins.values()) {
       for (const exchange of [...pool.waiting]) {
         pool.waiting.delete(exchange)
         exchange.failWaiting(poolClosed())
       }
-      for (const connection of [...pool.connections]) connection.close(poolClosed())
+      for (const { connection } of [...pool.connections]) connection.close(poolClosed())
     }
-    this.#origins.clear()
+    for (const pool of [...this.#origins.values()]) this.#forgetOrigin(pool)
     return Promise.resolve()
   }
 
@@ -166,12 +165,10 @@ export class ConnectionPool implements AsyncDisposable, ExchangeOwner {
       exchange.failWaiting(poolClosed())
       return
     }
-    exchange.waitDeadline = this.#clock.now() + this.#poolTimeoutMs
+    exchange.waitDeadline = this.#clock.now() + exchange.timeouts.poolTimeoutMs
     const pool = this.#originPool(exchange.request.url.origin)
     // It was first once already, so it goes before those who came later.
-    const others = [...pool.waiting]
-    pool.waiting.clear()
-    for (const one of [exchange, ...others]) pool.waiting.add(one)
+    pool.putFirst(exchange)
     this.#assign(pool)
   }
 
@@ -180,15 +177,28 @@ export class ConnectionPool implements AsyncDisposable, ExchangeOwner {
     this.#origins.get(exchange.request.url.origin.key)?.waiting.delete(exchange)
   }
 
+  #traceOf(request: HttpRequest): ExchangeTrace | undefined {
+    if (!this.#tracer.active) return undefined
+    return new ExchangeTrace(this.#tracer, {
+      origin: request.url.origin.key,
+      exchange: ++this.#exchanges,
+      request: `${request.method} ${request.url.label}`,
+    })
+  }
+
+  // ── Assigning
+
   /** Serves waiting requests of an origin as far as that is possible now. */
   #assign(pool: OriginPool): void {
+    const now = this.#clock.now()
     for (const exchange of pool.waiting) {
-      const load = this.#loadOf(pool, exchange)
-      const idleElsewhere = this.#open < this.#limits.maxConnections ? 0 : this.#countIdle(pool)
-      switch (assignRequest(load, { open: this.#open, idleElsewhere }, this.#limits)) {
+      const load = this.#loadOf(pool, exchange, now)
+      const { limits } = this.#settings
+      const idleElsewhere = this.#open < limits.maxConnections ? 0 : this.#countIdle(pool)
+      switch (assignRequest(load, { open: this.#open, idleElsewhere }, limits)) {
         case 'use-idle':
           pool.waiting.delete(exchange)
-          exchange.startOn(pool.idle.pop() as Connection)
+          this.#startOn(pool, exchange, pool.idle.pop() as PooledConnection, now)
           break
         case 'evict-idle':
           // Closing it frees a place, which `#assignOthers` gives away at once: to this origin too.
@@ -203,10 +213,11 @@ export class ConnectionPool implements AsyncDisposable, ExchangeOwner {
     }
   }
 
-  #loadOf(pool: OriginPool, exchange: PooledExchange): OriginLoad {
-    if (exchange.needsNewConnection) {
-      // They have been idle for longer than the one that proved stale: the stack gives newest first.
-      while (pool.idle.length > 0) pool.idle[0]?.close()
+  #loadOf(pool: OriginPool, exchange: PooledExchange, now: number): OriginLoad {
+    // What has expired is of no use, and for an exchange that met a stale connection no idle one is:
+    // all of them have been idle for longer, since the stack gives the newest first.
+    for (const pooled of [...pool.idle]) {
+      if (exchange.needsNewConnection || pooled.expiresAt <= now) pooled.connection.close()
     }
     return {
       waiting: pool.waiting.size,
@@ -216,41 +227,39 @@ export class ConnectionPool implements AsyncDisposable, ExchangeOwner {
     }
   }
 
+  #popIdle(pool: OriginPool, now: number): PooledConnection | undefined {
+    for (;;) {
+      const pooled = pool.idle.pop()
+      if (pooled === undefined || pooled.expiresAt > now) return pooled
+      pooled.connection.close()
+    }
+  }
+
+  #startOn(
+    pool: OriginPool,
+    exchange: PooledExchange,
+    pooled: PooledConnection,
+    now: number,
+  ): void {
+    if (pooled.connection.exchanges > 0) pool.reused++
+    exchange.startOn(pooled, now)
+  }
+
   async #connect(pool: OriginPool): Promise<void> {
     pool.connecting++
     this.#open++
     try {
-      const connection = await this.#openConnection(pool)
+      const pooled = await this.#opener.open(pool.origin)
       pool.connecting--
-      pool.connections.add(connection)
-      this.#onStateChange(pool, connection)
+      pool.created++
+      pool.connections.add(pooled)
+      this.#onStateChange(pool, pooled)
     } catch (error) {
       pool.connecting--
+      pool.failed++
       this.#open--
       this.#failFirst(pool, error as Error)
     }
-  }
-
-  async #openConnection(pool: OriginPool): Promise<Connection> {
-    const { scheme, host, port } = pool.origin
-    const stream = await this.#backend.connect({
-      host,
-      port,
-      tls: scheme === 'https' ? this.#tls : undefined,
-      timeoutMs: this.#connectTimeoutMs,
-      signal: this.#closing.signal,
-    })
-    const connection = new Http1Connection(stream, {
-      clock: this.#clock,
-      onStateChange: (changed) => this.#onStateChange(pool, changed),
-    })
-    if (this.#closing.signal.aborted) connection.close()
-    if (connection.state === 'closed') {
-      throw new StreamError(
-        `Cannot use the connection to ${pool.origin.key}: it was closed at once`,
-      )
-    }
-    return connection
   }
 
   /** A failed attempt was made for the request that has waited longest. */
@@ -264,30 +273,48 @@ export class ConnectionPool implements AsyncDisposable, ExchangeOwner {
     this.#assignOthers(pool)
   }
 
-  #onStateChange(pool: OriginPool, connection: Connection): void {
+  #onStateChange(pool: OriginPool, pooled: PooledConnection): void {
+    const { connection } = pooled
     if (connection.state === 'closed') {
-      if (!pool.connections.delete(connection)) return
+      if (!pool.remove(pooled)) return
       this.#open--
-      const at = pool.idle.indexOf(connection)
-      if (at !== -1) pool.idle.splice(at, 1)
+      this.#traceClose(pool, connection.id)
       this.#assign(pool)
       this.#assignOthers(pool)
+      return
+    }
+    const now = this.#clock.now()
+    pooled.expiresAt = now + lifetimeOf(connection, now - pooled.openedAt, this.#settings)
+    if (pooled.expiresAt <= now) {
+      connection.close()
       return
     }
     const [first] = pool.waiting
     if (first !== undefined && !(first.needsNewConnection && connection.exchanges > 0)) {
       pool.waiting.delete(first)
-      first.startOn(connection)
+      this.#startOn(pool, first, pooled, now)
       return
     }
-    pool.idle.push(connection)
+    pool.idle.push(pooled)
     if (first === undefined) this.#assignOthers(pool)
     else this.#assign(pool)
   }
 
+  #traceClose(pool: OriginPool, id: number): void {
+    if (!this.#tracer.active) return
+    this.#tracer.emit({
+      step: 'close',
+      phase: 'end',
+      origin: pool.origin.key,
+      connection: id,
+      exchange: undefined,
+      request: undefined,
+    })
+  }
+
   /** A connection has become free: other origins may have waited for the total to sink. */
   #assignOthers(pool: OriginPool): void {
-    if (this.#open < this.#limits.maxConnections - 1) return
+    if (this.#open < this.#settings.limits.maxConnections - 1) return
     for (const other of this.#origins.values()) {
       if (other !== pool && other.waiting.size > 0) this.#assign(other)
     }
@@ -300,62 +327,67 @@ export class ConnectionPool implements AsyncDisposable, ExchangeOwner {
   }
 
   #evictIdle(except: OriginPool): void {
-    let oldest: Connection | undefined
+    let oldest: PooledConnection | undefined
     for (const pool of this.#origins.values()) {
       const first = pool.idle[0]
       if (pool === except || first === undefined) continue
-      if (oldest === undefined || first.idleSince < oldest.idleSince) oldest = first
+      if (oldest === undefined || first.connection.idleSince < oldest.connection.idleSince) {
+        oldest = first
+      }
     }
-    oldest?.close()
+    oldest?.connection.close()
   }
 
   #originPool(origin: Origin): OriginPool {
     const known = this.#origins.get(origin.key)
     if (known !== undefined) return known
-    const pool: OriginPool = {
-      origin,
-      connections: new Set(),
-      idle: [],
-      waiting: new Set(),
-      connecting: 0,
-    }
+    const pool = new OriginPool(origin)
     this.#origins.set(origin.key, pool)
     return pool
   }
 
-  #startSweep(): void {
-    this.#stopSweep ??= this.#clock.after(SWEEP_INTERVAL_MS, () => this.#sweep(), {
-      background: true,
-    })
+  #forgetOrigin(pool: OriginPool): void {
+    this.#past = addCounts([this.#past, pool.counts()])
+    this.#origins.delete(pool.origin.key)
   }
 
-  /** Times out what has stood still, closes what has been idle too long, forgets empty origins. */
-  #sweep(): void {
-    this.#stopSweep = undefined
+  // ── Time
+
+  /**
+   * Times out what has stood still, closes what has been idle too long, forgets empty origins.
+   * @returns whether there is anything left to watch
+   */
+  #sweep(): boolean {
     const now = this.#clock.now()
-    for (const [key, pool] of this.#origins) {
-      for (const exchange of [...pool.waiting]) {
-        if (now >= exchange.waitDeadline) this.#timeOutWaiting(pool, exchange)
+    for (const pool of [...this.#origins.values()]) {
+      for (const exchange of [...pool.waiting]) this.#checkWaiting(pool, exchange, now)
+      for (const { connection } of [...pool.connections]) connection.checkTimeouts(now)
+      for (const pooled of [...pool.idle]) {
+        if (pooled.expiresAt <= now) pooled.connection.close()
       }
-      for (const connection of [...pool.connections]) connection.checkTimeouts(now)
-      while (pool.idle[0] !== undefined && now - pool.idle[0].idleSince >= this.#idleTimeoutMs) {
-        pool.idle[0].close()
-      }
-      if (pool.connections.size + pool.connecting + pool.waiting.size === 0) {
-        this.#origins.delete(key)
-      }
+      if (pool.isEmpty) this.#forgetOrigin(pool)
     }
-    if (this.#origins.size > 0) this.#startSweep()
+    return this.#origins.size > 0
   }
 
-  #timeOutWaiting(pool: OriginPool, exchange: PooledExchange): void {
+  #checkWaiting(pool: OriginPool, exchange: PooledExchange, now: number): void {
+    const { waitDeadline, totalDeadline, timeouts, request } = exchange
+    if (now < waitDeadline && now < totalDeadline) return
+    const what = `${request.method} ${request.url.label}`
+    const { poolTimeoutMs, totalTimeoutMs } = timeouts
     pool.waiting.delete(exchange)
     exchange.failWaiting(
-      new TimeoutError(
-        'pool',
-        this.#poolTimeoutMs,
-        `Cannot send ${exchange.request.method} ${exchange.request.url.label}: no connection became free within ${this.#poolTimeoutMs} ms`,
-      ),
+      now >= totalDeadline
+        ? new TimeoutError(
+            'total',
+            totalTimeoutMs,
+            `Cannot send ${what}: no connection became free within ${totalTimeoutMs} ms, the limit for all of it`,
+          )
+        : new TimeoutError(
+            'pool',
+            poolTimeoutMs,
+            `Cannot send ${what}: no connection became free within ${poolTimeoutMs} ms`,
+          ),
     )
   }
 }

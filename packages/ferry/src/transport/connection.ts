@@ -1,12 +1,14 @@
 /** The port between the pool and a protocol: one connection to one origin that carries exchanges. */
+import type { ExtraInfo, NetworkStream } from '../net/network-backend.ts'
 import type { ResponseHead } from '../protocol/http1/response-parser.ts'
 import type { HeaderFields } from '../protocol/semantics/header-fields.ts'
 import type { HttpRequest } from './http-request.ts'
+import type { ExchangeTrace } from './trace.ts'
 
 /** new: never used; active: as many exchanges as it takes; idle: can take one; closed: none again. */
 export type ConnectionState = 'new' | 'active' | 'idle' | 'closed'
 
-/** Takes one response. Exactly one of `onComplete` and `onError` comes, once, last. */
+/** Takes one response. Exactly one of `onComplete`, `onUpgrade` and `onError` comes, once, last. */
 export interface ResponseHandler {
   /** A 1xx response before the final one. */
   onInformation?(head: ResponseHead): void
@@ -21,38 +23,133 @@ export interface ResponseHandler {
   /** `responseStarted` tells whether a byte of a response had come. */
   onError(error: Error, responseStarted: boolean): void
   /**
+   * The connection speaks another protocol from here on: after 101, or 2xx to CONNECT (RFC 9110
+   * §7.8, §9.3.6). The stream is the handler's to read and to close; what came after the head is
+   * read first. Without this method such a response is an error.
+   */
+  onUpgrade?(head: ResponseHead, stream: NetworkStream, exchange: Exchange): void
+  /**
    * The memory that the next content should land in, at least one byte; undefined for any.
    * Content that lies there already when `onContent` is called need not be copied.
    */
   contentBuffer?(): Buffer | undefined
 }
 
-/** The sender's hold on a running exchange. */
-export interface Exchange {
+/** Holds back and lets go what comes. */
+export interface Flow {
   /** Goes on after `onContent` returned false. */
   resume(): void
   /** Gives the exchange up; `onError(reason)` follows unless it had ended. */
   abort(reason: Error): void
 }
 
-/** How long an exchange may stand still; checked about four times a second. */
+/** How long the parts of an exchange took, in ms; undefined for what has not ended yet. */
+export interface ExchangeTimings {
+  /** Waiting for a connection, its opening included. */
+  readonly queueMs: number | undefined
+  /** From the request's first byte to the head of the response. */
+  readonly headMs: number | undefined
+  /** From the head to the end of the content. */
+  readonly bodyMs: number | undefined
+  /** What opening the connection took, when this exchange is the first on it. */
+  readonly opening: OpeningTimings | undefined
+}
+
+/** How long the steps of opening a connection took, in ms; undefined for steps that were not taken. */
+export interface OpeningTimings {
+  readonly resolveMs: number | undefined
+  readonly connectMs: number | undefined
+  readonly proxyMs: number | undefined
+  readonly tlsMs: number | undefined
+}
+
+/** The connection that carries an exchange. */
+export interface ConnectionFacts {
+  /** Its number in the pool. */
+  readonly id: number
+  /** Whether it had carried an exchange before. */
+  readonly reused: boolean
+  getExtraInfo<Name extends keyof ExtraInfo>(name: Name): ExtraInfo[Name]
+}
+
+/** The sender's hold on a running exchange. */
+export interface Exchange extends Flow {
+  readonly timings: ExchangeTimings
+  /** Undefined while it waits for one. */
+  readonly connection: ConnectionFacts | undefined
+}
+
+/** How long an exchange may stand still; checked by the pool's coarse timer. */
 export interface ExchangeTimeouts {
   /** From the request's last byte to the response's head. */
   readonly headersTimeoutMs: number
-  /** Between two reads of content, while the reader is not the one who pauses. */
+  /** Without a byte of content going either way, while the other side is the one who is slow. */
   readonly bodyTimeoutMs: number
+  /** How long content is held back for a 100 (Continue) that was asked for. */
+  readonly continueTimeoutMs: number
+  /** For all of it, waiting for a connection and reading the content included. */
+  readonly totalTimeoutMs: number
+}
+
+/** One request as a connection takes it: what to send, and whom to tell. */
+export interface ExchangeTask {
+  readonly request: HttpRequest
+  readonly timeouts: ExchangeTimeouts
+  /** When all of it must be over, on the pool's clock. */
+  readonly totalDeadline: number
+  /** Undefined while nobody listens. */
+  readonly trace: ExchangeTrace | undefined
+  onInformation(head: ResponseHead): void
+  /** `now` on the pool's clock. */
+  onHead(head: ResponseHead, length: number | undefined, now: number): void
+  onContent(bytes: Buffer): boolean
+  contentBuffer(): Buffer | undefined
+  onComplete(trailers: HeaderFields, now: number): void
+  onError(error: Error, responseStarted: boolean): void
+  /** Whether a response that switches protocols is welcome. */
+  readonly takesUpgrade: boolean
+  onUpgrade(head: ResponseHead, stream: NetworkStream, now: number): void
+}
+
+/** What a connection has done so far. */
+export interface ConnectionMetrics {
+  readonly id: number
+  readonly state: ConnectionState
+  readonly requestCount: number
+  /** Without what TLS adds. */
+  readonly bytesSent: number
+  readonly bytesReceived: number
+  readonly totalRequestTimeMs: number
+  /** Undefined before the first has ended. */
+  readonly lastRequestTimeMs: number | undefined
+  readonly averageRequestTimeMs: number | undefined
+  /** Exchanges that did not come to their end. */
+  readonly errorsCount: number
+  /** `errorsCount` by `requestCount`; 0 before the first. */
+  readonly errorRate: number
+  /** How long it has been idle; undefined while it is not. */
+  readonly idleMs: number | undefined
 }
 
 /** One connection to one origin. */
 export interface Connection {
+  /** Its number in the pool. */
+  readonly id: number
   readonly state: ConnectionState
   /** Exchanges begun so far. */
   readonly exchanges: number
-  /** When it became idle last, in ms of the pool's clock. */
+  /** When it became idle last, on the pool's clock. */
   readonly idleSince: number
-  /** Starts an exchange; only in state new or idle. */
-  start(request: HttpRequest, handler: ResponseHandler, timeouts: ExchangeTimeouts): Exchange
-  /** Fails exchanges whose time has run out. `now` in ms of the pool's clock. */
+  /** How long the peer says it keeps an idle connection, in ms; Infinity when it does not say. */
+  readonly keepAliveMs: number
+  readonly metrics: ConnectionMetrics
+  getExtraInfo<Name extends keyof ExtraInfo>(name: Name): ExtraInfo[Name]
+  /**
+   * Starts an exchange; only in state new or idle. `now` on the pool's clock.
+   * @throws {LocalProtocolError} when the request cannot be written; the task is not told
+   */
+  start(task: ExchangeTask, now: number): Flow
+  /** Fails exchanges whose time has run out. `now` on the pool's clock. */
   checkTimeouts(now: number): void
   /** Closes at once; a running exchange fails with `reason`. Idempotent. */
   close(reason?: Error): void

@@ -1,3 +1,4 @@
+import fc from 'fast-check'
 import { expect, test } from 'vitest'
 import { ConfigError } from '../errors.ts'
 import { HttpUrl } from './http-url.ts'
@@ -40,8 +41,54 @@ test.each(rows)(
   },
 )
 
-test('HttpUrl drops the fragment', () => {
-  expect(HttpUrl.parse('http://h/a?b#c').href).toBe('http://h/a?b')
+test.each([
+  ['http://h/a?b#c', 'http://h/a?b'],
+  ['http://h/a#', 'http://h/a'],
+  ['http://h#/a?b', 'http://h/'],
+  ['http://h/a#b?c#d', 'http://h/a'],
+  ['http://user:pw@h/a?b#c', 'http://h/a?b'],
+])('HttpUrl drops the fragment of %s', (text, href) => {
+  expect(HttpUrl.parse(text).href).toBe(href)
+  expect(HttpUrl.parse(text).target).toBe(href.replace('http://h', ''))
+})
+
+test('HttpUrl tells an empty query from none', () => {
+  expect(HttpUrl.parse('http://h/a?').target).toBe('/a?')
+  expect(HttpUrl.parse('http://h?').target).toBe('/?')
+  expect(HttpUrl.parse('http://u@h/a?#').target).toBe('/a?')
+})
+
+test('HttpUrl cannot be changed, nor can its origin and credentials', () => {
+  const url = HttpUrl.parse('http://user:pw@h/')
+
+  for (const value of [url, url.origin, url.credentials]) expect(Object.isFrozen(value)).toBe(true)
+})
+
+test('HttpUrl.parse() gives the same value for the same text, in any order and number', () => {
+  const texts = fc.array(
+    fc.webUrl({ validSchemes: ['http'], withQueryParameters: true, withFragments: true }),
+    { minLength: 1, maxLength: 20 },
+  )
+
+  fc.assert(
+    fc.property(texts, (some) => {
+      for (const text of [...some, ...some]) {
+        const url = HttpUrl.parse(text)
+        const platform = new URL(text)
+
+        platform.hash = ''
+        expect(url.href).toBe(platform.href)
+        expect(url.target).toBe(platform.href.slice(platform.origin.length))
+        expect(url.authority).toBe(platform.host)
+      }
+    }),
+  )
+})
+
+test('HttpUrl.parse() never takes one text for another', () => {
+  const texts = Array.from({ length: 2_000 }, (_, index) => `http://h/${index}/${index % 7}aaaa`)
+
+  for (const text of [...texts, ...texts]) expect(HttpUrl.parse(text).href).toBe(text)
 })
 
 test('HttpUrl holds credentials apart, decoded, and never prints them', () => {

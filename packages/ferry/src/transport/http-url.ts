@@ -1,4 +1,9 @@
-/** Where a request goes: an immutable http or https URL, split into what the wire needs. */
+/**
+ * Where a request goes: an immutable http or https URL, split into what the wire needs.
+ *
+ * Programs ask for the same few URLs again and again, and reading one costs more than all the rest
+ * of making a request; so the last ones read are kept, never one with credentials.
+ */
 import { ConfigError } from '../errors.ts'
 
 /** Scheme, host and port: whom a connection is to (RFC 9110 §4.3.1). */
@@ -12,8 +17,18 @@ export interface Origin {
 }
 
 const DEFAULT_PORTS = { http: 80, https: 443 } as const
+// Some kilobytes each.
+const RECENT_URLS = 64
+const MAX_RECENT_LENGTH = 512
 
-/** An http or https URL; the query is kept, the fragment dropped, credentials held apart. */
+/**
+ * An http or https URL, frozen: the query is kept, the fragment dropped, credentials held apart.
+ *
+ * `origin.scheme`, `origin.host` and `origin.port` say whom to connect to, `target` what to ask for,
+ * `authority` what to call the host. Text is read as browsers read it (WHATWG URL): names of hosts
+ * are lower-cased and put into Punycode, what may not stand in a URL is percent-encoded, dot
+ * segments are resolved.
+ */
 export class HttpUrl {
   /** The URL without credentials and fragment. */
   readonly href: string
@@ -28,14 +43,19 @@ export class HttpUrl {
     const port = url.port === '' ? DEFAULT_PORTS[scheme] : Number(url.port)
     const { hostname } = url
     const host = hostname.startsWith('[') ? hostname.slice(1, -1) : hostname
-    this.origin = { scheme, host, port, key: `${scheme}://${hostname}:${port}` }
-    this.target = url.pathname + url.search
+    this.origin = Object.freeze({ scheme, host, port, key: `${scheme}://${hostname}:${port}` })
     this.authority = url.host
-    this.href = `${scheme}://${url.host}${this.target}`
-    this.credentials =
-      url.username === '' && url.password === ''
-        ? undefined
-        : { username: decodePercent(url.username), password: decodePercent(url.password) }
+    this.credentials = readCredentials(url)
+    // Cut from the whole, since `search` does not tell an empty query from none.
+    const { href } = url
+    const fragmentAt = href.indexOf('#')
+    const end = fragmentAt === -1 ? href.length : fragmentAt
+    this.target = href.slice(href.indexOf('/', scheme.length + '://'.length), end)
+    this.href =
+      this.credentials === undefined && end === href.length
+        ? href
+        : `${scheme}://${url.host}${this.target}`
+    Object.freeze(this)
   }
 
   /**
@@ -44,6 +64,18 @@ export class HttpUrl {
    */
   static parse(text: string | URL | HttpUrl, base?: HttpUrl): HttpUrl {
     if (text instanceof HttpUrl) return text
+    if (typeof text !== 'string' || base !== undefined) return HttpUrl.#read(text, base)
+    const slot = slotOf(text)
+    const recent = recentUrls[slot]
+    if (recent?.href === text) return recent
+    const url = HttpUrl.#read(text)
+    // Equal text has no credentials; our own copy of it does not keep a document alive, as a slice
+    // that the caller cut from one would.
+    if (url.href === text && text.length <= MAX_RECENT_LENGTH) recentUrls[slot] = url
+    return url
+  }
+
+  static #read(text: string | URL, base?: HttpUrl): HttpUrl {
     let url: URL
     try {
       url = new URL(text, base?.href)
@@ -74,9 +106,26 @@ export class HttpUrl {
   }
 }
 
+const recentUrls = new Array<HttpUrl | undefined>(RECENT_URLS)
+
+/** The slot of a text in `recentUrls`: texts that follow each other differ in their ends. */
+function slotOf(text: string): number {
+  const { length } = text
+  let sum = length
+  for (let index = Math.max(0, length - 4); index < length; index++) {
+    sum = sum * 31 + text.charCodeAt(index)
+  }
+  return sum % RECENT_URLS
+}
+
 /** Hides what could be credentials in text that is not a URL: a password may hold `/` and `@`. */
 function redact(text: string | URL): string {
   return String(text).replace(/\/\/.*@/s, '//…@')
+}
+
+function readCredentials({ username, password }: URL): HttpUrl['credentials'] {
+  if (username === '' && password === '') return undefined
+  return Object.freeze({ username: decodePercent(username), password: decodePercent(password) })
 }
 
 function decodePercent(text: string): string {

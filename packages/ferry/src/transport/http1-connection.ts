@@ -4,96 +4,67 @@
  *     new → active → idle → active → … → closed
  *
  * Owns the stream and closes it: when the peer ends it, when the bytes break the protocol, when an
- * exchange is given up, when the response says so. Knows no pool, no retry, no redirect.
+ * exchange is given up, when the response says so; a stream that has switched protocols is handed
+ * over instead. Knows no pool, no retry, no redirect.
  */
 import type { Clock } from '../clock.ts'
-import { RemoteProtocolError, StreamError, TimeoutError } from '../errors.ts'
-import type { NetworkStream, StreamReader } from '../net/network-backend.ts'
+import { RemoteProtocolError, StreamError } from '../errors.ts'
+import type { ExtraInfo, NetworkStream, StreamReader } from '../net/network-backend.ts'
 import {
   type ResponseEvents,
   type ResponseHead,
   ResponseParser,
 } from '../protocol/http1/response-parser.ts'
-import { formatChunkSize, formatRequestHead, LAST_CHUNK } from '../protocol/http1/request-writer.ts'
+import { formatRequestHead } from '../protocol/http1/request-writer.ts'
 import type { HeaderFields } from '../protocol/semantics/header-fields.ts'
+import { parseKeepAlive } from '../protocol/semantics/keep-alive.ts'
 import type {
   Connection,
+  ConnectionMetrics,
   ConnectionState,
-  Exchange,
-  ExchangeTimeouts,
-  ResponseHandler,
+  ExchangeTask,
+  Flow,
 } from './connection.ts'
-import type { HttpRequest, StreamedContent } from './http-request.ts'
+import { ConnectionCounters } from './connection-counters.ts'
+import type { HttpRequest, RequestContent } from './http-request.ts'
+import { expectsContinue, Http1Exchange, type Http1ExchangeOwner } from './http1-exchange.ts'
 
-/** What the owner of a connection is told. */
+/** What a connection is made with. */
 export interface Http1ConnectionOptions {
   readonly clock: Clock
+  /** Its number in the pool. */
+  readonly id: number
   /** The state has become idle or closed. */
   readonly onStateChange: (connection: Http1Connection) => void
+  /** The peer is a proxy that forwards (RFC 9112 §3.2.2). */
+  readonly forward?: { readonly authorization: string | undefined } | undefined
 }
 
-/** What an exchange asks of its connection. */
-interface RunningOwner {
-  resume(running: Running): void
-  abort(running: Running, reason: Error): void
-}
-
-/** One exchange: its request, who takes the response, and how far it has come. */
-class Running implements Exchange {
-  readonly request: HttpRequest
-  readonly handler: ResponseHandler
-  readonly timeouts: ExchangeTimeouts
-  readonly #owner: RunningOwner
-  /** The request is on its way in full. */
-  sent = true
-  /** The content's length as announced, once the head is here. */
-  length: number | undefined
-  bytesReceived = 0
-  /** A byte of a response has come. */
-  started = false
-  headReceived = false
-  paused = false
-
-  constructor(
-    owner: RunningOwner,
-    request: HttpRequest,
-    handler: ResponseHandler,
-    timeouts: ExchangeTimeouts,
-  ) {
-    this.#owner = owner
-    this.request = request
-    this.handler = handler
-    this.timeouts = timeouts
-  }
-
-  resume(): void {
-    this.#owner.resume(this)
-  }
-
-  abort(reason: Error): void {
-    this.#owner.abort(this, reason)
-  }
-}
+/** Smaller content goes out in one write with the head; larger is watched while it goes. */
+const MAX_INLINE_CONTENT_BYTES = 65_536
 
 /** An HTTP/1.1 connection. */
-export class Http1Connection implements Connection, StreamReader, ResponseEvents {
+export class Http1Connection
+  implements Connection, StreamReader, ResponseEvents, Http1ExchangeOwner
+{
+  readonly id: number
   #state: ConnectionState = 'new'
-  #exchanges = 0
-  #idleSince = 0
+  #idleSince: number
+  #keepAliveMs = Number.POSITIVE_INFINITY
   readonly #stream: NetworkStream
   readonly #options: Http1ConnectionOptions
   readonly #parser = new ResponseParser(this)
-  readonly #owner: RunningOwner = {
-    resume: (running) => this.#resume(running),
-    abort: (running, reason) => this.#abort(running, reason),
-  }
-  #running: Running | undefined
-  #deadline = Number.POSITIVE_INFINITY
-  #drained: (() => void) | undefined
+  readonly #counters = new ConnectionCounters()
+  #running: Http1Exchange | undefined
+  /** When the bytes came that are being read. */
+  #readAt = 0
   /** The trailers of a response that became whole in the current read. */
   #completed: HeaderFields | undefined
+  /** The head of a response that switched protocols in the current read. */
+  #switched: ResponseHead | undefined
 
   constructor(stream: NetworkStream, options: Http1ConnectionOptions) {
+    this.id = options.id
     this.#stream = stream
     this.#options = options
     this.#idleSince = options.clock.now()
@@ -101,62 +72,60 @@ export class Http1Connection implements Connection, StreamReader, ResponseEvents
     stream.read(this)
   }
 
+  get clock(): Clock {
+    return this.#options.clock
+  }
+
   get state(): ConnectionState {
     return this.#state
   }
 
   get exchanges(): number {
-    return this.#exchanges
+    return this.#counters.requestCount
   }
 
   get idleSince(): number {
     return this.#idleSince
   }
 
-  start(request: HttpRequest, handler: ResponseHandler, timeouts: ExchangeTimeouts): Exchange {
+  get keepAliveMs(): number {
+    return this.#keepAliveMs
+  }
+
+  get metrics(): ConnectionMetrics {
+    const idleMs = this.#state === 'idle' ? this.#options.clock.now() - this.#idleSince : undefined
+    return this.#counters.toMetrics(this.id, this.#state, idleMs)
+  }
+
+  getExtraInfo<Name extends keyof ExtraInfo>(name: Name): ExtraInfo[Name] {
+    return this.#stream.getExtraInfo(name)
+  }
+
+  start(task: ExchangeTask, now: number): Flow {
+    const { request, trace } = task
     const { content } = request
-    const head = formatRequestHead({
-      method: request.method,
-      target: request.url.target,
-      authority: request.url.authority,
-      headers: request.headers,
-      contentLength: contentLengthOf(content),
-    })
-    const running = new Running(this.#owner, request, handler, timeouts)
-    this.#stream.setIdle(false)
+    const head = this.#formatHead(request)
+    const running = new Http1Exchange(this, task, now)
     this.#running = running
     this.#state = 'active'
-    this.#exchanges++
+    this.#counters.requestCount++
+    this.#stream.setIdle(false)
     this.#parser.expect(request.method)
-    this.#deadline = this.#options.clock.now() + timeouts.headersTimeoutMs
-    this.#stream.write(head)
-    if (content instanceof Uint8Array) {
-      this.#stream.write(content)
-    } else if (content !== undefined) {
-      running.sent = false
-      this.#sendContent(running, content).catch((error: Error) => this.#abort(running, error))
+    trace?.start('send-head')
+    if (content === undefined) {
+      this.#send(head, trace && (() => running.onHeadSent()))
+    } else if (isSentWithHead(request, content)) {
+      this.#send(joinHeadAndContent(head, content), trace && (() => running.onHeadSent()))
+    } else {
+      this.#send(head, trace && (() => running.onHeadSent()))
+      running.openSender(this.#stream)
     }
     return running
   }
 
   checkTimeouts(now: number): void {
-    const running = this.#running
-    if (running === undefined || running.paused || now < this.#deadline) return
-    const { headersTimeoutMs, bodyTimeoutMs } = running.timeouts
-    const what = `${running.request.method} ${running.request.url.label}`
-    this.close(
-      running.headReceived
-        ? new TimeoutError(
-            'body',
-            bodyTimeoutMs,
-            `Cannot read on from ${what}: nothing came for ${bodyTimeoutMs} ms`,
-          )
-        : new TimeoutError(
-            'headers',
-            headersTimeoutMs,
-            `Cannot read the response to ${what}: no head within ${headersTimeoutMs} ms`,
-          ),
-    )
+    const error = this.#running?.findTimeout(now)
+    if (error !== undefined) this.close(error)
   }
 
   close(reason?: Error): void {
@@ -165,11 +134,13 @@ export class Http1Connection implements Connection, StreamReader, ResponseEvents
     this.#state = 'closed'
     this.#running = undefined
     this.#stream.close()
-    this.#drained?.()
-    running?.handler.onError(
-      reason ?? lostConnection(running, 'the connection was closed'),
-      running.started,
-    )
+    if (running !== undefined) {
+      const now = this.#options.clock.now()
+      this.#counters.countEnd(now - running.startedAt, { failed: true, sent: running.sentBytes })
+      const error = reason ?? running.describeLoss('the connection was closed')
+      running.end(error)
+      running.task.onError(error, running.started)
+    }
     this.#options.onStateChange(this)
   }
 
@@ -182,12 +153,14 @@ export class Http1Connection implements Connection, StreamReader, ResponseEvents
       this.close()
       return
     }
-    running.started = true
+    const now = this.#options.clock.now()
+    this.#readAt = now
+    this.#counters.bytesReceived += bytes.length
+    running.noteBytes(now)
     try {
       const taken = this.#parser.push(bytes)
-      this.#finishCompleted(running, taken === bytes.length)
-      // Once a read; a response that is whole by now has no deadline.
-      if (this.#running === running && running.headReceived) this.#extendDeadline(running)
+      if (this.#completed !== undefined) this.#finishCompleted(running, taken === bytes.length)
+      else if (this.#switched !== undefined) this.#handOver(running, bytes.subarray(taken))
     } catch (error) {
       this.close(error as Error)
     }
@@ -195,42 +168,39 @@ export class Http1Connection implements Connection, StreamReader, ResponseEvents
 
   onEnd(): void {
     const running = this.#running
+    this.#readAt = this.#options.clock.now()
     if (running !== undefined && this.#parser.finish()) this.#finishCompleted(running, false)
-    this.close(running && lostConnection(running, 'the server closed the connection'))
+    this.close(running?.describeLoss('the server closed the connection'))
   }
 
   onError(cause: Error): void {
-    const running = this.#running
-    this.close(running && lostConnection(running, cause.message, cause))
-  }
-
-  onDrain(): void {
-    this.#drained?.()
+    this.close(this.#running?.describeLoss(cause.message, cause))
   }
 
   nextBuffer(): Buffer | undefined {
     const running = this.#running
-    if (running === undefined || !running.headReceived) return undefined
-    return running.handler.contentBuffer?.()
+    return running?.headReceived === true ? running.task.contentBuffer() : undefined
   }
 
   // ── ResponseEvents
 
   onInformation(head: ResponseHead): void {
-    this.#running?.handler.onInformation?.(head)
+    const running = this.#running
+    if (running === undefined) return
+    if (head.status === 100) running.startSending()
+    running.task.onInformation(head)
   }
 
   onHead(head: ResponseHead, length: number | undefined): void {
     const running = this.#running
     if (running === undefined) return
     if (this.#parser.state === 'tunnel') {
-      throw new RemoteProtocolError(
-        'Cannot read the response: it switches protocols, which was not asked for',
-      )
+      this.#checkSwitch(running, head)
+      this.#switched = head
+      return
     }
-    running.headReceived = true
-    running.length = length
-    running.handler.onHead(head, length, running)
+    running.noteHead(head.status, length, this.#readAt)
+    running.task.onHead(head, length, this.#readAt)
   }
 
   onContent(bytes: Buffer, start: number, end: number): void {
@@ -238,7 +208,7 @@ export class Http1Connection implements Connection, StreamReader, ResponseEvents
     if (running === undefined) return
     running.bytesReceived += end - start
     const content = start === 0 && end === bytes.length ? bytes : bytes.subarray(start, end)
-    if (running.handler.onContent(content) || running.paused) return
+    if (running.task.onContent(content) || running.paused) return
     // The handler may have given the exchange up meanwhile.
     if (this.#running !== running) return
     running.paused = true
@@ -249,94 +219,120 @@ export class Http1Connection implements Connection, StreamReader, ResponseEvents
     this.#completed = trailers
   }
 
-  /** Ends a whole response. Whoever hears of it may start the next exchange in the same turn. */
-  #finishCompleted(running: Running, clean: boolean): void {
+  // ── Http1ExchangeOwner
+
+  resumeReading(running: Http1Exchange): void {
+    if (this.#running === running) this.#stream.resume()
+  }
+
+  giveUp(running: Http1Exchange, reason: Error): void {
+    if (this.#running === running) this.close(reason)
+  }
+
+  /** A response may have been whole before the request was. */
+  onRequestSent(running: Http1Exchange): void {
+    if (this.#running !== running || running.pendingTrailers === undefined) return
+    this.#end(running, running.pendingTrailers, true)
+  }
+
+  #finishCompleted(running: Http1Exchange, clean: boolean): void {
     const trailers = this.#completed
     this.#completed = undefined
     if (trailers === undefined || this.#running !== running) return
+    const reusable = clean && this.#parser.keepAlive
+    if (reusable && running.isSending) {
+      // The server has accepted already, and reads on: what is left of the content is still its due.
+      running.pendingTrailers = trailers
+      return
+    }
+    this.#end(running, trailers, reusable && running.isSent)
+  }
+
+  /** Ends a whole exchange. Whoever hears of it may start the next one in the same turn. */
+  #end(running: Http1Exchange, trailers: HeaderFields, reusable: boolean): void {
+    const now = this.#readAt
     this.#running = undefined
-    this.#deadline = Number.POSITIVE_INFINITY
-    if (clean && this.#parser.keepAlive && running.sent) {
+    this.#counters.countEnd(now - running.startedAt, { failed: false, sent: running.sentBytes })
+    running.end()
+    if (reusable && this.#takeKeepAliveHint()) {
       this.#state = 'idle'
-      this.#idleSince = this.#options.clock.now()
+      this.#idleSince = now
       this.#stream.setIdle(true)
       // Last: what was held back meanwhile may come at once, and closes the connection.
       if (running.paused) this.#stream.resume()
     } else {
       this.#state = 'closed'
       this.#stream.close()
-      this.#drained?.()
     }
-    running.handler.onComplete(trailers)
+    running.task.onComplete(trailers, now)
     this.#options.onStateChange(this)
   }
 
-  #extendDeadline(running: Running): void {
-    this.#deadline = this.#options.clock.now() + running.timeouts.bodyTimeoutMs
+  /** Whether the server lets the connection live on. */
+  #takeKeepAliveHint(): boolean {
+    const field = this.#parser.keepAliveField
+    if (field === undefined) return true
+    const { timeoutMs, remainingRequests } = parseKeepAlive(field)
+    this.#keepAliveMs = timeoutMs ?? Number.POSITIVE_INFINITY
+    return remainingRequests !== 0
   }
 
-  #resume(running: Running): void {
-    if (this.#running !== running || !running.paused) return
-    running.paused = false
-    this.#extendDeadline(running)
-    this.#stream.resume()
+  #checkSwitch(running: Http1Exchange, head: ResponseHead): void {
+    const { request, takesUpgrade } = running.task
+    const asked = request.method === 'CONNECT' || request.headers.has('upgrade')
+    if (takesUpgrade && asked) return
+    throw new RemoteProtocolError(
+      `Cannot read the response: it switches protocols (${head.status}), which was not asked for`,
+    )
   }
 
-  #abort(running: Running, reason: Error): void {
-    if (this.#running === running) this.close(reason)
-  }
-
-  async #sendContent(running: Running, content: StreamedContent): Promise<void> {
-    const chunked = content.length === undefined
-    let sent = 0
-    for await (const chunk of content.open()) {
-      if (this.#running !== running) return
-      if (chunk.length === 0) continue
-      sent += chunk.length
-      checkSentLength(sent, content.length)
-      if (chunked) this.#stream.write(formatChunkSize(chunk.length))
-      const flowing = this.#stream.write(chunk)
-      if (chunked) this.#stream.write('\r\n')
-      // An upload that moves is no reason to give up waiting for the response.
-      this.#deadline = this.#options.clock.now() + running.timeouts.headersTimeoutMs
-      if (flowing) continue
-      await this.#drain()
-      // The exchange may have ended meanwhile; then the source is not asked for more.
-      if (this.#running !== running) return
-    }
+  #handOver(running: Http1Exchange, rest: Buffer): void {
+    const head = this.#switched as ResponseHead
+    this.#switched = undefined
     if (this.#running !== running) return
-    if (chunked) this.#stream.write(LAST_CHUNK)
-    else checkSentLength(sent, content.length, true)
-    running.sent = true
+    this.#running = undefined
+    this.#state = 'closed'
+    const now = this.#readAt
+    this.#counters.countEnd(now - running.startedAt, { failed: false, sent: running.sentBytes })
+    running.end()
+    this.#stream.unread(rest)
+    running.task.onUpgrade(head, this.#stream, now)
+    this.#options.onStateChange(this)
   }
 
-  #drain(): Promise<void> {
-    return new Promise((resolve) => {
-      this.#drained = () => {
-        this.#drained = undefined
-        resolve()
-      }
+  #formatHead(request: HttpRequest): string {
+    const { forward } = this.#options
+    const { url, content } = request
+    let { headers } = request
+    if (forward?.authorization !== undefined && !headers.has('proxy-authorization')) {
+      headers = headers.append('Proxy-Authorization', forward.authorization)
+    }
+    return formatRequestHead({
+      method: request.method,
+      target: forward === undefined ? request.requestTarget : url.href,
+      authority: url.authority,
+      headers,
+      contentLength: content === undefined ? undefined : (content.length ?? 'chunked'),
     })
   }
+
+  #send(bytes: string | Uint8Array, onFlushed: (() => void) | undefined): void {
+    this.#counters.bytesSent += bytes.length
+    this.#stream.write(bytes, onFlushed)
+  }
 }
 
-function contentLengthOf(content: HttpRequest['content']): number | 'chunked' | undefined {
-  return content === undefined ? undefined : (content.length ?? 'chunked')
+function isSentWithHead(request: HttpRequest, content: RequestContent): content is Uint8Array {
+  return (
+    content instanceof Uint8Array &&
+    content.length <= MAX_INLINE_CONTENT_BYTES &&
+    !expectsContinue(request)
+  )
 }
 
-function checkSentLength(sent: number, announced: number | undefined, atEnd = false): void {
-  if (announced === undefined || (atEnd ? sent === announced : sent <= announced)) return
-  throw new RangeError(`Cannot send the content: ${announced} bytes announced, ${sent} given`)
-}
-
-function lostConnection(running: Running, why: string, cause?: Error): StreamError {
-  const { request, headReceived, bytesReceived, length } = running
-  const got = headReceived
-    ? `after ${bytesReceived}${length === undefined ? '' : ` of ${length}`} bytes`
-    : 'before the response'
-  return new StreamError(`Cannot finish ${request.method} ${request.url.label}: ${why} ${got}`, {
-    cause,
-    bytesReceived,
-    expectedBytes: length,
-  })
+function joinHeadAndContent(head: string, content: Uint8Array): Buffer {
+  const joined = Buffer.allocUnsafe(head.length + content.length)
+  joined.write(head, 0, 'latin1')
+  joined.set(content, head.length)
+  return joined
 }

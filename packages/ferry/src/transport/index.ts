@@ -3,19 +3,28 @@ export { HeaderFields, type HeaderFieldsInit } from '../protocol/semantics/heade
 export type { ResponseHead } from '../protocol/http1/response-parser.ts'
 export type {
   ConnectOptions,
+  ConnectStep,
+  Endpoint,
+  ExtraInfo,
   NetworkBackend,
   NetworkStream,
-  StreamInfo,
+  StartTlsOptions,
   StreamReader,
   TlsOptions,
+  TlsSession,
 } from '../net/network-backend.ts'
 export { NodeBackend } from '../net/node-backend.ts'
-export type { Exchange, ResponseHandler } from './connection.ts'
-export {
-  ConnectionPool,
-  type ConnectionPoolOptions,
-  type ExchangeOptions,
-} from './connection-pool.ts'
+export type {
+  ConnectionFacts,
+  ConnectionMetrics,
+  ConnectionState,
+  Exchange,
+  ExchangeTimings,
+  Flow,
+  OpeningTimings,
+  ResponseHandler,
+} from './connection.ts'
+export { ConnectionPool, type PoolMetrics } from './connection-pool.ts'
 export {
   HttpRequest,
   type HttpRequestInit,
@@ -24,4 +33,13 @@ export {
 } from './http-request.ts'
 export type { HttpResponse } from './http-response.ts'
 export { HttpUrl, type Origin } from './http-url.ts'
+export type { PoolCounts } from './origin-pool.ts'
+export type {
+  ConnectionPoolOptions,
+  ExchangeOptions,
+  ProxyChoice,
+  TimeoutOptions,
+} from './pool-options.ts'
+export type { UpgradeOutcome } from './receive-response.ts'
 export type { BodySink, ResponseBody } from './response-body.ts'
+export { TRACE_CHANNEL, type TraceEvent, type TraceListener, type TraceStep } from './trace.ts'

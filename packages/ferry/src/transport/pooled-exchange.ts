@@ -6,10 +6,21 @@
  * come, the method is idempotent and the content can be sent again (RFC 9110 §9.2.2).
  */
 import { StreamError } from '../errors.ts'
+import type { NetworkStream } from '../net/network-backend.ts'
 import type { ResponseHead } from '../protocol/http1/response-parser.ts'
 import type { HeaderFields } from '../protocol/semantics/header-fields.ts'
-import type { Connection, Exchange, ExchangeTimeouts, ResponseHandler } from './connection.ts'
+import type {
+  ConnectionFacts,
+  Exchange,
+  ExchangeTask,
+  ExchangeTimings,
+  Flow,
+  ResponseHandler,
+} from './connection.ts'
 import type { HttpRequest } from './http-request.ts'
+import type { PooledConnection } from './origin-pool.ts'
+import type { PoolTimeouts } from './pool-options.ts'
+import type { ExchangeTrace } from './trace.ts'
 
 /** What a pool does for an exchange. */
 export interface ExchangeOwner {
@@ -19,10 +30,21 @@ export interface ExchangeOwner {
   forget(exchange: PooledExchange): void
 }
 
+/** What an exchange is made with. */
+export interface PooledExchangeOptions {
+  readonly timeouts: PoolTimeouts
+  readonly signal: AbortSignal | undefined
+  readonly trace: ExchangeTrace | undefined
+  /** On the pool's clock. */
+  readonly now: number
+}
+
 /** A request in the pool. */
-export class PooledExchange implements ResponseHandler, Exchange {
+export class PooledExchange implements ExchangeTask, Exchange {
   readonly request: HttpRequest
-  readonly timeouts: ExchangeTimeouts
+  readonly timeouts: PoolTimeouts
+  readonly trace: ExchangeTrace | undefined
+  readonly totalDeadline: number
   /** When waiting for a connection is over, on the pool's clock. */
   waitDeadline: number = Number.POSITIVE_INFINITY
   /** It may only run on a connection that has carried nothing yet. */
@@ -31,34 +53,72 @@ export class PooledExchange implements ResponseHandler, Exchange {
   readonly #owner: ExchangeOwner
   #signal: AbortSignal | undefined
   #onAbort: (() => void) | undefined
-  #connection: Connection | undefined
-  #running: Exchange | undefined
+  #pooled: PooledConnection | undefined
+  #running: Flow | undefined
   #givenUp = false
   #ended = false
+  readonly #queuedAt: number
+  #startedAt: number | undefined
+  #headAt: number | undefined
+  #endedAt: number | undefined
+  #reused = false
 
   constructor(
     owner: ExchangeOwner,
     request: HttpRequest,
     handler: ResponseHandler,
-    options: { timeouts: ExchangeTimeouts; signal: AbortSignal | undefined },
+    { timeouts, signal, trace, now }: PooledExchangeOptions,
   ) {
     this.#owner = owner
     this.request = request
     this.#handler = handler
-    this.timeouts = options.timeouts
-    if (options.signal !== undefined) {
-      const { signal } = options
+    this.timeouts = timeouts
+    this.trace = trace
+    this.totalDeadline = now + timeouts.totalTimeoutMs
+    this.#queuedAt = now
+    trace?.start('queue')
+    if (signal !== undefined) {
       this.#signal = signal
       this.#onAbort = () => this.abort(signal.reason as Error)
       signal.addEventListener('abort', this.#onAbort)
     }
   }
 
-  /** Runs on a connection that is new or idle. */
-  startOn(connection: Connection): void {
-    this.#connection = connection
+  get timings(): ExchangeTimings {
+    return {
+      queueMs: difference(this.#queuedAt, this.#startedAt),
+      headMs: difference(this.#startedAt, this.#headAt),
+      bodyMs: difference(this.#headAt, this.#endedAt),
+      opening: this.#reused ? undefined : this.#pooled?.opening,
+    }
+  }
+
+  get connection(): ConnectionFacts | undefined {
+    const connection = this.#pooled?.connection
+    if (connection === undefined) return undefined
+    return {
+      id: connection.id,
+      reused: this.#reused,
+      getExtraInfo: (name) => connection.getExtraInfo(name),
+    }
+  }
+
+  get takesUpgrade(): boolean {
+    return this.#handler.onUpgrade !== undefined
+  }
+
+  /** Runs on a connection that is new or idle. `now` on the pool's clock. */
+  startOn(pooled: PooledConnection, now: number): void {
+    const { connection } = pooled
+    this.#pooled = pooled
+    this.#startedAt = now
+    this.#reused = connection.exchanges > 0
+    if (this.trace !== undefined) {
+      this.trace.connection = connection.id
+      this.trace.end('queue')
+    }
     try {
-      this.#running = connection.start(this.request, this, this.timeouts)
+      this.#running = connection.start(this, now)
     } catch (error) {
       // The request cannot be written. Nobody else holds the connection now, so it must not linger.
       connection.close()
@@ -86,11 +146,14 @@ export class PooledExchange implements ResponseHandler, Exchange {
     }
   }
 
+  // ── ExchangeTask
+
   onInformation(head: ResponseHead): void {
     this.#handler.onInformation?.(head)
   }
 
-  onHead(head: ResponseHead, length: number | undefined): void {
+  onHead(head: ResponseHead, length: number | undefined, now: number): void {
+    this.#headAt = now
     this.#handler.onHead(head, length, this)
   }
 
@@ -102,20 +165,28 @@ export class PooledExchange implements ResponseHandler, Exchange {
     return this.#handler.contentBuffer?.()
   }
 
-  onComplete(trailers: HeaderFields): void {
+  onComplete(trailers: HeaderFields, now: number): void {
+    this.#endedAt = now
     this.#end()
     this.#handler.onComplete(trailers)
   }
 
+  onUpgrade(head: ResponseHead, stream: NetworkStream, now: number): void {
+    this.#headAt = now
+    this.#endedAt = now
+    this.#end()
+    this.#handler.onUpgrade?.(head, stream, this)
+  }
+
   onError(error: Error, responseStarted: boolean): void {
-    const reused = (this.#connection?.exchanges ?? 0) > 1
     const { idempotent, replayable } = this.request
     // A reason to give up may be a StreamError as well: of the other half of a transfer, for instance.
-    const stale = reused && !responseStarted && !this.#givenUp && error instanceof StreamError
+    const stale = this.#reused && !responseStarted && !this.#givenUp && error instanceof StreamError
     if (stale && idempotent && replayable && !this.needsNewConnection) {
       this.needsNewConnection = true
       this.#running = undefined
-      this.#connection = undefined
+      this.#pooled = undefined
+      this.trace?.start('queue')
       this.#owner.retryOnNewConnection(this)
       return
     }
@@ -125,6 +196,7 @@ export class PooledExchange implements ResponseHandler, Exchange {
   #fail(error: Error, responseStarted: boolean): void {
     if (this.#ended) return
     this.#end()
+    this.trace?.fail(error)
     this.#handler.onError(error, responseStarted)
   }
 
@@ -135,4 +207,8 @@ export class PooledExchange implements ResponseHandler, Exchange {
     this.#signal = undefined
     this.#onAbort = undefined
   }
+}
+
+function difference(from: number | undefined, to: number | undefined): number | undefined {
+  return from === undefined || to === undefined ? undefined : to - from
 }

@@ -1,4 +1,5 @@
 /** Turns the callbacks of an exchange into a promise of its response. */
+import type { NetworkStream } from '../net/network-backend.ts'
 import type { ResponseHead } from '../protocol/http1/response-parser.ts'
 import type { HeaderFields } from '../protocol/semantics/header-fields.ts'
 import type { Exchange, ResponseHandler } from './connection.ts'
@@ -13,6 +14,31 @@ export function receiveResponse(
 ): Promise<HttpResponse> {
   return new Promise((resolve, reject) => {
     start(new ResponseReceiver(request, resolve, reject))
+  })
+}
+
+/** What became of the wish to switch protocols. */
+export type UpgradeOutcome =
+  | {
+      readonly type: 'upgraded'
+      /** 101, or 2xx to CONNECT. */
+      readonly head: ResponseHead
+      /** Read from first what came after the head; the receiver closes it. */
+      readonly stream: NetworkStream
+    }
+  | {
+      readonly type: 'refused'
+      /** Its body is to be taken or cancelled, as always. */
+      readonly response: HttpResponse
+    }
+
+/** Starts an exchange that may end in another protocol. */
+export function receiveUpgrade(
+  request: HttpRequest,
+  start: (handler: ResponseHandler) => Exchange,
+): Promise<UpgradeOutcome> {
+  return new Promise((resolve, reject) => {
+    start(new UpgradeReceiver(request, resolve, reject))
   })
 }
 
@@ -35,7 +61,7 @@ class ResponseReceiver implements ResponseHandler {
   onHead(head: ResponseHead, length: number | undefined, exchange: Exchange): void {
     const body = new ResponseBody(exchange, length)
     this.#body = body
-    this.#resolve(new HttpResponse(head, this.#request.url, body))
+    this.#resolve(new HttpResponse(head, this.#request.url, body, exchange))
   }
 
   onContent(bytes: Buffer): boolean {
@@ -53,5 +79,22 @@ class ResponseReceiver implements ResponseHandler {
   onError(error: Error): void {
     if (this.#body === undefined) this.#reject(error)
     else this.#body.fail(error)
+  }
+}
+
+class UpgradeReceiver extends ResponseReceiver {
+  readonly #settle: (outcome: UpgradeOutcome) => void
+
+  constructor(
+    request: HttpRequest,
+    resolve: (outcome: UpgradeOutcome) => void,
+    reject: (error: Error) => void,
+  ) {
+    super(request, (response) => resolve({ type: 'refused', response }), reject)
+    this.#settle = resolve
+  }
+
+  onUpgrade(head: ResponseHead, stream: NetworkStream): void {
+    this.#settle({ type: 'upgraded', head, stream })
   }
 }

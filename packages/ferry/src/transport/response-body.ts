@@ -6,7 +6,7 @@
  */
 import { StreamError } from '../errors.ts'
 import { HeaderFields } from '../protocol/semantics/header-fields.ts'
-import type { Exchange } from './connection.ts'
+import type { Flow } from './connection.ts'
 
 /** Takes content without a promise for each piece. */
 export interface BodySink {
@@ -27,7 +27,7 @@ type Outcome = { readonly ok: true } | { readonly ok: false; readonly error: Err
 export class ResponseBody implements AsyncIterable<Uint8Array> {
   /** Bytes announced; undefined when the server did not tell. */
   readonly length: number | undefined
-  readonly #exchange: Exchange
+  readonly #flow: Flow
   #held: Buffer[] = []
   #heldBytes = 0
   #sink: BodySink | undefined
@@ -36,8 +36,8 @@ export class ResponseBody implements AsyncIterable<Uint8Array> {
   #settle: (() => void) | undefined
   #trailers = HeaderFields.empty
 
-  constructor(exchange: Exchange, length: number | undefined) {
-    this.#exchange = exchange
+  constructor(flow: Flow, length: number | undefined) {
+    this.#flow = flow
     this.length = length
   }
 
@@ -84,13 +84,13 @@ export class ResponseBody implements AsyncIterable<Uint8Array> {
     this.#heldBytes = 0
     let flowing = true
     try {
-      sink.start?.({ resume: () => this.#exchange.resume() })
+      sink.start?.({ resume: () => this.#flow.resume() })
       for (const bytes of held) flowing = sink.write(bytes)
     } catch (error) {
-      this.#exchange.abort(error as Error)
+      this.#flow.abort(error as Error)
       throw error
     }
-    if (flowing) this.#exchange.resume()
+    if (flowing) this.#flow.resume()
     await this.#end()
   }
 
@@ -100,7 +100,7 @@ export class ResponseBody implements AsyncIterable<Uint8Array> {
       for (;;) {
         const bytes = this.#held.length > 0 ? this.#takeHeld() : undefined
         if (bytes !== undefined) {
-          this.#exchange.resume()
+          this.#flow.resume()
           yield bytes
         } else if (this.#outcome === undefined) {
           await new Promise<void>((resolve) => (this.#settle = resolve))
@@ -117,7 +117,7 @@ export class ResponseBody implements AsyncIterable<Uint8Array> {
 
   /** Gives up what has not come; no effect after the end. Idempotent. */
   cancel(reason: Error = new StreamError('The response was given up')): void {
-    if (this.#outcome === undefined) this.#exchange.abort(reason)
+    if (this.#outcome === undefined) this.#flow.abort(reason)
   }
 
   // ── For the receiver of the response

@@ -18,9 +18,6 @@ export interface RequestHead {
   readonly contentLength: number | 'chunked' | undefined
 }
 
-/** The line after the last chunk when there are no trailers. */
-export const LAST_CHUNK = '0\r\n\r\n'
-
 const TARGET = /^[\x21-\x7e]+$/
 /** Methods whose meaning expects content, so that its absence is said (RFC 9110 §8.6). */
 const METHODS_WITH_CONTENT: ReadonlySet<string> = new Set(['POST', 'PUT', 'PATCH'])
@@ -70,6 +67,13 @@ export function formatRequestHead(head: RequestHead): string {
 /** The line before a chunk of content (RFC 9112 §7.1); CRLF follows the content. */
 export function formatChunkSize(length: number): string {
   return `${length.toString(16)}\r\n`
+}
+
+/** The last chunk, the trailer section and the empty line (RFC 9112 §7.1.2). */
+export function formatLastChunk(trailers: HeaderFields): string {
+  let text = '0\r\n'
+  for (const [name, value] of trailers) text += `${name}: ${value}\r\n`
+  return `${text}\r\n`
 }
 
 function isLength(value: number): boolean {

@@ -82,6 +82,7 @@ export class ResponseParser {
   #state: ParserState = 'idle'
   #method = 'GET'
   #keepAlive = false
+  #keepAliveField: string | undefined
   /** Bytes of a head or trailer section that is not whole yet. */
   #pending: Buffer | undefined
   /** Bytes of content still to come in this chunk or message. */
@@ -102,6 +103,11 @@ export class ResponseParser {
   /** Whether the connection may carry another exchange after this one (RFC 9112 §9.3). */
   get keepAlive(): boolean {
     return this.#keepAlive
+  }
+
+  /** The value of Keep-Alive in the final head; undefined without one. */
+  get keepAliveField(): string | undefined {
+    return this.#keepAliveField
   }
 
   /** Makes ready for the response to a request with this method. */
@@ -251,6 +257,7 @@ export class ResponseParser {
       return
     }
     this.#keepAlive = keepsAlive(version, framing.connection)
+    this.#keepAliveField = framing.keepAlive
     const length = parseContentLength(framing)
     checkTransferCoding(framing, version)
     if (this.#method === 'HEAD' || status === 204 || status === 304) {
@@ -408,11 +415,12 @@ export class ResponseParser {
   }
 }
 
-/** The fields that decide where a message ends; a repeated one is joined by a comma. */
+/** The fields that decide where a message ends and what comes then; a repeated one is joined by a comma. */
 interface Framing {
   contentLength?: string
   transferEncoding?: string
   connection?: string
+  keepAlive?: string
 }
 
 function noteFraming(framing: Framing, name: string, value: string): void {
@@ -421,8 +429,10 @@ function noteFraming(framing: Framing, name: string, value: string): void {
     framing.contentLength = join(framing.contentLength, value)
   } else if (name.length === 17 && name.toLowerCase() === 'transfer-encoding') {
     framing.transferEncoding = join(framing.transferEncoding, value)
-  } else if (name.length === 10 && name.toLowerCase() === 'connection') {
-    framing.connection = join(framing.connection, value)
+  } else if (name.length === 10) {
+    const lower = name.toLowerCase()
+    if (lower === 'connection') framing.connection = join(framing.connection, value)
+    else if (lower === 'keep-alive') framing.keepAlive = join(framing.keepAlive, value)
   }
 }
 

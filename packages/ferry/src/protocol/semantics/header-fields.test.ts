@@ -78,6 +78,21 @@ describe('HeaderFields.from()', () => {
     expect(fields.get('constructor')).toBeUndefined()
   })
 
+  test('cannot be changed', () => {
+    expect(Object.isFrozen(HeaderFields.from(COOKIES))).toBe(true)
+    expect(Object.isFrozen(HeaderFields.empty.append('A', '1'))).toBe(true)
+    expect(Object.isFrozen(HeaderFields.empty)).toBe(true)
+  })
+
+  test('gives lines that may be changed without changing the fields', () => {
+    const fields = HeaderFields.from([['A', '1']])
+
+    for (const line of fields) (line as [string, string])[1] = '2'
+    fields.getAll('A').push('3')
+
+    expect([...fields]).toEqual([['A', '1']])
+  })
+
   test('is not changed by later changes of what it was made from', () => {
     const lines: [string, string][] = [['A', '1']]
     const fields = HeaderFields.from(lines)
@@ -108,6 +123,14 @@ describe('HeaderFields refuses', () => {
         expect(() => make('A', value)).toThrow(LocalProtocolError)
       },
     )
+  })
+
+  test.each([1, undefined, null, {}])('%j where there must be text', (value) => {
+    const text = value as unknown as string
+
+    expect(() => HeaderFields.from([['A', text]])).toThrow(LocalProtocolError)
+    expect(() => HeaderFields.from({ A: text })).toThrow(LocalProtocolError)
+    expect(() => HeaderFields.from([[text, 'v']])).toThrow(LocalProtocolError)
   })
 
   test('a bad value without telling it, for it may be a secret', () => {
@@ -164,6 +187,18 @@ describe('HeaderFields lookups', () => {
     expect(fields.has('eTag')).toBe(true)
     expect(fields.has('e')).toBe(false)
     expect(HeaderFields.empty.has('')).toBe(false)
+  })
+
+  test.each([
+    ['content-length', true],
+    ['CONTENT-LENGTH', true],
+    ['Transfer-Encoding', true],
+    ['Content-Type', false],
+    ['Content-Length-2', false],
+  ])('framesContent knows %s: %s', (name, framing) => {
+    const some = fields.append(name, '1')
+
+    expect([some.framesContent, some.framesContent]).toEqual([framing, framing])
   })
 
   test('iterates any number of times', () => {

@@ -18,10 +18,12 @@ export class HeaderFields implements Iterable<readonly [name: string, value: str
   readonly #names: readonly string[]
   readonly #values: readonly string[]
   #lowerNames: readonly string[] | undefined
+  #framesContent: boolean | undefined
 
   private constructor(names: readonly string[], values: readonly string[]) {
     this.#names = names
     this.#values = values
+    Object.freeze(this)
   }
 
   /**
@@ -33,12 +35,21 @@ export class HeaderFields implements Iterable<readonly [name: string, value: str
     if (init instanceof HeaderFields) return init
     const names: string[] = []
     const values: string[] = []
-    for (const [name, value] of toPairs(init)) {
+    const add = (name: string, value: string): void => {
       checkField(name, value)
       names.push(name)
       values.push(trimOws(value))
     }
-    return new HeaderFields(names, values)
+    if (isPairs(init)) {
+      for (const [name, value] of init) add(name, value)
+    } else {
+      for (const name of Object.keys(init)) {
+        const value = init[name] as string | readonly string[]
+        if (Array.isArray(value)) for (const one of value) add(name, one)
+        else add(name, value as string)
+      }
+    }
+    return HeaderFields.fromParsed(names, values)
   }
 
   /** Takes lines that a parser has checked; the arrays must not be changed afterwards. */
@@ -73,6 +84,13 @@ export class HeaderFields implements Iterable<readonly [name: string, value: str
 
   has(name: string): boolean {
     return this.#lower().includes(name.toLowerCase())
+  }
+
+  /** Whether a line tells the length or the coding of the content (RFC 9112 §6). */
+  get framesContent(): boolean {
+    // Asked once for every message that uses these lines.
+    this.#framesContent ??= this.has('content-length') || this.has('transfer-encoding')
+    return this.#framesContent
   }
 
   /** A copy with exactly one line of that name. */
@@ -113,20 +131,21 @@ export class HeaderFields implements Iterable<readonly [name: string, value: str
   }
 }
 
-function toPairs(
+function isPairs(
   init: Exclude<HeaderFieldsInit, HeaderFields>,
-): Iterable<readonly [name: string, value: string]> {
-  if (Symbol.iterator in init) return init as Iterable<readonly [string, string]>
-  return Object.entries(init).flatMap(([name, value]) =>
-    typeof value === 'string' ? [[name, value] as const] : value.map((one) => [name, one] as const),
-  )
+): init is Iterable<readonly [name: string, value: string]> {
+  return Symbol.iterator in init
 }
 
 function checkField(name: string, value: string): void {
-  if (!isToken(name)) {
+  // The types are for those who use them: a number or undefined would pass as its own text.
+  if (typeof name !== 'string' || !isToken(name)) {
     throw new LocalProtocolError(`Cannot use ${JSON.stringify(name)} as a field name: not a token`)
   }
-  // The value may be a secret, so it stays out of the message.
+  // The value may be a secret, so it stays out of the messages.
+  if (typeof value !== 'string') {
+    throw new LocalProtocolError(`Cannot send field ${name}: expected text, got ${typeof value}`)
+  }
   if (!isFieldValue(value)) {
     throw new LocalProtocolError(
       `Cannot send field ${name}: its value holds a control character or one above U+00FF`,

@@ -1,0 +1,159 @@
+/**
+ * Opens connections to an origin: straight, over a Unix domain socket, or through a proxy.
+ * Owns the way there and the record of what it took; the pool owns what comes out.
+ */
+import type { Clock } from '../clock.ts'
+import { StreamError } from '../errors.ts'
+import type {
+  ConnectOptions,
+  ConnectStep,
+  NetworkBackend,
+  NetworkStream,
+  TlsOptions,
+} from '../net/network-backend.ts'
+import { connectThroughProxy, parseProxy, type Proxy } from '../net/proxy.ts'
+import { formatBasicCredentials } from '../protocol/semantics/basic-credentials.ts'
+import type { OpeningTimings } from './connection.ts'
+import { Http1Connection } from './http1-connection.ts'
+import type { Origin } from './http-url.ts'
+import type { PooledConnection } from './origin-pool.ts'
+import type { ProxyChoice } from './pool-options.ts'
+import type { Tracer } from './trace.ts'
+
+/** What an opener works with. */
+export interface ConnectionOpenerOptions {
+  readonly backend: NetworkBackend
+  readonly clock: Clock
+  readonly tracer: Tracer
+  readonly tls: TlsOptions
+  readonly proxy: ProxyChoice | undefined
+  readonly socketPath: string | undefined
+  readonly connectTimeoutMs: number
+  readonly signal: AbortSignal
+  /** A connection has become idle or closed; not told of one that is closed before it is given. */
+  readonly onStateChange: (origin: Origin, pooled: PooledConnection) => void
+}
+
+const ALPN_PROTOCOLS = ['http/1.1']
+
+/** Opens the connections of one pool. */
+export class ConnectionOpener {
+  readonly #options: ConnectionOpenerOptions
+  readonly #proxyOf: (origin: Origin) => Proxy | undefined
+  #nextId = 1
+
+  /** @throws {ConfigError} when the proxy cannot be used */
+  constructor(options: ConnectionOpenerOptions) {
+    this.#options = options
+    this.#proxyOf = proxyChooser(options.proxy)
+  }
+
+  /** @throws {ConnectError} {TimeoutError} {StreamError} when it is closed at once */
+  async open(origin: Origin): Promise<PooledConnection> {
+    const { clock, signal, tracer, onStateChange } = this.#options
+    const id = this.#nextId++
+    const stopwatch = new OpeningStopwatch(clock)
+    const proxy = this.#proxyOf(origin)
+    const forwards = proxy !== undefined && proxy.type !== 'socks5' && origin.scheme === 'http'
+    const stream = await this.#connect(origin, proxy, forwards, (step) => {
+      stopwatch.note(step)
+      if (tracer.active) {
+        tracer.emit({
+          ...step,
+          origin: origin.key,
+          connection: id,
+          exchange: undefined,
+          request: undefined,
+        })
+      }
+    })
+    let pooled: PooledConnection | undefined
+    const connection = new Http1Connection(stream, {
+      clock,
+      id,
+      onStateChange: () => {
+        if (pooled !== undefined) onStateChange(origin, pooled)
+      },
+      forward: forwards ? { authorization: authorizationFor(proxy) } : undefined,
+    })
+    if (signal.aborted) connection.close()
+    if (connection.state === 'closed') {
+      throw new StreamError(`Cannot use the connection to ${origin.key}: it was closed at once`)
+    }
+    pooled = { connection, openedAt: clock.now(), opening: stopwatch.timings, expiresAt: 0 }
+    return pooled
+  }
+
+  #connect(
+    { scheme, host, port }: Origin,
+    proxy: Proxy | undefined,
+    forwards: boolean,
+    onStep: (step: ConnectStep) => void,
+  ): Promise<NetworkStream> {
+    const { backend, tls, socketPath, connectTimeoutMs, signal } = this.#options
+    const options: ConnectOptions = {
+      host,
+      port,
+      socketPath,
+      tls: scheme === 'https' ? tls : undefined,
+      alpnProtocols: ALPN_PROTOCOLS,
+      timeoutMs: connectTimeoutMs,
+      signal,
+      onStep,
+    }
+    if (proxy === undefined) return backend.connect(options)
+    if (!forwards) return connectThroughProxy(backend, proxy, options)
+    return backend.connect({
+      ...options,
+      host: proxy.host,
+      port: proxy.port,
+      tls: proxy.type === 'https' ? proxy.tls : undefined,
+    })
+  }
+}
+
+function proxyChooser(choice: ProxyChoice | undefined): (origin: Origin) => Proxy | undefined {
+  if (choice === undefined) return () => undefined
+  if (typeof choice !== 'function') {
+    const proxy = parseProxy(choice)
+    return () => proxy
+  }
+  return (origin) => {
+    const chosen = choice(origin)
+    return chosen === undefined ? undefined : parseProxy(chosen)
+  }
+}
+
+function authorizationFor({ credentials }: Proxy): string | undefined {
+  return credentials === undefined ? undefined : formatBasicCredentials(credentials)
+}
+
+/** Takes the times of the steps of one opening. */
+class OpeningStopwatch {
+  readonly #clock: Clock
+  readonly #startedAt = new Map<ConnectStep['step'], number>()
+  readonly #took = new Map<ConnectStep['step'], number>()
+
+  constructor(clock: Clock) {
+    this.#clock = clock
+  }
+
+  note({ step, phase }: ConnectStep): void {
+    const now = this.#clock.now()
+    if (phase === 'start') {
+      // Several addresses may be tried; what counts is the time to the winner.
+      if (!this.#startedAt.has(step)) this.#startedAt.set(step, now)
+    } else if (phase === 'end') {
+      this.#took.set(step, now - (this.#startedAt.get(step) ?? now))
+    }
+  }
+
+  get timings(): OpeningTimings {
+    return {
+      resolveMs: this.#took.get('resolve'),
+      connectMs: this.#took.get('connect'),
+      proxyMs: this.#took.get('proxy'),
+      tlsMs: this.#took.get('tls'),
+    }
+  }
+}

@@ -1,0 +1,179 @@
+/**
+ * Sends the content of one request (RFC 9112 §6, §7.1): from memory or piece by piece from its
+ * source, chunked when the length is unknown, at the pace at which the peer takes it.
+ *
+ *     held → sending → sent
+ *       └──────┴─────→ stopped
+ *
+ * The source may use the memory of a chunk again as soon as it is asked for the next one: small
+ * chunks are copied, large ones waited for until the system has them. Does not know what comes back.
+ */
+import type { Clock } from '../clock.ts'
+import type { NetworkStream } from '../net/network-backend.ts'
+import { formatChunkSize, formatLastChunk } from '../protocol/http1/request-writer.ts'
+import type { RequestContent } from './http-request.ts'
+import { type RequestTrailers, resolveTrailers } from './request-trailers.ts'
+
+/** Whom a sender tells how it ended; nobody is told after `stop()`. */
+export interface ContentSenderOwner {
+  onContentSent(): void
+  onContentFailed(error: Error): void
+}
+
+/** What a sender works with. */
+export interface ContentSenderOptions {
+  readonly stream: NetworkStream
+  readonly clock: Clock
+  readonly content: RequestContent
+  readonly trailers: RequestTrailers | undefined
+  readonly owner: ContentSenderOwner
+}
+
+export type ContentSenderState = 'held' | 'sending' | 'sent' | 'stopped'
+
+// A piece that is copied costs less than waiting for it to leave; beyond this the copy costs more.
+const COPIED_CHUNK_BYTES = 16_384
+// What may be on its way to the system before the source is asked for more.
+const MAX_UNFLUSHED_BYTES = 65_536
+/** Content in memory goes in pieces of this size, so that a peer that stops taking it is noticed. */
+const SLICE_BYTES = 1_048_576
+
+/** The sending of one content. */
+export class ContentSender {
+  #state: ContentSenderState = 'held'
+  readonly #options: ContentSenderOptions
+  readonly #stopping = new AbortController()
+  #unflushedBytes = 0
+  /** When the peer took something last, while we wait for it to take more. */
+  #stalledSince: number | undefined
+  #onFlushed: (() => void) | undefined
+  #sentBytes = 0
+
+  constructor(options: ContentSenderOptions) {
+    this.#options = options
+  }
+
+  get state(): ContentSenderState {
+    return this.#state
+  }
+
+  /** Bytes handed to the stream, framing included. */
+  get sentBytes(): number {
+    return this.#sentBytes
+  }
+
+  /** How long the peer has taken nothing although there is something to send; 0 when it is not to blame. */
+  stalledMs(now: number): number {
+    return this.#stalledSince === undefined ? 0 : now - this.#stalledSince
+  }
+
+  /** Begins to send; no effect a second time or after `stop()`. */
+  start(): void {
+    if (this.#state !== 'held') return
+    this.#state = 'sending'
+    this.#send().then(
+      () => this.#finish(),
+      (error: Error) => this.#fail(error),
+    )
+  }
+
+  /** Sends no more; the source is let go. Idempotent. */
+  stop(): void {
+    if (this.#state === 'sent' || this.#state === 'stopped') return
+    this.#state = 'stopped'
+    this.#stalledSince = undefined
+    this.#stopping.abort()
+    this.#onFlushed?.()
+  }
+
+  #finish(): void {
+    if (this.#state !== 'sending') return
+    this.#state = 'sent'
+    this.#options.owner.onContentSent()
+  }
+
+  #fail(error: Error): void {
+    if (this.#state !== 'sending') return
+    this.stop()
+    this.#options.owner.onContentFailed(error)
+  }
+
+  #isStopped(): boolean {
+    return this.#state === 'stopped'
+  }
+
+  async #send(): Promise<void> {
+    const { content, trailers } = this.#options
+    if (content instanceof Uint8Array) {
+      await this.#sendSlices(content)
+      return
+    }
+    const { length } = content
+    let given = 0
+    for await (const chunk of content.open(this.#stopping.signal)) {
+      if (this.#isStopped()) return
+      given += chunk.length
+      checkLength(given, length)
+      if (chunk.length > 0) await this.#sendChunk(chunk, length === undefined)
+      // It may have been stopped meanwhile; then the source is not asked for more.
+      if (this.#isStopped()) return
+    }
+    checkLength(given, length, true)
+    if (length === undefined) this.#write(formatLastChunk(resolveTrailers(trailers)))
+  }
+
+  async #sendSlices(bytes: Uint8Array): Promise<void> {
+    for (let at = 0; at < bytes.length && !this.#isStopped(); at += SLICE_BYTES) {
+      this.#write(bytes.subarray(at, at + SLICE_BYTES))
+      await this.#flushed(0)
+    }
+  }
+
+  async #sendChunk(chunk: Uint8Array, chunked: boolean): Promise<void> {
+    if (chunk.length <= COPIED_CHUNK_BYTES) {
+      this.#write(chunked ? frameChunk(chunk) : Buffer.from(chunk))
+      if (this.#unflushedBytes > MAX_UNFLUSHED_BYTES) await this.#flushed(MAX_UNFLUSHED_BYTES / 2)
+      return
+    }
+    if (chunked) this.#write(formatChunkSize(chunk.length))
+    this.#write(chunk)
+    if (chunked) this.#write('\r\n')
+    await this.#flushed(0)
+  }
+
+  #write(bytes: string | Uint8Array): void {
+    const { length } = bytes
+    this.#sentBytes += length
+    this.#unflushedBytes += length
+    this.#options.stream.write(bytes, () => {
+      this.#unflushedBytes -= length
+      if (this.#stalledSince !== undefined) this.#stalledSince = this.#options.clock.now()
+      this.#onFlushed?.()
+    })
+  }
+
+  /** Waits until no more than so many bytes are on their way to the system. */
+  async #flushed(bytes: number): Promise<void> {
+    this.#stalledSince = this.#options.clock.now()
+    while (this.#unflushedBytes > bytes && !this.#isStopped()) {
+      await new Promise<void>((resolve) => (this.#onFlushed = resolve))
+    }
+    this.#stalledSince = undefined
+    this.#onFlushed = undefined
+  }
+}
+
+/** A chunk with its framing, copied. */
+function frameChunk(chunk: Uint8Array): Buffer {
+  const size = formatChunkSize(chunk.length)
+  const framed = Buffer.allocUnsafe(size.length + chunk.length + 2)
+  framed.write(size, 0, 'latin1')
+  framed.set(chunk, size.length)
+  framed.write('\r\n', size.length + chunk.length, 'latin1')
+  return framed
+}
+
+function checkLength(given: number, announced: number | undefined, atEnd = false): void {
+  if (announced === undefined || (atEnd ? given === announced : given <= announced)) return
+  throw new RangeError(`Cannot send the content: ${announced} bytes announced, ${given} given`)
+}

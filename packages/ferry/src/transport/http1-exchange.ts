@@ -1,0 +1,224 @@
+/**
+ * One exchange on an HTTP/1.1 connection: how far it has come both ways, and when it is too late.
+ * Owns the sending of content and the wait for 100 (Continue); the connection owns the reading.
+ */
+import type { Clock } from '../clock.ts'
+import { StreamError, TimeoutError } from '../errors.ts'
+import type { NetworkStream } from '../net/network-backend.ts'
+import type { HeaderFields } from '../protocol/semantics/header-fields.ts'
+import type { ExchangeTask, Flow } from './connection.ts'
+import { ContentSender, type ContentSenderOwner } from './content-sender.ts'
+import type { HttpRequest, RequestContent } from './http-request.ts'
+
+/** What an exchange asks of its connection. */
+export interface Http1ExchangeOwner {
+  readonly clock: Clock
+  resumeReading(exchange: Http1Exchange): void
+  giveUp(exchange: Http1Exchange, reason: Error): void
+  onRequestSent(exchange: Http1Exchange): void
+}
+
+/** An exchange under way. */
+export class Http1Exchange implements Flow, ContentSenderOwner {
+  readonly task: ExchangeTask
+  readonly startedAt: number
+  /** A byte of a response has come. */
+  started = false
+  headReceived = false
+  paused = false
+  bytesReceived = 0
+  sender: ContentSender | undefined
+  /** Those of a response that is whole while the request is not. */
+  pendingTrailers: HeaderFields | undefined
+  readonly #owner: Http1ExchangeOwner
+  /** The content's length as announced, once the head is here. */
+  #length: number | undefined
+  /** When to hear from the peer next; never, while it is our turn. */
+  #readDeadline: number
+  #cancelContinueTimer: (() => void) | undefined
+  #ended = false
+
+  constructor(owner: Http1ExchangeOwner, task: ExchangeTask, now: number) {
+    this.#owner = owner
+    this.task = task
+    this.startedAt = now
+    this.#readDeadline = now + task.timeouts.headersTimeoutMs
+  }
+
+  /** The request is on its way in full. */
+  get isSent(): boolean {
+    return this.sender === undefined || this.sender.state === 'sent'
+  }
+
+  get isSending(): boolean {
+    return this.sender?.state === 'sending'
+  }
+
+  /** Bytes that the sender has sent. */
+  get sentBytes(): number {
+    return this.sender?.sentBytes ?? 0
+  }
+
+  // ── Sending
+
+  /** Sends the content: at once, or when the server says so or lets the wait run out. */
+  openSender(stream: NetworkStream): void {
+    const { request, timeouts } = this.task
+    const { clock } = this.#owner
+    this.sender = new ContentSender({
+      stream,
+      clock,
+      content: request.content as RequestContent,
+      trailers: request.trailers,
+      owner: this,
+    })
+    this.#readDeadline = Number.POSITIVE_INFINITY
+    if (expectsContinue(request)) {
+      this.#cancelContinueTimer = clock.after(timeouts.continueTimeoutMs, () => this.startSending())
+    } else {
+      this.startSending()
+    }
+  }
+
+  /** Lets held content go; no effect when it is not held. */
+  startSending(): void {
+    this.#cancelContinueTimer?.()
+    if (this.sender?.state !== 'held') return
+    this.task.trace?.start('send-body')
+    this.sender.start()
+  }
+
+  /** The head, and content that goes with it, is with the system; called only while traced. */
+  onHeadSent(): void {
+    const { trace } = this.task
+    if (this.#ended) return
+    trace?.end('send-head')
+    if (this.sender === undefined && !this.started) trace?.start('wait')
+  }
+
+  onContentSent(): void {
+    const { trace } = this.task
+    trace?.end('send-body')
+    if (!this.started) trace?.start('wait')
+    this.#extendReading(this.#owner.clock.now())
+    this.#owner.onRequestSent(this)
+  }
+
+  onContentFailed(error: Error): void {
+    this.#owner.giveUp(this, error)
+  }
+
+  // ── Receiving
+
+  noteBytes(now: number): void {
+    if (!this.started) {
+      this.started = true
+      const { trace } = this.task
+      trace?.end('wait')
+      trace?.start('read-head')
+    }
+    if (this.headReceived && !this.isSending) this.#extendReading(now)
+  }
+
+  noteHead(status: number, length: number | undefined, now: number): void {
+    this.headReceived = true
+    this.#length = length
+    const { trace } = this.task
+    trace?.end('read-head')
+    trace?.start('read-body')
+    // RFC 9112 §9.5: whoever is told that the request is not wanted stops sending it. Content that
+    // was held for a 100 (Continue) is not sent after a final response either (RFC 9110 §10.1.1).
+    if (status >= 300 || this.sender?.state === 'held') this.stopSending()
+    if (!this.isSending) this.#extendReading(now)
+  }
+
+  stopSending(): void {
+    this.#cancelContinueTimer?.()
+    this.sender?.stop()
+  }
+
+  resume(): void {
+    if (!this.paused) return
+    this.paused = false
+    if (!this.isSending) this.#extendReading(this.#owner.clock.now())
+    this.#owner.resumeReading(this)
+  }
+
+  abort(reason: Error): void {
+    this.#owner.giveUp(this, reason)
+  }
+
+  // ── Ending
+
+  /** Lets go of everything; the task is told by the connection. */
+  end(error?: Error): void {
+    this.#ended = true
+    this.stopSending()
+    const { trace } = this.task
+    if (trace === undefined) return
+    if (error === undefined) {
+      trace.end('read-head')
+      trace.end('read-body')
+    } else {
+      trace.fail(error)
+    }
+  }
+
+  /** The error that ends it now, when its time has run out. */
+  findTimeout(now: number): TimeoutError | undefined {
+    const { timeouts, totalDeadline, request } = this.task
+    const what = `${request.method} ${request.url.label}`
+    const { totalTimeoutMs, bodyTimeoutMs, headersTimeoutMs } = timeouts
+    if (now >= totalDeadline) {
+      return new TimeoutError(
+        'total',
+        totalTimeoutMs,
+        `Cannot finish ${what}: it took longer than ${totalTimeoutMs} ms`,
+      )
+    }
+    if (this.sender !== undefined && this.sender.stalledMs(now) >= bodyTimeoutMs) {
+      return new TimeoutError(
+        'body',
+        bodyTimeoutMs,
+        `Cannot send the content of ${what}: the server took nothing for ${bodyTimeoutMs} ms`,
+      )
+    }
+    if (this.paused || now < this.#readDeadline) return undefined
+    if (this.headReceived) {
+      return new TimeoutError(
+        'body',
+        bodyTimeoutMs,
+        `Cannot read on from ${what}: nothing came for ${bodyTimeoutMs} ms`,
+      )
+    }
+    return new TimeoutError(
+      'headers',
+      headersTimeoutMs,
+      `Cannot read the response to ${what}: no head within ${headersTimeoutMs} ms`,
+    )
+  }
+
+  /** The error for a connection that broke under it. */
+  describeLoss(why: string, cause?: Error): StreamError {
+    const { method, url } = this.task.request
+    const announced = this.#length === undefined ? '' : ` of ${this.#length}`
+    const got = this.headReceived
+      ? `after ${this.bytesReceived}${announced} bytes`
+      : 'before the response'
+    return new StreamError(`Cannot finish ${method} ${url.label}: ${why} ${got}`, {
+      cause,
+      bytesReceived: this.bytesReceived,
+      expectedBytes: this.#length,
+    })
+  }
+
+  #extendReading(now: number): void {
+    const { bodyTimeoutMs, headersTimeoutMs } = this.task.timeouts
+    this.#readDeadline = now + (this.headReceived ? bodyTimeoutMs : headersTimeoutMs)
+  }
+}
+
+/** Whether content is to be held back until the server asks for it (RFC 9110 §10.1.1). */
+export function expectsContinue(request: HttpRequest): boolean {
+  return request.headers.get('expect')?.toLowerCase() === '100-continue'
+}

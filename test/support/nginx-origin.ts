@@ -1,0 +1,62 @@
+/** Debian's nginx with a master and a worker, as in service: files itself, the rest from behind. */
+import { OriginServer } from './origin-server.ts'
+import { ServerProcess } from './server-process.ts'
+import type { Site } from './site.ts'
+import { requireTool } from './tools.ts'
+
+/** Starts nginx; it reloads by SIGHUP, as `nginx -s reload` does. */
+export async function startNginxOrigin(site: Site): Promise<OriginServer> {
+  const server = await ServerProcess.start({
+    name: 'nginx',
+    path: requireTool('nginx'),
+    portCount: 2,
+    configure: async (folder, ports) => {
+      const path = await folder.write('nginx.conf', formatConfig(folder.path, ports, site))
+      return ['-p', folder.path, '-c', path, '-e', 'stderr']
+    },
+  })
+  return new OriginServer(server, () => server.signal('SIGHUP'))
+}
+
+function formatConfig(folder: string, ports: readonly number[], site: Site): string {
+  const [port, tlsPort] = ports
+  return `
+daemon off;
+worker_processes 1;
+${process.getuid?.() === 0 ? 'user root;' : ''}
+pid ${folder}/nginx.pid;
+error_log stderr notice;
+events { worker_connections 256; }
+http {
+  access_log off;
+  client_body_temp_path ${folder}/body;
+  proxy_temp_path ${folder}/proxy;
+  fastcgi_temp_path ${folder}/fastcgi;
+  uwsgi_temp_path ${folder}/uwsgi;
+  scgi_temp_path ${folder}/scgi;
+  map $http_upgrade $connection_field { default upgrade; '' ''; }
+  server {
+    listen 127.0.0.1:${port};
+    listen 127.0.0.1:${tlsPort} ssl;
+    ssl_certificate ${site.tls.cert};
+    ssl_certificate_key ${site.tls.key};
+    root ${site.root};
+    client_max_body_size 0;
+    location = /small.txt { }
+    location = /big.bin { }
+    # nginx passes no trailers on, but sends its own.
+    location = /trailers { alias ${site.root}/small.txt; add_trailer X-Sum abc; }
+    # It sends 100 by itself, but not for more content than it takes.
+    location = /refused { client_max_body_size 1; proxy_pass http://127.0.0.1:${site.backend.port}; }
+    location / {
+      proxy_pass http://127.0.0.1:${site.backend.port};
+      proxy_http_version 1.1;
+      proxy_request_buffering off;
+      proxy_buffering off;
+      proxy_set_header Upgrade $http_upgrade;
+      proxy_set_header Connection $connection_field;
+    }
+  }
+}
+`
+}

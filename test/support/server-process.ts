@@ -1,0 +1,150 @@
+/**
+ * A server program of Debian's that a test runs: in the foreground, on free ports of the loopback,
+ * with every file of its own in a folder that goes with it.
+ *
+ * Owns the process and whatever it starts: all of them are killed together when it is disposed of.
+ */
+import { type ChildProcess, spawn } from 'node:child_process'
+import { closeSync, openSync, readFileSync } from 'node:fs'
+import { chmod } from 'node:fs/promises'
+import { connect, createServer, type AddressInfo } from 'node:net'
+import { setTimeout as sleep } from 'node:timers/promises'
+import { TempDir } from './temp-dir.ts'
+
+/** How a program is started. */
+export interface ServerProgram {
+  /** For messages. */
+  readonly name: string
+  readonly path: string
+  /** How many ports it listens on. */
+  readonly portCount: number
+  /** Writes its settings into the folder and gives its arguments. */
+  configure(folder: TempDir, ports: readonly number[]): Promise<readonly string[]>
+}
+
+// Another process may take a port between our look and the program's.
+const MAX_STARTS = 5
+const START_TIMEOUT_MS = 10_000
+const LOOK_INTERVAL_MS = 10
+const LOG_NAME = 'server.log'
+
+/** A running server. Whoever starts it disposes of it. */
+export class ServerProcess implements AsyncDisposable {
+  readonly name: string
+  readonly folder: TempDir
+  readonly ports: readonly number[]
+  readonly #child: ChildProcess
+
+  private constructor(program: ServerProgram, folder: TempDir, start: Start) {
+    this.name = program.name
+    this.folder = folder
+    this.ports = start.ports
+    // A file, because servers open /dev/stderr by its name, which fails for a pipe of Node's.
+    const log = openSync(folder.join(LOG_NAME), 'a', 0o666)
+    try {
+      this.#child = spawn(program.path, start.args, {
+        cwd: folder.path,
+        env: { PATH: process.env['PATH'] ?? '', HOME: folder.path },
+        stdio: ['ignore', log, log],
+        // A group of its own, so that workers can be killed with their master.
+        detached: true,
+      })
+    } finally {
+      closeSync(log)
+    }
+    this.#child.once('error', () => {})
+  }
+
+  /** Starts the program and waits until all its ports take connections. */
+  static async start(program: ServerProgram): Promise<ServerProcess> {
+    const folder = await TempDir.create()
+    // Servers that are started as root give that up, and still have to get at their files.
+    await chmod(folder.path, 0o777)
+    let log = ''
+    for (let starts = 1; starts <= MAX_STARTS; starts++) {
+      const ports = await freePorts(program.portCount)
+      const args = await program.configure(folder, ports)
+      const server = new ServerProcess(program, folder, { ports, args })
+      if (await server.#listens()) return server
+      await server.kill()
+      log = server.log
+    }
+    await folder[Symbol.asyncDispose]()
+    throw new Error(`${program.name} did not start:\n${log}`)
+  }
+
+  /** What it has printed so far. */
+  get log(): string {
+    return readFileSync(this.folder.join(LOG_NAME), 'utf8')
+  }
+
+  get #ended(): boolean {
+    const { exitCode, signalCode, pid } = this.#child
+    return exitCode !== null || signalCode !== null || pid === undefined
+  }
+
+  /** Sends a signal to the program itself, not to its workers. */
+  signal(signal: NodeJS.Signals): void {
+    this.#child.kill(signal)
+  }
+
+  /** Kills it with all it has started, and waits for its end. */
+  async kill(): Promise<void> {
+    const { pid } = this.#child
+    if (pid === undefined) return
+    const closed = this.#ended
+      ? undefined
+      : new Promise((resolve) => this.#child.once('close', resolve))
+    try {
+      process.kill(-pid, 'SIGKILL')
+    } catch {
+      // All of the group have ended already.
+    }
+    await closed
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    await this.kill()
+    await this.folder[Symbol.asyncDispose]()
+  }
+
+  async #listens(): Promise<boolean> {
+    const giveUpAt = performance.now() + START_TIMEOUT_MS
+    while (performance.now() < giveUpAt && !this.#ended) {
+      const open = await Promise.all(this.ports.map(takesConnections))
+      if (open.every(Boolean)) {
+        // Were a port another's, the program would have ended by now or very soon.
+        await sleep(LOOK_INTERVAL_MS)
+        return !this.#ended
+      }
+      await sleep(LOOK_INTERVAL_MS)
+    }
+    return false
+  }
+}
+
+interface Start {
+  readonly ports: readonly number[]
+  readonly args: readonly string[]
+}
+
+/** Whether something listens on a port of the loopback. */
+export function takesConnections(port: number): Promise<boolean> {
+  return new Promise((resolve) => {
+    const socket = connect({ host: '127.0.0.1', port })
+    socket.once('connect', () => resolve(true)).once('error', () => resolve(false))
+    socket.once('connect', () => socket.destroy())
+  })
+}
+
+/** Ports of the loopback that nobody listens on, all different. */
+export async function freePorts(count: number): Promise<number[]> {
+  const servers = Array.from({ length: count }, () => createServer())
+  const ports: number[] = []
+  for (const server of servers) {
+    await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve))
+    ports.push((server.address() as AddressInfo).port)
+  }
+  for (const server of servers) await new Promise((resolve) => server.close(resolve))
+  return ports
+}
