@@ -19,6 +19,7 @@ export type FetchOnce = () => Promise<Content>
 
 const CLIENTS = {
   'ferry dispatch': useFerryDispatch,
+  'ferry dispatch, traced': useTracedDispatch,
   'ferry transport': useFerryTransport,
   'ferry HttpClient': useFerryClient,
   'undici.request': useUndiciRequest,
@@ -35,7 +36,23 @@ export function createClient(name: string, task: ClientTask): FetchOnce {
 }
 
 function useFerryDispatch(task: ClientTask): FetchOnce {
-  const pool = new ConnectionPool(ferryOptions(task))
+  return dispatchOn(new ConnectionPool(ferryOptions(task)), task)
+}
+
+/** The listener does next to nothing, so that what is measured is the telling. */
+function useTracedDispatch(task: ClientTask): FetchOnce {
+  let events = 0
+  const trace = (): void => void events++
+  const pool = new ConnectionPool({ ...ferryOptions(task), trace })
+  const fetchOnce = dispatchOn(pool, task)
+  return async () => {
+    const content = await fetchOnce()
+    if (events === 0) throw new Error('Cannot measure the trace: nothing was told')
+    return content
+  }
+}
+
+function dispatchOn(pool: ConnectionPool, task: ClientTask): FetchOnce {
   const wanted = new HttpRequest('GET', task.url)
   return () =>
     new Promise((resolve, reject) => {

@@ -80,4 +80,11 @@ export const WORKLOADS: Readonly<Record<string, Workload>> = {
       { client: 'ferry dispatch', base: 'undici.request', atMost: 0.7 },
     ],
   },
+  trace: {
+    ...SMALL,
+    title: 'Small GET, traced or not',
+    clients: ['ferry dispatch', 'ferry dispatch, traced'],
+    bases: ['ferry dispatch'],
+    goals: [],
+  },
 }

@@ -25,6 +25,8 @@ server.modules = ("mod_openssl", "mod_proxy")
 server.document-root = "${site.root}"
 server.bind = "127.0.0.1"
 server.port = ${port}
+# Without a type it sends no Last-Modified.
+mimetype.assign = (".txt" => "text/plain")
 server.upload-dirs = ("${folder}")
 server.max-keep-alive-requests = 100000
 server.max-keep-alive-idle = 60
@@ -35,6 +37,9 @@ $SERVER["socket"] == "127.0.0.1:${tlsPort}" {
   ssl.engine = "enable"
   ssl.pemfile = "${site.tls.cert}"
   ssl.privkey = "${site.tls.key}"
+}
+$HTTP["url"] == "/refused" {
+  server.max-request-size = 1
 }
 $HTTP["url"] !~ "^/(small\\.txt|big\\.bin)$" {
   proxy.server = ("" => (("host" => "127.0.0.1", "port" => ${site.backend.port})))

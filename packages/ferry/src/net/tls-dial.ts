@@ -74,6 +74,13 @@ export class TlsDialer {
 
   #secure(handshake: Handshake): Promise<void> {
     const { socket } = handshake
+    const tickets: Buffer[] = []
+    let accepted = false
+    // Before the end of the handshake in TLS 1.2, whenever the server likes in TLS 1.3.
+    socket.on('session', (ticket) => {
+      if (accepted) this.#keep(handshake, ticket)
+      else tickets.push(ticket)
+    })
     return new Promise((resolve, reject) => {
       const fail = (why: string, code: string | undefined, cause?: Error): void =>
         reject(
@@ -85,8 +92,8 @@ export class TlsDialer {
       socket.once('secureConnect', () => {
         const mismatch = this.#pinMismatch(handshake.certificate)
         if (mismatch === undefined) {
-          // Tickets come now, or, in TLS 1.3, whenever the server likes.
-          socket.on('session', (ticket) => this.#keep(handshake, ticket))
+          accepted = true
+          for (const ticket of tickets.splice(0)) this.#keep(handshake, ticket)
           resolve()
         } else {
           fail(mismatch, 'PIN_MISMATCH')

@@ -3,7 +3,8 @@
  * Closes its pool when disposed of.
  */
 import { MemoryBackend, type MemoryStream } from '../net/memory-backend.ts'
-import { ConnectionPool, type ConnectionPoolOptions } from '../transport/connection-pool.ts'
+import { ConnectionPool } from '../transport/connection-pool.ts'
+import type { ConnectionPoolOptions } from '../transport/pool-options.ts'
 import { HttpRequest } from '../transport/http-request.ts'
 import { FakeClock } from './fake-clock.ts'
 import { RecordingHandler } from './recording-handler.ts'

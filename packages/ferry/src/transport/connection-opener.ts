@@ -30,8 +30,6 @@ export interface ConnectionOpenerOptions {
   readonly socketPath: string | undefined
   readonly connectTimeoutMs: number
   readonly signal: AbortSignal
-  /** A connection has become idle or closed; not told of one that is closed before it is given. */
-  readonly onStateChange: (origin: Origin, pooled: PooledConnection) => void
 }
 
 const ALPN_PROTOCOLS = ['http/1.1']
@@ -48,9 +46,16 @@ export class ConnectionOpener {
     this.#proxyOf = proxyChooser(options.proxy)
   }
 
-  /** @throws {ConnectError} {TimeoutError} {StreamError} when it is closed at once */
-  async open(origin: Origin): Promise<PooledConnection> {
-    const { clock, signal, tracer, onStateChange } = this.#options
+  /**
+   * `onStateChange` is told when the connection becomes idle or closed, once it has been given.
+   * @throws {ConnectError} {TimeoutError}
+   * @throws {StreamError} when it is closed at once
+   */
+  async open(
+    origin: Origin,
+    onStateChange: (pooled: PooledConnection) => void,
+  ): Promise<PooledConnection> {
+    const { clock, signal, tracer } = this.#options
     const id = this.#nextId++
     const stopwatch = new OpeningStopwatch(clock)
     const proxy = this.#proxyOf(origin)
@@ -72,7 +77,7 @@ export class ConnectionOpener {
       clock,
       id,
       onStateChange: () => {
-        if (pooled !== undefined) onStateChange(origin, pooled)
+        if (pooled !== undefined) onStateChange(pooled)
       },
       forward: forwards ? { authorization: authorizationFor(proxy) } : undefined,
     })

@@ -66,7 +66,6 @@ export class ConnectionPool implements AsyncDisposable, ExchangeOwner {
       socketPath: options.socketPath,
       connectTimeoutMs: this.#settings.connectTimeoutMs,
       signal: this.#closing.signal,
-      onStateChange: (origin, pooled) => this.#onStateChange(this.#originPool(origin), pooled),
     })
   }
 
@@ -151,7 +150,8 @@ export class ConnectionPool implements AsyncDisposable, ExchangeOwner {
       }
       for (const { connection } of [...pool.connections]) connection.close(poolClosed())
     }
-    for (const pool of [...this.#origins.values()]) this.#forgetOrigin(pool)
+    // One that is being opened is closed, and its origin forgotten, in `#connect`.
+    for (const pool of [...this.#origins.values()]) this.#forgetIfEmpty(pool)
     return Promise.resolve()
   }
 
@@ -249,10 +249,14 @@ export class ConnectionPool implements AsyncDisposable, ExchangeOwner {
     pool.connecting++
     this.#open++
     try {
-      const pooled = await this.#opener.open(pool.origin)
+      const pooled = await this.#opener.open(pool.origin, (changed) =>
+        this.#onStateChange(pool, changed),
+      )
       pool.connecting--
       pool.created++
       pool.connections.add(pooled)
+      // The pool may have been closed between the opening and this turn.
+      if (this.#closing.signal.aborted) pooled.connection.close()
       this.#onStateChange(pool, pooled)
     } catch (error) {
       pool.connecting--
@@ -260,6 +264,7 @@ export class ConnectionPool implements AsyncDisposable, ExchangeOwner {
       this.#open--
       this.#failFirst(pool, error as Error)
     }
+    if (this.#closing.signal.aborted) this.#forgetIfEmpty(pool)
   }
 
   /** A failed attempt was made for the request that has waited longest. */
@@ -346,7 +351,8 @@ export class ConnectionPool implements AsyncDisposable, ExchangeOwner {
     return pool
   }
 
-  #forgetOrigin(pool: OriginPool): void {
+  #forgetIfEmpty(pool: OriginPool): void {
+    if (!pool.isEmpty) return
     this.#past = addCounts([this.#past, pool.counts()])
     this.#origins.delete(pool.origin.key)
   }
@@ -365,7 +371,7 @@ export class ConnectionPool implements AsyncDisposable, ExchangeOwner {
       for (const pooled of [...pool.idle]) {
         if (pooled.expiresAt <= now) pooled.connection.close()
       }
-      if (pool.isEmpty) this.#forgetOrigin(pool)
+      this.#forgetIfEmpty(pool)
     }
     return this.#origins.size > 0
   }

@@ -41,7 +41,7 @@ const SHAPES: readonly Shape[] = [
   ['Uint8Array', (pieces) => new Uint8Array(Buffer.concat(pieces)), true, true],
   ['ArrayBuffer', (pieces) => new Uint8Array(Buffer.concat(pieces)).buffer, true, true],
   ['DataView', (pieces) => viewWithin(Buffer.concat(pieces)), true, true],
-  ['Blob', (pieces) => new Blob(pieces as BlobPart[]), true, true],
+  ['Blob', (pieces) => new Blob(pieces as Uint8Array<ArrayBuffer>[]), true, true],
   ['array', (pieces) => pieces, true, true],
   ['generator', generate, false, false],
   ['Set', (pieces) => new Set(pieces), false, false],

@@ -106,7 +106,7 @@ export class HttpUrl {
   }
 }
 
-const recentUrls = new Array<HttpUrl | undefined>(RECENT_URLS)
+const recentUrls = Array.from<HttpUrl | undefined>({ length: RECENT_URLS })
 
 /** The slot of a text in `recentUrls`: texts that follow each other differ in their ends. */
 function slotOf(text: string): number {

@@ -4,8 +4,8 @@ import { LocalProtocolError } from '../../errors.ts'
 import { HeaderFields, type HeaderFieldsInit } from '../semantics/header-fields.ts'
 import {
   formatChunkSize,
+  formatLastChunk,
   formatRequestHead,
-  LAST_CHUNK,
   type RequestHead,
 } from './request-writer.ts'
 
@@ -196,8 +196,9 @@ describe('formatChunkSize()', () => {
   })
 })
 
-describe('LAST_CHUNK', () => {
-  test('is the chunk of size 0 and an empty trailer section', () => {
-    expect(LAST_CHUNK).toBe(`${formatChunkSize(0)}\r\n`)
+describe('formatLastChunk()', () => {
+  test('is a chunk of no bytes, the trailers and an empty line', () => {
+    expect(formatLastChunk(HeaderFields.empty)).toBe(`${formatChunkSize(0)}\r\n`)
+    expect(formatLastChunk(HeaderFields.from({ A: '1', b: '2' }))).toBe('0\r\nA: 1\r\nb: 2\r\n\r\n')
   })
 })

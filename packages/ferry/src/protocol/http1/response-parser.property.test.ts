@@ -2,7 +2,8 @@ import fc from 'fast-check'
 import { describe, expect, test } from 'vitest'
 import { RemoteProtocolError } from '../../errors.ts'
 import { ResponseParser } from './response-parser.ts'
-import { formatChunkSize, LAST_CHUNK } from './request-writer.ts'
+import { HeaderFields } from '../semantics/header-fields.ts'
+import { formatChunkSize, formatLastChunk } from './request-writer.ts'
 
 type Line = readonly [name: string, value: string]
 
@@ -103,7 +104,8 @@ describe('ResponseParser, for any valid response at any splits,', () => {
     fc.assert(
       fc.property(response, cuts, (given, at) => {
         const content = given.chunks.map(toLatin1).join('')
-        const lastChunk = LAST_CHUNK.slice(0, -2) + formatLines(given.trailers, given.ows)
+        const lastChunk =
+          formatLastChunk(HeaderFields.empty).slice(0, -2) + formatLines(given.trailers, given.ows)
         const framed = {
           length: { lines: [['Content-Length', String(content.length)]] as Line[], wire: content },
           chunked: {

@@ -85,6 +85,7 @@ export class ResponseParser {
   #keepAliveField: string | undefined
   /** Bytes of a head or trailer section that is not whole yet. */
   #pending: Buffer | undefined
+  #pendingLength = 0
   /** Bytes of content still to come in this chunk or message. */
   #remaining = 0
   #sizeLine: SizeLinePart = 'first-digit'
@@ -177,18 +178,32 @@ export class ResponseParser {
         return end + HEAD_END.length
       }
     }
-    const held = this.#pending ?? Buffer.alloc(0)
-    const more = bytes.subarray(start, start + this.#limits.maxHeadBytes + HEAD_END.length)
-    const section = Buffer.concat([held, more])
-    const end = section.indexOf(HEAD_END, Math.max(0, held.length - 3), 'latin1')
+    const { maxHeadBytes } = this.#limits
+    const held = this.#pendingLength
+    const more = Math.min(bytes.length - start, maxHeadBytes + HEAD_END.length - held)
+    this.#appendPending(bytes, start, start + more)
+    const section = (this.#pending as Buffer).subarray(0, this.#pendingLength)
+    const end = section.indexOf(HEAD_END, Math.max(0, held - 3), 'latin1')
     if (end === -1) {
-      this.#checkUnfinished(section, held.length)
-      this.#pending = section
-      return bytes.length
+      this.#checkUnfinished(section, held)
+      return start + more
     }
     this.#pending = undefined
+    this.#pendingLength = 0
     this.#takeSection(section.toString('latin1', 0, end + 2))
-    return start + end + HEAD_END.length - held.length
+    return start + end + HEAD_END.length - held
+  }
+
+  /** Doubles the memory when it is full, so that a head that comes byte by byte costs no more. */
+  #appendPending(bytes: Buffer, start: number, end: number): void {
+    const length = this.#pendingLength + end - start
+    if (this.#pending === undefined || length > this.#pending.length) {
+      const grown = Buffer.allocUnsafe(Math.max(length, 2 * this.#pendingLength, 1024))
+      this.#pending?.copy(grown, 0, 0, this.#pendingLength)
+      this.#pending = grown
+    }
+    bytes.copy(this.#pending, this.#pendingLength, start, end)
+    this.#pendingLength = length
   }
 
   /** Refuses early what cannot become a section, so that nobody waits for its end in vain. */
@@ -360,7 +375,7 @@ export class ResponseParser {
     }
     this.#state = 'trailers'
     // Seeding with this line's own CRLF makes an empty section end like any other: CRLF CRLF.
-    this.#pending = CRLF
+    this.#appendPending(CRLF, 0, CRLF.length)
   }
 
   #readChunkEnd(bytes: Buffer, start: number): number {
