@@ -134,5 +134,6 @@ function formatCosts(workload: Workload, costs: Costs, rounds: number): string {
     ({ client, base, atMost }) =>
       `${client} ≤ ${atMost.toFixed(2)} × ${base}: ${ratio(client, base, 'cpuMicros')}`,
   )
+  if (goals.length === 0) return table
   return `${table}\nGoals, CPU: ${goals.join('; ')}.\n`
 }

@@ -37,6 +37,8 @@ const WORKERS = 120
 const POOL_OPTIONS = {
   maxConnections: 96,
   maxConnectionsPerOrigin: 40,
+  // Connections that are never given back must show as failures, and soon.
+  poolTimeoutMs: 5000,
   headersTimeoutMs: 1000,
   bodyTimeoutMs: 1000,
 } as const

@@ -1,13 +1,12 @@
 /**
  * The process that sends one file: `upload-client.ts NAME URL FILE`. Prints, as JSON, what the server
- * answered and how long it took from the first call on; starting is not in it.
+ * answered and how long it took from loading the client on; node's own start is not in it. Each
+ * client loads only itself, since the process is measured as a whole too.
  */
 import { createReadStream, statSync } from 'node:fs'
-import { request as requestPlain } from 'node:http'
 import { pipeline } from 'node:stream/promises'
 import { text } from 'node:stream/consumers'
-import { ConnectionPool, HttpRequest, type StreamedContent } from 'ferry/transport'
-import { request } from 'undici'
+import type { StreamedContent } from 'ferry/transport'
 
 /** What the process tells. */
 export interface UploadReport {
@@ -37,6 +36,7 @@ const report: UploadReport = { status, answer, ownMs: performance.now() - starte
 process.stdout.write(JSON.stringify(report), () => process.exit(0))
 
 async function sendWithFerry(to: string, file: string): ReturnType<SendFile> {
+  const { ConnectionPool, HttpRequest } = await import('ferry/transport')
   await using pool = new ConnectionPool()
   const content: StreamedContent = {
     length: statSync(file).size,
@@ -48,6 +48,7 @@ async function sendWithFerry(to: string, file: string): ReturnType<SendFile> {
 }
 
 async function sendWithUndici(to: string, file: string): ReturnType<SendFile> {
+  const { request } = await import('undici')
   const { statusCode, body } = await request(to, {
     method: 'PUT',
     headers: { 'content-length': String(statSync(file).size) },
@@ -57,7 +58,8 @@ async function sendWithUndici(to: string, file: string): ReturnType<SendFile> {
 }
 
 async function sendWithNodeHttp(to: string, file: string): ReturnType<SendFile> {
-  const sent = requestPlain(to, {
+  const { request } = await import('node:http')
+  const sent = request(to, {
     method: 'PUT',
     headers: { 'content-length': statSync(file).size },
   })

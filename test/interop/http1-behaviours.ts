@@ -100,7 +100,11 @@ async function showPostLength({ pool, url }: Visit): Promise<void> {
   const response = await pool.request(new HttpRequest('POST', url('/sink'), { content: 'hello' }))
 
   const receipt = await receiptOf(response)
-  expect(receipt).toMatchObject({ method: 'POST', length: 5, sha256: digestOf(Buffer.from('hello')) })
+  expect(receipt).toMatchObject({
+    method: 'POST',
+    length: 5,
+    sha256: digestOf(Buffer.from('hello')),
+  })
   expect(receipt.headers['content-length']).toBe('5')
 }
 
@@ -381,7 +385,9 @@ async function showRefusal({ pool, url }: Visit): Promise<void> {
   }
   const content = { length: PIECE.length, replayable: true, open }
 
-  const response = await pool.request(new HttpRequest('POST', url('/refused'), { headers, content }))
+  const response = await pool.request(
+    new HttpRequest('POST', url('/refused'), { headers, content }),
+  )
   await response.body.bytes()
 
   // 413 is the refusal of a server that goes by the length alone.

@@ -1,7 +1,8 @@
 import fc from 'fast-check'
 import { expect, test } from 'vitest'
 import { HeaderFields } from '../protocol/semantics/header-fields.ts'
-import { HttpRequest, type StreamedContent } from '../transport/http-request.ts'
+import type { StreamedContent } from '../transport/content.ts'
+import { HttpRequest } from '../transport/http-request.ts'
 import { decideRedirect } from './redirect.ts'
 
 const SECRETS = { Authorization: 'Basic x', Cookie: 'a=b', 'Proxy-Authorization': 'y', Host: 'a' }

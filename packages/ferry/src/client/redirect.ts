@@ -29,8 +29,7 @@ export function decideRedirect(
   if (url.origin.key !== request.url.origin.key) {
     headers = headers.without(...CREDENTIAL_FIELDS, 'host')
   }
-  if (keepsMethod)
-    return new HttpRequest(request.method, url, { headers, content: request.content })
+  if (keepsMethod) return request.withUrl(url).withHeaders(headers)
   return new HttpRequest('GET', url, { headers: headers.without(...CONTENT_FIELDS) })
 }
 

@@ -1,9 +1,14 @@
 /**
- * What makes two responses parts of the same representation: size and strong validators.
+ * What makes two responses parts of the same representation: size and validators.
  * Pure; the one place that decides whether bytes may be put together.
  */
 import type { HeaderFields } from '../protocol/semantics/header-fields.ts'
-import { hasValidator, type Validators, validatorsOf } from '../protocol/semantics/validator.ts'
+import {
+  hasValidator,
+  type Validators,
+  validatorsOf,
+  weaklyMatches,
+} from '../protocol/semantics/validator.ts'
 
 /** One version of the file at a server. */
 export interface Identity extends Validators {
@@ -19,6 +24,18 @@ export function identityOf(headers: HeaderFields, size: number | undefined): Ide
 /** Whether a later response can be told to belong to this version: only then may it be continued. */
 export function canBeContinued(identity: Identity): boolean {
   return identity.size !== undefined && hasValidator(identity)
+}
+
+// MD5, as object stores give it, is the shortest digest in use.
+const CONTENT_DIGEST = /[0-9a-f]{32}/i
+
+/**
+ * Whether the identity says what the content is, not only which version of one resource: the entity
+ * tag holds a digest. Otherwise equal tags of two URLs mean nothing: nginx makes them from size and
+ * time.
+ */
+export function namesContent({ etag }: Identity): boolean {
+  return etag !== undefined && CONTENT_DIGEST.test(etag)
 }
 
 /** The value of If-Range for this version (RFC 9110 §13.1.5): the entity tag before the date. */
@@ -41,6 +58,10 @@ export function describeChange(
   const etag = headers.get('etag')
   if (known.etag !== undefined && etag !== known.etag) {
     return `its ETag changed from ${known.etag} to ${etag ?? 'none'}`
+  }
+  // One that is left out of some responses is no sign of a change: Last-Modified decides then.
+  if (known.weakEtag !== undefined && etag !== undefined && !weaklyMatches(known.weakEtag, etag)) {
+    return `its ETag changed from ${known.weakEtag} to ${etag}`
   }
   const lastModified = headers.get('last-modified')
   if (known.lastModified !== undefined && lastModified !== undefined) {

@@ -3,7 +3,8 @@
  *
  * A header says which version of the file this is; each further line adds spans that are in the file
  * and synced. Lines are only ever appended, so a crash can cut the last one but not change another.
- * Never holds a byte range that the disk might not have, nor a secret: the URL is kept without query.
+ * Never holds a byte range that the disk might not have, nor a secret: of a URL's query it keeps a
+ * salted digest.
  */
 import { type FileHandle, open, readFile, rename, unlink } from 'node:fs/promises'
 import { dirname } from 'node:path'
@@ -11,16 +12,19 @@ import { formatRecord, parseRecords } from '../transfer/record-log.ts'
 import { type Span, SpanSet } from '../transfer/span.ts'
 import type { Identity } from './identity.ts'
 import { fileError, syncFolder } from './part-file.ts'
+import type { Source } from './source.ts'
 
 /** What a journal tells. */
 export interface ResumeRecord {
+  /** Where the bytes are from. */
+  readonly source: Source
   readonly identity: Identity
   /** Bytes that are in the partial file. */
   readonly spans: SpanSet
 }
 
 /** The version of the format; another one is not read. */
-const FORMAT = 1
+const FORMAT = 2
 
 /** Reads a journal; undefined when there is none, or none that can be used. */
 export async function loadResumeRecord(path: string): Promise<ResumeRecord | undefined> {
@@ -37,14 +41,14 @@ export async function loadResumeRecord(path: string): Promise<ResumeRecord | und
 /** Reads the text of a journal. */
 export function parseResumeRecord(text: string): ResumeRecord | undefined {
   const [header, ...rest] = parseRecords(text)
-  const identity = parseHeader(header)
-  if (identity === undefined) return undefined
-  const size = identity.size ?? 0
+  const known = parseHeader(header)
+  if (known === undefined) return undefined
+  const size = known.identity.size ?? 0
   const spans = new SpanSet()
   for (const record of rest) {
     for (const span of parseSpans(record)) if (span.end <= size) spans.add(span)
   }
-  return { identity, spans }
+  return { ...known, spans }
 }
 
 /** An open journal. */
@@ -60,10 +64,11 @@ export class Journal {
   }
 
   /** Replaces whatever was there, in one step that a crash cannot halve. */
-  static async create(path: string, url: string, record: ResumeRecord): Promise<Journal> {
+  static async create(path: string, record: ResumeRecord): Promise<Journal> {
     const fresh = `${path}.new`
     const spans = record.spans.copy()
-    const header = { type: 'download', format: FORMAT, url: withoutQuery(url), ...record.identity }
+    const { source, identity } = record
+    const header = { type: 'download', format: FORMAT, ...source, ...identity }
     let handle: FileHandle | undefined
     try {
       await unlink(fresh).catch(() => {})
@@ -105,16 +110,31 @@ export async function removeJournal(path: string): Promise<void> {
   await unlink(`${path}.new`).catch(() => {})
 }
 
-function parseHeader(record: unknown): Identity | undefined {
+function parseHeader(record: unknown): Omit<ResumeRecord, 'spans'> | undefined {
   if (!isObject(record) || record['type'] !== 'download' || record['format'] !== FORMAT) {
     return undefined
   }
-  const { size, etag, lastModified } = record
+  const { url, size } = record
+  if (typeof url !== 'string') return undefined
   return {
-    ...(typeof size === 'number' ? { size } : {}),
-    ...(typeof etag === 'string' ? { etag } : {}),
-    ...(typeof lastModified === 'string' ? { lastModified } : {}),
+    source: { url, ...pickTexts(record, ['salt', 'queryDigest']) },
+    identity: {
+      ...(typeof size === 'number' ? { size } : {}),
+      ...pickTexts(record, ['etag', 'weakEtag', 'lastModified']),
+    },
   }
+}
+
+function pickTexts<Name extends string>(
+  record: Record<string, unknown>,
+  names: readonly Name[],
+): Partial<Record<Name, string>> {
+  const texts: Partial<Record<Name, string>> = {}
+  for (const name of names) {
+    const value = record[name]
+    if (typeof value === 'string') texts[name] = value
+  }
+  return texts
 }
 
 function parseSpans(record: unknown): Span[] {
@@ -129,8 +149,4 @@ function parseSpans(record: unknown): Span[] {
 
 function isObject(value: unknown): value is Record<string, unknown> {
   return typeof value === 'object' && value !== null
-}
-
-function withoutQuery(url: string): string {
-  return url.split('?')[0] ?? ''
 }

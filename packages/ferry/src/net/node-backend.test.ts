@@ -1,13 +1,18 @@
 import { getEventListeners, once } from 'node:events'
-import type { Socket } from 'node:net'
+import { mkdtempSync, rmSync } from 'node:fs'
+import { createServer, type Socket } from 'node:net'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { createServer as createTlsServer } from 'node:tls'
 import { expect, test } from 'vitest'
 import { ConfigError, ConnectError, TimeoutError } from '../errors.ts'
 import { createCertificate } from '../testing/certificates.ts'
 import { FakeClock } from '../testing/fake-clock.ts'
 import { LoopbackServer } from '../testing/loopback-server.ts'
 import type { Address } from './happy-eyeballs.ts'
+import type { ConnectStep, NetworkStream } from './network-backend.ts'
 import { NodeBackend } from './node-backend.ts'
-import type { Resolver } from './resolver.ts'
+import { CachingResolver, type Resolver } from './resolver.ts'
 
 const LOOPBACK: Address = { address: '127.0.0.1', family: 4 }
 const OPTIONS = { host: '127.0.0.1', timeoutMs: 10_000 }
@@ -296,4 +301,151 @@ test('NodeBackend writes text one character a byte, and bytes as they are', asyn
   const closed = once(socket, 'close')
   stream.close()
   await closed
+})
+
+/** Records steps as text. */
+function recordSteps(): { steps: string[]; onStep: (step: ConnectStep) => void } {
+  const steps: string[] = []
+  const onStep = ({ step, phase, address = '' }: ConnectStep): void => {
+    steps.push(`${step} ${phase} ${address}`.trim())
+  }
+  return { steps, onStep }
+}
+
+test('NodeBackend tells its steps: the look-up, each address, the winner, TLS', async () => {
+  await using server = await LoopbackServer.open(undefined, CERTIFICATE)
+  const dead: Address = { address: '127.0.0.2', family: 4 }
+  const backend = new NodeBackend({ resolver: resolverOf(() => Promise.resolve([dead, LOOPBACK])) })
+  const { steps, onStep } = recordSteps()
+
+  const stream = await backend.connect({
+    ...OPTIONS,
+    host: 'server.test',
+    port: server.port,
+    tls: { ca: CERTIFICATE.cert },
+    onStep,
+  })
+  stream.close()
+
+  expect(steps).toEqual([
+    'resolve start',
+    'resolve end',
+    'connect start 127.0.0.2',
+    'connect error 127.0.0.2',
+    'connect start 127.0.0.1',
+    'connect end 127.0.0.1',
+    'tls start',
+    'tls end',
+  ])
+})
+
+test('NodeBackend tells the step that failed, and nothing afterwards', async () => {
+  const { steps, onStep } = recordSteps()
+  const port = await refusedPort()
+  const failing = new NodeBackend({ resolver: resolverOf(() => Promise.reject(new Error('no'))) })
+
+  await failing.connect({ ...OPTIONS, host: 'a.test', port, onStep }).catch(() => {})
+  await local.connect({ ...OPTIONS, host: 'a.test', port, onStep }).catch(() => {})
+  await until(() => true)
+
+  expect(steps).toEqual([
+    'resolve start',
+    'resolve error',
+    'resolve start',
+    'resolve end',
+    'connect start 127.0.0.1',
+    'connect error 127.0.0.1',
+  ])
+})
+
+test('NodeBackend forgets addresses of which none could be connected to', async () => {
+  const port = await refusedPort()
+  const forgotten: string[] = []
+  const resolver: Resolver = {
+    resolve: () => Promise.resolve([LOOPBACK]),
+    forget: (host) => forgotten.push(host),
+  }
+
+  await new NodeBackend({ resolver }).connect({ ...OPTIONS, host: 'a.test', port }).catch(() => {})
+
+  expect(forgotten).toEqual(['a.test'])
+})
+
+test('NodeBackend does not let an abort fail others who wait for the same look-up', async () => {
+  await using server = await LoopbackServer.open()
+  const { promise, resolve } = Promise.withResolvers<Address[]>()
+  const backend = new NodeBackend({ resolver: new CachingResolver({ lookup: () => promise }) })
+  const abort = new AbortController()
+  const options = { ...OPTIONS, host: 'a.test', port: server.port }
+  const aborted = backend.connect({ ...options, signal: abort.signal })
+  const other = backend.connect(options)
+
+  abort.abort('enough')
+  await expect(aborted).rejects.toBe('enough')
+  resolve([LOOPBACK])
+
+  const stream = await other
+  expect(stream.getExtraInfo('peer')?.port).toBe(server.port)
+  stream.close()
+})
+
+test.each([
+  ['plainly', undefined],
+  ['over TLS', { ca: CERTIFICATE.cert }],
+])('NodeBackend connects to a Unix domain socket %s', async (_, tls) => {
+  const folder = mkdtempSync(join(tmpdir(), 'ferry-net-'))
+  const socketPath = join(folder, 'socket')
+  const server = tls === undefined ? createServer() : createTlsServer({ ...CERTIFICATE })
+  await new Promise<void>((resolve) => server.listen(socketPath, resolve))
+  const { steps, onStep } = recordSteps()
+
+  const options = { ...OPTIONS, host: 'server.test', port: 80, socketPath, tls, onStep }
+  const stream = await local.connect(options)
+
+  expect(stream.getExtraInfo('peer')).toEqual({ address: socketPath, port: undefined })
+  expect(stream.getExtraInfo('tls')?.authorized).toBe(tls && true)
+  expect(steps.slice(0, 2)).toEqual([`connect start ${socketPath}`, `connect end ${socketPath}`])
+  stream.close()
+  await new Promise((resolve) => server.close(resolve))
+  rmSync(folder, { recursive: true })
+})
+
+test('NodeBackend says when there is no such Unix domain socket', async () => {
+  const socketPath = '/no/such/socket'
+
+  await expect(
+    local.connect({ ...OPTIONS, host: 'server.test', port: 80, socketPath }),
+  ).rejects.toMatchObject({
+    code: 'connect-failed',
+    message: 'Cannot connect to server.test:80 at /no/such/socket: no such socket',
+  })
+})
+
+test('NodeBackend aborted at any moment leaves nothing open', async () => {
+  await using server = await LoopbackServer.open((socket) => socket.resume(), CERTIFICATE)
+  const clock = new FakeClock()
+  const resolver = resolverOf(() => Promise.resolve([LOOPBACK]))
+  const backend = new NodeBackend({ clock, resolver })
+  const options = { ...OPTIONS, host: 'server.test', port: server.port }
+  const tls = { ca: CERTIFICATE.cert }
+  for (let turns = 0, done = false; !done; turns++) {
+    const abort = new AbortController()
+    const { steps, onStep } = recordSteps()
+    const outcome = backend.connect({ ...options, tls, onStep, signal: abort.signal }).then(
+      (stream) => stream,
+      (reason: unknown) => reason,
+    )
+    for (let turn = 0; turn < turns; turn++) await new Promise((resolve) => setImmediate(resolve))
+    abort.abort('enough')
+    const result = await outcome
+    const told = steps.length
+
+    done = result !== 'enough'
+    if (done) (result as NetworkStream).close()
+    await until(() => server.connections === 0)
+    expect(getEventListeners(abort.signal, 'abort')).toHaveLength(0)
+    expect(clock.pending).toBe(0)
+    expect(steps).toHaveLength(told)
+    expect(steps.filter((step) => step.includes('start'))).toHaveLength(told / 2)
+  }
 })

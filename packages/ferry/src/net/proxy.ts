@@ -71,6 +71,7 @@ export function parseProxy(options: string | ProxyOptions): Proxy {
     throw unusable(`expected http:, https:, socks5: or socks5h:, got ${url.protocol}`)
   }
   if (!HOST.test(url.hostname)) throw unusable('its URL names no host')
+  if (url.port === '0') throw unusable('its URL names port 0')
   if ((url.pathname !== '' && url.pathname !== '/') || url.search !== '' || url.hash !== '') {
     throw unusable('its URL has a path, a query or a fragment')
   }

@@ -2,7 +2,13 @@
  * TLS contexts, one for each set of options that a context depends on: building one with the
  * system's store takes ~25 ms. Owns the checks of certificates and keys, and words for their faults.
  */
-import { createHash, createPrivateKey, type KeyObject, X509Certificate } from 'node:crypto'
+import {
+  constants,
+  createHash,
+  createPrivateKey,
+  type KeyObject,
+  X509Certificate,
+} from 'node:crypto'
 import {
   createSecureContext,
   DEFAULT_CIPHERS,
@@ -10,7 +16,6 @@ import {
   type SecureContext,
   type SecureContextOptions,
 } from 'node:tls'
-import { constants } from 'node:crypto'
 import { ConfigError } from '../errors.ts'
 import type { TlsOptions } from './network-backend.ts'
 
@@ -103,11 +108,15 @@ function readCertificate(option: 'ca' | 'cert', pem: string): X509Certificate {
 function readKey(key: string, passphrase: string | undefined): KeyObject {
   try {
     return createPrivateKey({ key, ...(passphrase === undefined ? {} : { passphrase }) })
-  } catch (cause) {
-    const { code } = cause as NodeJS.ErrnoException
-    if (code === 'ERR_MISSING_PASSPHRASE') throw unusable('passphrase', 'the key is encrypted')
-    if (passphrase !== undefined) throw unusable('passphrase', 'it does not open the key')
-    throw unusable('key', 'not a readable PEM private key')
+  } catch {
+    // In both ways that PEM says it: PKCS #8, and RFC 1421 §4.6.1.1.
+    if (!key.includes('ENCRYPTED')) throw unusable('key', 'not a readable PEM private key')
+    throw unusable(
+      'passphrase',
+      passphrase === undefined
+        ? 'missing, though the key is encrypted'
+        : 'it does not open the key',
+    )
   }
 }
 

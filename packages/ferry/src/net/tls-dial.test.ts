@@ -316,7 +316,9 @@ test('TLS trusts the system by default, and NODE_EXTRA_CA_CERTS', async () => {
   const module = new URL('node-backend.ts', import.meta.url).href
   const args = ['--input-type=module', '-e', script, module, String(server.port)]
   const run = async (env: Record<string, string>): Promise<string> => {
-    const options = { env: { ...process.env, SSL_CERT_DIR: join(folder, 'no-such-folder'), ...env } }
+    const options = {
+      env: { ...process.env, SSL_CERT_DIR: join(folder, 'no-such-folder'), ...env },
+    }
     return (await promisify(execFile)(process.execPath, args, options)).stdout
   }
 

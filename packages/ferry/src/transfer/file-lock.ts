@@ -6,6 +6,7 @@
  * it on every platform (see decisions/0004-locks.md). The lock file stays empty.
  */
 import { stat, unlink } from 'node:fs/promises'
+import { resolve } from 'node:path'
 import type { DatabaseSync } from 'node:sqlite'
 import { TransferError } from '../errors.ts'
 
@@ -14,24 +15,28 @@ const SQLITE_BUSY = 5
 /** A held lock. */
 export class FileLock implements AsyncDisposable {
   readonly #path: string
+  /** Of the locked file, which cannot be used again while we hold it. */
+  readonly #inode: string
   #database: DatabaseSync | undefined
 
-  private constructor(path: string, database: DatabaseSync) {
+  private constructor(path: string, inode: string, database: DatabaseSync) {
     this.#path = path
+    this.#inode = inode
     this.#database = database
   }
 
   /**
    * Takes the lock at once or not at all.
    * @throws {TransferError} locked: another process, or this one, holds it
+   * @throws the system's error, when there can be no file of that name
    */
   static async take(path: string): Promise<FileLock> {
     // Loaded here, since most users of the library never need SQLite.
     const { DatabaseSync } = await import('node:sqlite')
     for (;;) {
-      const file = await identityOf(path)
+      const file = await lookAt(path)
       // Only SQLite may open the file: closing any other descriptor of it would drop the lock.
-      const database = new DatabaseSync(path, { timeout: 0 })
+      const database = openDatabase(DatabaseSync, path)
       try {
         database.exec('PRAGMA locking_mode = EXCLUSIVE; BEGIN EXCLUSIVE')
       } catch (cause) {
@@ -43,18 +48,24 @@ export class FileLock implements AsyncDisposable {
       }
       // The last holder may have removed the file between our opening and locking it. A file that
       // was not there at the first look is taken in a second round.
-      if (file !== undefined && file === (await identityOf(path)))
-        return new FileLock(path, database)
+      if (file !== undefined && file.identity === (await lookAt(path))?.identity)
+        return new FileLock(path, file.inode, database)
       database.close()
     }
   }
 
-  /** Gives the lock back and removes its file. Idempotent. */
+  /** Whether the lock still keeps others out: somebody may have removed its file. */
+  async isHeld(): Promise<boolean> {
+    return this.#database !== undefined && (await lookAt(this.#path))?.inode === this.#inode
+  }
+
+  /** Gives the lock back and removes its file, unless that is another's by now. Idempotent. */
   async release(): Promise<void> {
+    const held = await this.isHeld().catch(() => false)
     const database = this.#database
     this.#database = undefined
     if (database === undefined) return
-    await unlink(this.#path).catch(() => {})
+    if (held) await unlink(this.#path).catch(() => {})
     database.close()
   }
 
@@ -63,8 +74,30 @@ export class FileLock implements AsyncDisposable {
   }
 }
 
-/** Tells a file from any other; the inode alone does not, since a removed file's is soon used again. */
-async function identityOf(path: string): Promise<string | undefined> {
-  const found = await stat(path, { bigint: true }).catch(() => undefined)
-  return found && `${found.dev}:${found.ino}:${found.birthtimeNs}:${found.ctimeNs}`
+/** SQLite takes no path that is longer, whatever the system does. */
+const MAX_PATH_BYTES = 511
+
+function openDatabase(Database: typeof DatabaseSync, path: string): DatabaseSync {
+  // SQLite keeps a journal beside the file.
+  if (Buffer.byteLength(resolve(`${path}-journal`)) > MAX_PATH_BYTES) {
+    throw Object.assign(new Error(`The path is too long for a lock: ${path}`), {
+      code: 'ENAMETOOLONG',
+    })
+  }
+  return new Database(path, { timeout: 0 })
+}
+
+/**
+ * What tells a file from any other: its inode while it is open, its times beside that otherwise,
+ * since a removed file's inode is soon used again. undefined where there is none.
+ */
+async function lookAt(path: string): Promise<{ inode: string; identity: string } | undefined> {
+  try {
+    const { dev, ino, birthtimeNs, ctimeNs } = await stat(path, { bigint: true })
+    const inode = `${dev}:${ino}`
+    return { inode, identity: `${inode}:${birthtimeNs}:${ctimeNs}` }
+  } catch (cause) {
+    if ((cause as NodeJS.ErrnoException).code === 'ENOENT') return undefined
+    throw cause
+  }
 }

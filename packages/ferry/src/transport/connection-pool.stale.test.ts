@@ -3,7 +3,8 @@ import { StreamError } from '../errors.ts'
 import type { MemoryStream } from '../net/memory-backend.ts'
 import { GET, HELLO, PoolFixture } from '../testing/pool-fixture.ts'
 import type { RecordingHandler } from '../testing/recording-handler.ts'
-import { HttpRequest, type StreamedContent } from './http-request.ts'
+import type { StreamedContent } from './content.ts'
+import { HttpRequest } from './http-request.ts'
 
 const CONTENT: StreamedContent = {
   replayable: true,

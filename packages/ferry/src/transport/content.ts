@@ -48,11 +48,11 @@ export type ContentInit =
 export function toContent(init: ContentInit): Content {
   if (typeof init === 'string') return Buffer.from(init)
   if (init instanceof Uint8Array) return init
+  if (isStreamed(init)) return checkStreamed(init)
   if (ArrayBuffer.isView(init)) return new Uint8Array(init.buffer, init.byteOffset, init.byteLength)
   if (init instanceof ArrayBuffer) return new Uint8Array(init)
   if (init instanceof Blob) return blobContent(init)
   if (typeof init === 'object' && init !== null) {
-    if ('open' in init && typeof init.open === 'function') return checkStreamed(init)
     if (Array.isArray(init)) return listContent(init)
     if (Symbol.asyncIterator in init || Symbol.iterator in init) return new OneShotContent(init)
   }
@@ -84,6 +84,12 @@ export function checkLength(length: number): void {
 export function checkPiece(piece: unknown): asserts piece is Uint8Array {
   if (piece instanceof Uint8Array) return
   throw new TypeError(`Cannot send a piece of type ${nameOf(piece)}: expected Uint8Array`)
+}
+
+function isStreamed(init: unknown): init is StreamedContent {
+  return (
+    typeof init === 'object' && init !== null && 'open' in init && typeof init.open === 'function'
+  )
 }
 
 function checkStreamed(content: StreamedContent): StreamedContent {

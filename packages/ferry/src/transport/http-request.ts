@@ -10,7 +10,6 @@ import { HttpUrl } from './http-url.ts'
 import { checkTarget, connectTarget } from './request-target.ts'
 import { type RequestTrailers, toTrailers, type TrailersInit } from './request-trailers.ts'
 
-export type { StreamedContent } from './content.ts'
 /** Content of a request, as it is kept. */
 export type RequestContent = Content
 

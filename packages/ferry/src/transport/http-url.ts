@@ -39,22 +39,21 @@ export class HttpUrl {
   readonly authority: string
   readonly credentials: { readonly username: string; readonly password: string } | undefined
 
-  private constructor(url: URL, scheme: Origin['scheme']) {
-    const port = url.port === '' ? DEFAULT_PORTS[scheme] : Number(url.port)
-    const { hostname } = url
-    const host = hostname.startsWith('[') ? hostname.slice(1, -1) : hostname
-    this.origin = Object.freeze({ scheme, host, port, key: `${scheme}://${hostname}:${port}` })
-    this.authority = url.host
-    this.credentials = readCredentials(url)
+  private constructor(url: URL) {
     // Cut from the whole, since `search` does not tell an empty query from none.
     const { href } = url
+    const pathAt = href.indexOf('/', url.protocol.length + '//'.length)
     const fragmentAt = href.indexOf('#')
     const end = fragmentAt === -1 ? href.length : fragmentAt
-    this.target = href.slice(href.indexOf('/', scheme.length + '://'.length), end)
+    const { origin, authority, credentials } = readPlace(url, href.slice(0, pathAt))
+    this.origin = origin
+    this.authority = authority
+    this.credentials = credentials
+    this.target = href.slice(pathAt, end)
     this.href =
-      this.credentials === undefined && end === href.length
+      credentials === undefined && end === href.length
         ? href
-        : `${scheme}://${url.host}${this.target}`
+        : `${origin.scheme}://${authority}${this.target}`
     Object.freeze(this)
   }
 
@@ -89,7 +88,7 @@ export class HttpUrl {
     if (protocol !== 'http:' && protocol !== 'https:') {
       throw new ConfigError('url', `Cannot fetch a ${protocol} URL: expected http:// or https://`)
     }
-    return new HttpUrl(url, protocol === 'https:' ? 'https' : 'http')
+    return new HttpUrl(url)
   }
 
   /** The URL for messages and logs: a query, which may hold a token, is hidden. */
@@ -121,6 +120,27 @@ function slotOf(text: string): number {
 /** Hides what could be credentials in text that is not a URL: a password may hold `/` and `@`. */
 function redact(text: string | URL): string {
   return String(text).replace(/\/\/.*@/s, '//…@')
+}
+
+/** What stands before the path. */
+interface Place extends Pick<HttpUrl, 'origin' | 'authority' | 'credentials'> {
+  /** `https://user:password@example.org`. */
+  readonly text: string
+}
+
+/** The place read last: URLs come in runs of one origin. */
+let recentPlace: Place | undefined
+
+function readPlace(url: URL, text: string): Place {
+  if (recentPlace?.text === text) return recentPlace
+  const scheme = url.protocol === 'https:' ? 'https' : 'http'
+  const { hostname, host: authority } = url
+  const port = url.port === '' ? DEFAULT_PORTS[scheme] : Number(url.port)
+  const host = hostname.startsWith('[') ? hostname.slice(1, -1) : hostname
+  const origin = Object.freeze({ scheme, host, port, key: `${scheme}://${hostname}:${port}` })
+  const place = { text, origin, authority, credentials: readCredentials(url) }
+  if (place.credentials === undefined) recentPlace = place
+  return place
 }
 
 function readCredentials({ username, password }: URL): HttpUrl['credentials'] {

@@ -16,7 +16,7 @@ import {
   ResponseParser,
 } from '../protocol/http1/response-parser.ts'
 import { formatRequestHead } from '../protocol/http1/request-writer.ts'
-import type { HeaderFields } from '../protocol/semantics/header-fields.ts'
+import { HeaderFields } from '../protocol/semantics/header-fields.ts'
 import { parseKeepAlive } from '../protocol/semantics/keep-alive.ts'
 import type {
   Connection,
@@ -302,8 +302,12 @@ export class Http1Connection
 
   #formatHead(request: HttpRequest): string {
     const { forward } = this.#options
-    const { url, content } = request
+    const { url, content, trailers } = request
     let { headers } = request
+    if (trailers instanceof HeaderFields && !headers.has('trailer')) {
+      // RFC 9110 §6.6.2: who knows the trailers beforehand names them.
+      headers = headers.append('Trailer', trailers.names.join(', '))
+    }
     if (forward?.authorization !== undefined && !headers.has('proxy-authorization')) {
       headers = headers.append('Proxy-Authorization', forward.authorization)
     }

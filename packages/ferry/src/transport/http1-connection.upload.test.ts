@@ -297,6 +297,15 @@ test('Http1Connection sends trailers after chunked content', async () => {
   expect(states).toEqual(['idle'])
 })
 
+test('Http1Connection names trailers that it knows beforehand', async () => {
+  const source = new Source()
+  const { sent, stream } = upload(source, { trailers: { Digest: 'x', 'X-Sum': 'y' } })
+  await source.end()
+
+  expect(stream.written).toContain('\r\nTrailer: Digest, X-Sum\r\n')
+  expect(sent()).toBe('0\r\nDigest: x\r\nX-Sum: y\r\n\r\n')
+})
+
 test('Http1Connection fails when its trailers cannot be had', async () => {
   const source = new Source()
   const error = new Error('no digest')

@@ -26,12 +26,20 @@ export type {
 } from './connection.ts'
 export { ConnectionPool, type PoolMetrics } from './connection-pool.ts'
 export {
+  calculateContentLength,
+  type Content,
+  type ContentInit,
+  isStreamEmpty,
+  type StreamedContent,
+} from './content.ts'
+export { fileContent, type FileContentOptions } from './file-content.ts'
+export {
   HttpRequest,
   type HttpRequestInit,
+  type HttpRequestRecord,
   type RequestContent,
-  type StreamedContent,
 } from './http-request.ts'
-export type { HttpResponse } from './http-response.ts'
+export { HttpResponse, type HttpResponseInit } from './http-response.ts'
 export { HttpUrl, type Origin } from './http-url.ts'
 export type { PoolCounts } from './origin-pool.ts'
 export type {
@@ -40,6 +48,15 @@ export type {
   ProxyChoice,
   TimeoutOptions,
 } from './pool-options.ts'
+export { readStreamToBytes, type ReadStreamOptions, streamToList } from './read-stream.ts'
 export type { UpgradeOutcome } from './receive-response.ts'
+export {
+  createRequestStream,
+  type RequestStream,
+  type RequestStreamOptions,
+  type StreamProgress,
+} from './request-stream.ts'
+export type { RequestTrailers, TrailersInit } from './request-trailers.ts'
 export type { BodySink, ResponseBody } from './response-body.ts'
+export { createResponseStream, type ResponseStreamOptions } from './response-stream.ts'
 export { TRACE_CHANNEL, type TraceEvent, type TraceListener, type TraceStep } from './trace.ts'

@@ -98,8 +98,9 @@ export class RequestStream implements StreamedContent, AsyncIterable<Uint8Array>
     this.#closing.abort()
   }
 
-  async [Symbol.asyncDispose](): Promise<void> {
-    await Promise.resolve(this.close())
+  [Symbol.asyncDispose](): Promise<void> {
+    this.close()
+    return Promise.resolve()
   }
 
   async *#read(

@@ -186,3 +186,15 @@ test('cancelling a wrapping body cancels the received one', async () => {
   await expect(body.bytes()).rejects.toThrow(StreamError)
   expect(fixture.lastStream().closed).toBe(true)
 })
+
+test.each(['hello', Buffer.alloc(100_000)])(
+  'what the progress callback throws fails the body',
+  async (source) => {
+    const error = new Error('enough')
+    const onProgress = (): never => {
+      throw error
+    }
+
+    await expect(createResponseStream(source, { onProgress }).bytes()).rejects.toBe(error)
+  },
+)

@@ -14,6 +14,9 @@ import { calculateContentLength, type ContentInit, toContent } from './content.t
 import { openContent, agreedLength, type StreamProgress } from './request-stream.ts'
 import { ResponseBody } from './response-body.ts'
 
+// What a body holds anyway; so much need not wait for a turn.
+const DIRECT_BYTES = 65_536
+
 /** Settings of a body. */
 export interface ResponseStreamOptions {
   /** Bytes in all; needed only where the source does not tell. */
@@ -73,8 +76,12 @@ class ContentFlow implements Flow {
   }
 
   #giveAll(content: Uint8Array): void {
-    this.#give(content)
-    this.#end(() => this.body.complete(this.#trailers))
+    try {
+      this.#give(content)
+      this.#end(() => this.body.complete(this.#trailers))
+    } catch (error) {
+      this.abort(error as Error)
+    }
   }
 
   async #run(pieces: AsyncIterable<Uint8Array>): Promise<void> {
@@ -108,9 +115,6 @@ class ContentFlow implements Flow {
     this.#wake?.()
   }
 }
-
-// What a body holds anyway; so much need not wait for a turn.
-const DIRECT_BYTES = 65_536
 
 /** Counts what passes, and holds it against what was announced. */
 class Counter {

@@ -40,27 +40,15 @@ export function formatRequestHead(head: RequestHead): string {
     throw new LocalProtocolError(`Cannot send content of ${contentLength} bytes: not a length`)
   }
   let text = `${method} ${target} HTTP/1.1\r\n`
-  let hasHost = false
-  let hasFraming = false
-  let fields = ''
-  for (const [name, value] of headers) {
-    const lower = name.toLowerCase()
-    if (lower === 'host') {
-      // RFC 9112 §3.2: more than one Host line is answered with 400.
-      if (hasHost) throw new LocalProtocolError('Cannot send the field Host twice')
-      hasHost = true
-    }
-    if (lower === 'content-length' || lower === 'transfer-encoding') {
-      // RFC 9112 §6.1, §6.3: a second line would repeat the coding or the length.
-      if (hasFraming) throw new LocalProtocolError(`Cannot send a second framing field, ${lower}`)
-      checkFraming(lower, value, contentLength)
-      hasFraming = true
-    }
-    fields += `${name}: ${value}\r\n`
+  if (!headers.has('host')) {
+    text += `Host: ${authority}\r\n`
+  } else if (headers.getAll('host').length > 1) {
+    // RFC 9112 §3.2: more than one Host line is answered with 400.
+    throw new LocalProtocolError('Cannot send the field Host twice')
   }
-  if (!hasHost) text += `Host: ${authority}\r\n`
-  text += fields
-  if (!hasFraming) text += framingField(method, contentLength)
+  text += headers.lines
+  if (headers.framesContent) checkFraming(headers, contentLength)
+  else text += framingField(method, contentLength)
   return `${text}\r\n`
 }
 
@@ -71,9 +59,7 @@ export function formatChunkSize(length: number): string {
 
 /** The last chunk, the trailer section and the empty line (RFC 9112 §7.1.2). */
 export function formatLastChunk(trailers: HeaderFields): string {
-  let text = '0\r\n'
-  for (const [name, value] of trailers) text += `${name}: ${value}\r\n`
-  return `${text}\r\n`
+  return `0\r\n${trailers.lines}\r\n`
 }
 
 function isLength(value: number): boolean {
@@ -86,18 +72,22 @@ function framingField(method: string, contentLength: RequestHead['contentLength'
   return METHODS_WITH_CONTENT.has(method) ? 'Content-Length: 0\r\n' : ''
 }
 
-function checkFraming(
-  name: string,
-  value: string,
-  contentLength: RequestHead['contentLength'],
-): void {
-  const agrees =
-    name === 'content-length'
-      ? contentLength !== 'chunked' && value === String(contentLength ?? 0)
-      : contentLength === 'chunked' && value.toLowerCase() === 'chunked'
-  if (!agrees) {
-    throw new LocalProtocolError(
-      `Cannot send ${name} ${JSON.stringify(value)}: the content disagrees`,
-    )
+/** RFC 9112 §6.1, §6.3: a second line would repeat the coding or the length. */
+function checkFraming(headers: HeaderFields, contentLength: RequestHead['contentLength']): void {
+  const lengths = headers.getAll('content-length')
+  const codings = headers.getAll('transfer-encoding')
+  if (lengths.length + codings.length > 1) {
+    throw new LocalProtocolError('Cannot send a second framing field')
   }
+  const [length] = lengths
+  const [coding] = codings
+  const agrees =
+    length === undefined
+      ? contentLength === 'chunked' && coding?.toLowerCase() === 'chunked'
+      : contentLength !== 'chunked' && length === String(contentLength ?? 0)
+  if (agrees) return
+  const field = length === undefined ? 'Transfer-Encoding' : 'Content-Length'
+  throw new LocalProtocolError(
+    `Cannot send ${field} ${JSON.stringify(length ?? coding)}: the content disagrees`,
+  )
 }

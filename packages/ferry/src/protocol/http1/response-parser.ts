@@ -59,8 +59,10 @@ export const DEFAULT_PARSER_LIMITS: ParserLimits = { maxHeadBytes: 65_536, maxFi
 // A peer may send 1xx responses as it likes (RFC 9110 §15.2), but not for ever.
 const MAX_INFORMATION_RESPONSES = 64
 const STATUS_LINE = /^HTTP\/1\.([01]) ([1-9][0-9]{2})(?: ([\t\x20-\x7e\x80-\xff]*))?$/
-// Whole lines of HTAB, SP, VCHAR and obs-text: no bare CR or LF, no other control character, and no
-// line that continues the one before it (obs-fold, RFC 9112 §5.2). Anchored, so one pass decides.
+// Whole field lines (RFC 9112 §5), the name a token: no bare CR or LF, no other control character, no
+// blank before the colon, no line that continues the one before it. One pass decides over all of them.
+const FIELD_LINES = /(?:[!#$%&'*+\-.^_`|~0-9A-Za-z]+:[\t\x20-\x7e\x80-\xff]*\r\n)*$/y
+// Whole lines of HTAB, SP, VCHAR and obs-text, none of which continues the one before it.
 const LINES = /^(?:[\t\x20-\x7e\x80-\xff]*\r\n(?![\t ]))*$/
 const HEAD_START = Buffer.from('HTTP/1.', 'latin1')
 const HEAD_END = '\r\n\r\n'
@@ -221,11 +223,6 @@ export class ResponseParser {
     // The empty line counts too: the limit must not depend on how the bytes were split.
     const { maxHeadBytes } = this.#limits
     if (text.length + CRLF.length > maxHeadBytes) throw sectionTooLarge(maxHeadBytes)
-    if (!LINES.test(text)) {
-      throw new RemoteProtocolError(
-        'Cannot read the response head: control character, bare CR or LF, or folded line',
-      )
-    }
     if (this.#state === 'trailers') {
       // `text` starts with the CRLF that the section was seeded with.
       this.#complete(this.#parseFields(text, CRLF.length).headers)
@@ -238,6 +235,7 @@ export class ResponseParser {
     const lineEnd = text.indexOf('\r\n')
     const line = STATUS_LINE.exec(text.slice(0, lineEnd))
     if (line === null) {
+      if (!LINES.test(text)) throw badLines()
       throw new RemoteProtocolError(
         `Cannot read the response: expected an HTTP/1.1 status line, got ${quote(text.slice(0, lineEnd))}`,
       )
@@ -396,30 +394,22 @@ export class ResponseParser {
     this.#events.onComplete(trailers)
   }
 
-  /** Field lines (RFC 9112 §5), with those that decide the framing picked out on the way. */
+  /** The field lines from `start` on, with those that decide the framing picked out on the way. */
   #parseFields(text: string, start: number): { headers: HeaderFields; framing: Framing } {
+    FIELD_LINES.lastIndex = start
+    if (!FIELD_LINES.test(text)) throw explainBadFields(text, start)
     const names: string[] = []
     const values: string[] = []
     const framing: Framing = {}
     for (let position = start; position < text.length;) {
-      const lineEnd = text.indexOf('\r\n', position)
       const colon = text.indexOf(':', position)
-      if (colon === -1 || colon > lineEnd) {
-        throw new RemoteProtocolError(
-          `Cannot read the response head: no colon in ${quote(text.slice(position, lineEnd))}`,
-        )
-      }
-      const name = text.slice(position, colon)
-      if (!isToken(name)) {
-        throw new RemoteProtocolError(
-          `Cannot read the response head: bad field name ${quote(name)}`,
-        )
-      }
+      const lineEnd = text.indexOf('\r\n', colon)
       if (names.length === this.#limits.maxFields) {
         throw new RemoteProtocolError(
           `Cannot read the response head: more than ${this.#limits.maxFields} fields`,
         )
       }
+      const name = text.slice(position, colon)
       const value = trimOws(text.slice(colon + 1, lineEnd))
       names.push(name)
       values.push(value)
@@ -428,6 +418,28 @@ export class ResponseParser {
     }
     return { headers: HeaderFields.fromParsed(names, values), framing }
   }
+}
+
+/** Says what is wrong with field lines that are not what they should be. */
+function explainBadFields(text: string, start: number): RemoteProtocolError {
+  if (!LINES.test(text)) return badLines()
+  for (const line of text.slice(start).split('\r\n')) {
+    const colon = line.indexOf(':')
+    if (colon === -1) {
+      return new RemoteProtocolError(`Cannot read the response head: no colon in ${quote(line)}`)
+    }
+    const name = line.slice(0, colon)
+    if (!isToken(name)) {
+      return new RemoteProtocolError(`Cannot read the response head: bad field name ${quote(name)}`)
+    }
+  }
+  return badLines()
+}
+
+function badLines(): RemoteProtocolError {
+  return new RemoteProtocolError(
+    'Cannot read the response head: control character, bare CR or LF, or folded line',
+  )
 }
 
 /** The fields that decide where a message ends and what comes then; a repeated one is joined by a comma. */

@@ -19,6 +19,7 @@ export class HeaderFields implements Iterable<readonly [name: string, value: str
   readonly #values: readonly string[]
   #lowerNames: readonly string[] | undefined
   #framesContent: boolean | undefined
+  #lines: string | undefined
 
   private constructor(names: readonly string[], values: readonly string[]) {
     this.#names = names
@@ -62,6 +63,11 @@ export class HeaderFields implements Iterable<readonly [name: string, value: str
     return this.#names.length
   }
 
+  /** The names in wire order, spelled as they came; a repeated one stands here repeatedly. */
+  get names(): string[] {
+    return [...this.#names]
+  }
+
   /** All values of a field joined by `, `; undefined when there is none. */
   get(name: string): string | undefined {
     const wanted = name.toLowerCase()
@@ -91,6 +97,12 @@ export class HeaderFields implements Iterable<readonly [name: string, value: str
     // Asked once for every message that uses these lines.
     this.#framesContent ??= this.has('content-length') || this.has('transfer-encoding')
     return this.#framesContent
+  }
+
+  /** The lines as they stand on the wire, one character a byte; each ends with CRLF. */
+  get lines(): string {
+    // Kept, since the same fields go out with many requests.
+    return (this.#lines ??= this.#formatLines())
   }
 
   /** A copy with exactly one line of that name. */
@@ -123,6 +135,14 @@ export class HeaderFields implements Iterable<readonly [name: string, value: str
 
   toJSON(): (readonly [name: string, value: string])[] {
     return [...this]
+  }
+
+  #formatLines(): string {
+    let text = ''
+    for (let index = 0; index < this.#names.length; index++) {
+      text += `${this.#names[index]}: ${this.#values[index]}\r\n`
+    }
+    return text
   }
 
   #lower(): readonly string[] {

@@ -1,6 +1,6 @@
 import { describe, expect, test } from 'vitest'
 import { HeaderFields } from './header-fields.ts'
-import { hasValidator, validatorsOf } from './validator.ts'
+import { hasValidator, validatorsOf, weaklyMatches } from './validator.ts'
 
 const MODIFIED = 'Sat, 21 Nov 2026 10:00:00 GMT'
 const SECOND_LATER = 'Sat, 21 Nov 2026 10:00:01 GMT'
@@ -15,9 +15,10 @@ describe('validatorsOf()', () => {
   })
 
   test.each(['W/"abc"', 'abc', '"abc', '"a"b"', '"a", "b"', '"a b"'])(
-    'leaves out %j, which is weak or no entity tag',
+    'keeps %j, which is weak or no entity tag, apart',
     (etag) => {
-      expect(validators({ ETag: etag })).toEqual({})
+      expect(validators({ ETag: etag })).toEqual({ weakEtag: etag })
+      expect(hasValidator(validators({ ETag: etag }))).toBe(false)
     },
   )
 
@@ -42,4 +43,13 @@ describe('validatorsOf()', () => {
     expect(hasValidator({ etag: '"a"' })).toBe(true)
     expect(hasValidator({ lastModified: MODIFIED })).toBe(true)
   })
+})
+
+test.each([
+  ['W/"a"', 'W/"a"', true],
+  ['W/"a"', '"a"', true],
+  ['W/"a"', 'W/"b"', false],
+  ['abc', 'abd', false],
+])('weaklyMatches(%j, %j) is %s', (one, other, expected) => {
+  expect(weaklyMatches(one, other)).toBe(expected)
 })
