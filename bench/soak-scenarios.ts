@@ -27,8 +27,8 @@ export interface Scenario {
   readonly run: (bed: SoakBed) => Promise<void>
 }
 
-export const SMALL_BYTES = 707
-export const LARGE_BYTES = 65_536
+const SMALL_BYTES = 707
+const LARGE_BYTES = 65_536
 const HUGE_BYTES = 524_288
 const MAX_ABORT_DELAY_MS = 25
 

@@ -5,8 +5,7 @@
  * anything is left at the end, or when memory grows with the number of requests. Ctrl-C ends it with
  * the figures so far; a second one at once.
  */
-import { once } from 'node:events'
-import { getEventListeners } from 'node:events'
+import { getEventListeners, once } from 'node:events'
 import { mkdirSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { setTimeout as wait } from 'node:timers/promises'

@@ -6,7 +6,6 @@
 import { createReadStream, statSync } from 'node:fs'
 import { pipeline } from 'node:stream/promises'
 import { text } from 'node:stream/consumers'
-import type { StreamedContent } from 'ferry/transport'
 
 /** What the process tells. */
 export interface UploadReport {
@@ -18,7 +17,7 @@ export interface UploadReport {
 
 type SendFile = (url: string, path: string) => Promise<{ status: number; answer: string }>
 
-// The same for all that read the file by a stream: few calls, and it fits the second-level cache.
+// For the peers, which read the file by a stream: few calls for much.
 const READ_BYTES = 262_144
 
 const CLIENTS: Readonly<Record<string, SendFile>> = {
@@ -36,13 +35,9 @@ const report: UploadReport = { status, answer, ownMs: performance.now() - starte
 process.stdout.write(JSON.stringify(report), () => process.exit(0))
 
 async function sendWithFerry(to: string, file: string): ReturnType<SendFile> {
-  const { ConnectionPool, HttpRequest } = await import('ferry/transport')
+  const { ConnectionPool, fileContent, HttpRequest } = await import('ferry/transport')
   await using pool = new ConnectionPool()
-  const content: StreamedContent = {
-    length: statSync(file).size,
-    open: () => createReadStream(file, { highWaterMark: READ_BYTES }),
-    replayable: true,
-  }
+  const content = await fileContent(file)
   const response = await pool.request(new HttpRequest('PUT', to, { content }))
   return { status: response.status, answer: (await response.body.bytes()).toString() }
 }

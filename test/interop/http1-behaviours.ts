@@ -3,12 +3,13 @@
  * server of http1-matrix.test.ts, with a pool of its own that must be clean afterwards.
  */
 import { createHash } from 'node:crypto'
-import { setTimeout as sleep } from 'node:timers/promises'
-import { type ConnectionPool, HttpRequest, type HttpResponse } from 'ferry/transport'
+import { join } from 'node:path'
+import { setImmediate as nextTurn, setTimeout as sleep } from 'node:timers/promises'
+import { type ConnectionPool, fileContent, HttpRequest, type HttpResponse } from 'ferry/transport'
 import { expect } from 'vitest'
 import type { CountingBackend } from '../support/counting-backend.ts'
 import { MemoryWatch } from '../support/memory-watch.ts'
-import type { Receipt } from '../support/node-origin-main.ts'
+import { LATE_CONTINUE_MS, type Receipt } from '../support/node-origin-api.ts'
 import type { OriginServer, Scheme } from '../support/origin-server.ts'
 import { BIG_SIZE, bigBlocks, type Site, SMALL_TEXT } from '../support/site.ts'
 import { digestOf } from '../support/temp-dir.ts'
@@ -21,13 +22,13 @@ export interface Visit {
   readonly pool: ConnectionPool
   /** Of the pool. */
   readonly backend: CountingBackend
-  url(path: string): string
+  readonly url: (path: string) => string
 }
 
 /** A row of the table. */
 export interface Behaviour {
   readonly name: string
-  show(visit: Visit): Promise<void>
+  readonly show: (visit: Visit) => Promise<void>
 }
 
 // Blocks in flight, the socket's buffer, and some; far below the size of the big file.
@@ -36,6 +37,8 @@ const LOOKS = 8
 const RELOADS = 2
 const RELOAD_INTERVAL_MS = 250
 const LOAD_CONCURRENCY = 4
+/** The pool's default: when content is sent without a 100. */
+const CONTINUE_TIMEOUT_MS = 1000
 const PIECE = Buffer.alloc(65_536, 'ferry ')
 
 /** Every behaviour, by an id that servers name for what they cannot do. */
@@ -52,6 +55,7 @@ export const BEHAVIOURS = {
     name: 'big content of unknown length is sent without being held in memory',
     show: showBigChunkedUpload,
   },
+  'big-file': { name: 'a file is sent as content', show: showBigFile },
   'slow-server': { name: 'an upload waits for a server that does not read', show: showSlowServer },
   'abort-connect': { name: 'abort before the connection stands', show: showAbortConnect },
   'abort-head': { name: 'abort while waiting for the head', show: showAbortHead },
@@ -65,7 +69,8 @@ export const BEHAVIOURS = {
   hints: { name: '103 goes before the response', show: showHints },
   trailers: { name: 'trailers of a response', show: showTrailers },
   'sent-trailers': { name: 'trailers of a request', show: showSentTrailers },
-  continue: { name: 'content waits for 100 (Continue)', show: showContinue },
+  continue: { name: 'content is sent after 100 (Continue)', show: showContinue },
+  'late-continue': { name: 'content waits for a late 100 (Continue)', show: showLateContinue },
   refusal: { name: 'content that is refused is not sent', show: showRefusal },
   upgrade: { name: 'an upgraded connection is a stream', show: showUpgrade },
 } as const satisfies Readonly<Record<string, Behaviour>>
@@ -168,6 +173,8 @@ async function showBigContent({ pool, url }: Visit, length: number | undefined):
     let sent = 0
     for (const block of bigBlocks(262_144)) {
       digest.update(block)
+      // The event loop must go round, as with any real source.
+      await nextTurn()
       yield block
       lookEvery(watch, sent, block.length)
       sent += block.length
@@ -182,6 +189,18 @@ async function showBigContent({ pool, url }: Visit, length: number | undefined):
     sha256: digest.digest('hex'),
   })
   expect(watch.peakBytes).toBeLessThan(HELD_BYTES_LIMIT)
+}
+
+async function showBigFile({ pool, site, url }: Visit): Promise<void> {
+  const content = await fileContent(join(site.root, 'big.bin'))
+
+  const response = await pool.request(new HttpRequest('PUT', url('/sink'), { content }))
+
+  expect(await receiptOf(response)).toMatchObject({
+    length: BIG_SIZE,
+    sha256: site.bigDigest,
+    headers: { 'content-length': String(BIG_SIZE) },
+  })
 }
 
 async function showSlowServer({ pool, url }: Visit): Promise<void> {
@@ -347,33 +366,22 @@ async function showSentTrailers({ pool, url }: Visit): Promise<void> {
 }
 
 async function showContinue({ pool, url }: Visit): Promise<void> {
-  const events: string[] = []
-  const headers = { Expect: '100-continue' }
-  const open = (): AsyncIterable<Uint8Array> => {
-    events.push('content is opened')
-    return piecesOf([PIECE])
-  }
-  const content = { length: PIECE.length, replayable: true, open }
-  const answer: Buffer[] = []
+  const { statuses, openedAfterMs, receipt } = await sendExpecting(pool, url('/sink'))
 
-  await new Promise<void>((resolve, reject) => {
-    pool.dispatch(new HttpRequest('POST', url('/sink'), { headers, content }), {
-      onInformation: ({ status }) => {
-        events.push(String(status))
-      },
-      onHead: ({ status }) => {
-        events.push(String(status))
-      },
-      onContent: (bytes) => answer.push(Buffer.from(bytes)) > 0,
-      onComplete: () => resolve(),
-      onError: reject,
-    })
-  })
+  // A proxy may send a 100 of its own and pass on that of the server behind it.
+  expect([...new Set(statuses)]).toEqual([100, 200])
+  expect(openedAfterMs).toBeLessThan(CONTINUE_TIMEOUT_MS)
+  expect(receipt).toMatchObject({ length: PIECE.length })
+}
 
-  // A proxy may send one 100 of its own and pass on that of the server behind it.
-  expect(events.slice(0, 2)).toEqual(['100', 'content is opened'])
-  expect(events.at(-1)).toBe('200')
-  expect(JSON.parse(Buffer.concat(answer).toString())).toMatchObject({ length: PIECE.length })
+async function showLateContinue({ pool, url }: Visit): Promise<void> {
+  const { statuses, openedAfterMs, receipt } = await sendExpecting(pool, url('/late'))
+
+  expect(statuses).toEqual([100, 200])
+  // Timers may be a millisecond early.
+  expect(openedAfterMs).toBeGreaterThanOrEqual(LATE_CONTINUE_MS - 1)
+  expect(openedAfterMs).toBeLessThan(CONTINUE_TIMEOUT_MS)
+  expect(receipt).toMatchObject({ length: PIECE.length })
 }
 
 async function showRefusal({ pool, url }: Visit): Promise<void> {
@@ -425,6 +433,35 @@ async function expectConnectionKept(
   expect(backend.opened).toBe(1)
 }
 
+/** Posts content that waits for 100, and tells when it was asked for. */
+async function sendExpecting(
+  pool: ConnectionPool,
+  url: string,
+): Promise<{ statuses: number[]; openedAfterMs: number; receipt: unknown }> {
+  const startedAt = performance.now()
+  const statuses: number[] = []
+  const answer: Buffer[] = []
+  let openedAfterMs = 0
+  const open = (): AsyncIterable<Uint8Array> => {
+    openedAfterMs = performance.now() - startedAt
+    return piecesOf([PIECE])
+  }
+  const request = new HttpRequest('POST', url, {
+    headers: { Expect: '100-continue' },
+    content: { length: PIECE.length, replayable: true, open },
+  })
+  await new Promise<void>((resolve, reject) => {
+    pool.dispatch(request, {
+      onInformation: ({ status }) => void statuses.push(status),
+      onHead: ({ status }) => void statuses.push(status),
+      onContent: (bytes) => answer.push(Buffer.from(bytes)) > 0,
+      onComplete: () => resolve(),
+      onError: reject,
+    })
+  })
+  return { statuses, openedAfterMs, receipt: JSON.parse(Buffer.concat(answer).toString()) }
+}
+
 interface EndlessUpload {
   readonly outcome: Promise<HttpResponse>
   /** Bytes that were taken from the source. */
@@ -448,8 +485,7 @@ function startEndlessUpload(options: {
   async function* open(): AsyncGenerator<Uint8Array> {
     try {
       for (;;) {
-        // The event loop must go round, as with any real source.
-        await sleep(0)
+        await nextTurn()
         sentBytes += PIECE.length
         yield Buffer.alloc(PIECE.length)
       }
@@ -496,7 +532,7 @@ function startLoad(pool: ConnectionPool, requests: readonly HttpRequest[]): Load
         // A server that gives up its own connection to the one behind it says 502: an answer.
         else if (response.status !== 502) failures.push(`${request.method} ${response.status}`)
       } catch (error) {
-        failures.push(`${request.method} ${request.url.label}: ${error}`)
+        failures.push(`${request.method} ${request.url.label}: ${String(error)}`)
       }
     }
   }

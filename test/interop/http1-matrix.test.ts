@@ -15,7 +15,7 @@ import { type Behaviour, type BehaviourId, BEHAVIOURS, expectAtRest } from './ht
 /** A server, and what it cannot show, each with the reason. */
 interface Row {
   readonly name: string
-  start(site: Site): Promise<OriginServer>
+  readonly start: (site: Site) => Promise<OriginServer>
   readonly cannot: Partial<Record<BehaviourId, string>>
 }
 
@@ -29,16 +29,39 @@ const SERVERS: readonly Row[] = [
     name: 'nginx',
     start: startNginxOrigin,
     cannot: {
+      'late-continue': 'sends 100 by itself',
+      'sent-trailers': 'drops them',
       hints: 'takes a 103 from behind for the response, and is of no use afterwards (1.22)',
     },
   },
-  { name: 'apache', start: startApache, cannot: { trailers: 'passes none on and has none' } },
+  {
+    name: 'apache',
+    start: startApache,
+    cannot: {
+      trailers: 'drops them',
+      'sent-trailers': 'drops them',
+      'late-continue': 'sends 100 by itself',
+    },
+  },
   { name: 'haproxy', start: startHaproxy, cannot: {} },
-  { name: 'caddy', start: startCaddy, cannot: {} },
+  {
+    name: 'caddy',
+    start: startCaddy,
+    cannot: {
+      'sent-trailers': 'drops them',
+      'late-continue': 'sends 100 by itself',
+      refusal: 'asks for the content before the server behind has answered',
+    },
+  },
   {
     name: 'lighttpd',
     start: startLighttpd,
-    cannot: { trailers: 'makes ordinary fields of them' },
+    cannot: {
+      trailers: 'makes ordinary fields of them',
+      'sent-trailers': 'drops them',
+      'late-continue': 'sends 100 by itself',
+      'slow-server': 'keeps what the server behind does not take in files',
+    },
   },
 ]
 const SCHEMES: readonly Scheme[] = ['http', 'https']

@@ -10,6 +10,7 @@
  *     GET  /trailers              three chunks and the trailer X-Sum
  *     GET  /hints                 103, then 200
  *     GET  /status/CODE           that status without content
+ *     POST /late                  as /sink, with 100 (Continue) only after LATE_CONTINUE_MS
  *     POST /refused               417 to `Expect: 100-continue`, without reading the content
  *     GET  /echo                  upgrades to the protocol `echo`
  */
@@ -19,15 +20,7 @@ import { createServer, type IncomingMessage, type Server, type ServerResponse } 
 import { createServer as createTlsServer } from 'node:https'
 import { join } from 'node:path'
 import { type Duplex, pipeline } from 'node:stream'
-
-/** What POST /sink tells of a request. */
-export interface Receipt {
-  readonly method: string
-  readonly length: number
-  readonly sha256: string
-  readonly headers: Readonly<Record<string, string | string[] | undefined>>
-  readonly trailers: Readonly<Record<string, string | undefined>>
-}
+import { LATE_CONTINUE_MS, type Receipt } from './node-origin-api.ts'
 
 const FILES: ReadonlySet<string> = new Set(['/small.txt', '/big.bin'])
 const [port, tlsPort, root = '', key = '', cert = ''] = process.argv.slice(2)
@@ -48,7 +41,7 @@ function answer(request: IncomingMessage, response: ServerResponse): void {
   const status = /^\/status\/(\d{3})$/.exec(path)?.[1]
   if (FILES.has(path)) answerFile(request, response, join(root, path))
   else if (status !== undefined) response.writeHead(Number(status)).end()
-  else if (path === '/sink') answerSink(request, response)
+  else if (path === '/sink' || path === '/late') answerSink(request, response)
   else if (path === '/chunked') answerChunks(response)
   else if (path === '/trailers') answerTrailers(response)
   else if (path === '/hints') answerHints(response)
@@ -60,8 +53,11 @@ function answerExpectation(request: IncomingMessage, response: ServerResponse): 
     response.writeHead(417, { 'Content-Length': 0 }).end()
     return
   }
-  response.writeContinue()
-  answer(request, response)
+  const delayMs = request.url === '/late' ? LATE_CONTINUE_MS : 0
+  setTimeout(() => {
+    response.writeContinue()
+    answer(request, response)
+  }, delayMs)
 }
 
 function answerFile(request: IncomingMessage, response: ServerResponse, path: string): void {

@@ -5,7 +5,7 @@
  * Owns the process and whatever it starts: all of them are killed together when it is disposed of.
  */
 import { type ChildProcess, spawn } from 'node:child_process'
-import { closeSync, openSync, readFileSync } from 'node:fs'
+import { closeSync, fchmodSync, openSync, readFileSync } from 'node:fs'
 import { chmod } from 'node:fs/promises'
 import { connect, createServer, type AddressInfo } from 'node:net'
 import { setTimeout as sleep } from 'node:timers/promises'
@@ -34,14 +34,17 @@ export class ServerProcess implements AsyncDisposable {
   readonly folder: TempDir
   readonly ports: readonly number[]
   readonly #child: ChildProcess
+  #killed = false
 
   private constructor(program: ServerProgram, folder: TempDir, start: Start) {
     this.name = program.name
     this.folder = folder
     this.ports = start.ports
     // A file, because servers open /dev/stderr by its name, which fails for a pipe of Node's.
-    const log = openSync(folder.join(LOG_NAME), 'a', 0o666)
+    const log = openSync(folder.join(LOG_NAME), 'a')
     try {
+      // For those who open it again after they gave up root.
+      fchmodSync(log, 0o666)
       this.#child = spawn(program.path, start.args, {
         cwd: folder.path,
         env: { PATH: process.env['PATH'] ?? '', HOME: folder.path },
@@ -53,6 +56,19 @@ export class ServerProcess implements AsyncDisposable {
       closeSync(log)
     }
     this.#child.once('error', () => {})
+    process.once('exit', this.#killGroup)
+  }
+
+  readonly #killGroup = (): void => {
+    const { pid } = this.#child
+    // Once: later the number may be another's.
+    if (this.#killed || pid === undefined) return
+    this.#killed = true
+    try {
+      process.kill(-pid, 'SIGKILL')
+    } catch {
+      // All of the group have ended already.
+    }
   }
 
   /** Starts the program and waits until all its ports take connections. */
@@ -90,16 +106,11 @@ export class ServerProcess implements AsyncDisposable {
 
   /** Kills it with all it has started, and waits for its end. */
   async kill(): Promise<void> {
-    const { pid } = this.#child
-    if (pid === undefined) return
     const closed = this.#ended
       ? undefined
       : new Promise((resolve) => this.#child.once('close', resolve))
-    try {
-      process.kill(-pid, 'SIGKILL')
-    } catch {
-      // All of the group have ended already.
-    }
+    this.#killGroup()
+    process.off('exit', this.#killGroup)
     await closed
   }
 

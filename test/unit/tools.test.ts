@@ -2,7 +2,7 @@ import { mkdtempDisposableSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { afterEach, expect, test, vi } from 'vitest'
-import { requireTool } from '../support/tools.ts'
+import { DEBIAN_PACKAGES, requireTool } from '../support/tools.ts'
 
 afterEach(() => vi.unstubAllEnvs())
 
@@ -19,4 +19,9 @@ test('requireTool() names the Debian package of a program that is absent', () =>
   vi.stubEnv('PATH', '/nowhere')
 
   expect(() => requireTool('aria2c')).toThrow('needs aria2c: install the Debian package aria2')
+})
+
+test('DEBIAN_PACKAGES takes programs without services where Debian has them apart', () => {
+  expect(DEBIAN_PACKAGES.apache2).toBe('apache2-bin')
+  expect(DEBIAN_PACKAGES.tinyproxy).toBe('tinyproxy-bin')
 })

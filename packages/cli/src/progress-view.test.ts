@@ -9,6 +9,7 @@ const RUNNING: DownloadProgress = {
   state: 'running',
   size: 100 * MIB,
   receivedBytes: 25 * MIB,
+  resumable: true,
   resumedBytes: 0,
   bytesPerSecond: 5 * MIB,
   connections: [

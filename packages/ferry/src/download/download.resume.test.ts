@@ -4,7 +4,7 @@ import { appendFile, readFile, rm, symlink, truncate, unlink, writeFile } from '
 import { join } from 'node:path'
 import { expect, test } from 'vitest'
 import { DownloadFixture } from '../testing/download-fixture.ts'
-import type { DownloadEvent } from './download.ts'
+import { download, type DownloadEvent } from './download.ts'
 import { parseResumeRecord } from './resume-record.ts'
 
 const CONTENT = randomBytes(3_000_000)
@@ -190,17 +190,167 @@ test.each([{ etag: undefined }, { etag: 'W/"a"' }])(
   },
 )
 
-test('download() publishes a part that was complete already', async () => {
-  await using fixture = await DownloadFixture.start({ content: CONTENT })
+/** A whole part that was not published, since it was held against a wrong digest. */
+async function stopBeforePublishing(content = CONTENT): Promise<DownloadFixture> {
+  const fixture = await DownloadFixture.start({ content })
   const checksum = { algorithm: 'sha256', hex: '0'.repeat(64) }
   await expect(fixture.start({ checksum }).result).rejects.toMatchObject({
     code: 'checksum-mismatch',
   })
+  fixture.server.requests.length = 0
+  return fixture
+}
+
+test('download() publishes a part that was complete already once the server confirms it', async () => {
+  await using fixture = await stopBeforePublishing()
 
   const { fetchedBytes } = await fixture.start().result
 
-  expect(fetchedBytes).toBe(0)
+  expect(fetchedBytes).toBe(1)
+  expect(fixture.server.requests.map(({ headers }) => headers['if-range'])).toEqual(['"v1"'])
   expect((await fixture.content()).equals(CONTENT)).toBe(true)
+})
+
+test('download() publishes a part that was complete already where the digest confirms it', async () => {
+  await using fixture = await stopBeforePublishing()
+  const hex = createHash('sha256').update(CONTENT).digest('hex')
+
+  await fixture.start({ checksum: { algorithm: 'sha256', hex } }).result
+
+  expect(fixture.server.requests).toEqual([])
+  expect((await fixture.content()).equals(CONTENT)).toBe(true)
+})
+
+test('download() does not publish a part that was complete already but is another version', async () => {
+  await using fixture = await stopBeforePublishing()
+  Object.assign(fixture.server.options, { content: OTHER, etag: '"v2"' })
+
+  await fixture.start().result
+
+  expect((await fixture.content()).equals(OTHER)).toBe(true)
+})
+
+test('download() does not publish an empty part that is another version', async () => {
+  await using fixture = await stopBeforePublishing(Buffer.alloc(0))
+  Object.assign(fixture.server.options, { content: OTHER, etag: '"v2"' })
+
+  await fixture.start().result
+
+  expect((await fixture.content()).equals(OTHER)).toBe(true)
+})
+
+const DIGEST_ETAG = '"9e107d9d372bb6826bd81d3542a419d6"'
+const otherUrls: readonly [string, (url: string) => string, string][] = [
+  ['another path', (url) => url.replace('file.bin', 'other.bin'), '"v1"'],
+  ['another path, though the ETag holds a digest', (url) => `${url}x`, DIGEST_ETAG],
+  ['another host', (url) => url.replace('127.0.0.1', 'localhost'), '"v1"'],
+  ['another query', (url) => `${url}?id=2`, '"v1"'],
+]
+
+test.each(otherUrls)('download() never goes on with a part from %s', async (_, change, etag) => {
+  await using fixture = await DownloadFixture.start({ ...SLOW, etag })
+  await fixture.runUntil(1_000_000)
+  // As of nginx: two files of one size and time have one ETag.
+  fixture.server.options.content = OTHER
+  const url = change(fixture.server.url)
+  const events: DownloadEvent[] = []
+  const options = { client: fixture.client, onEvent: (event: DownloadEvent) => events.push(event) }
+
+  const failed = download(url, fixture.target, { ...options, onChange: 'fail' }).result
+  await expect(failed).rejects.toMatchObject({ code: 'representation-changed' })
+  expect(await fixture.names()).toEqual(PART_AND_JOURNAL)
+  const { resumedBytes } = await download(url, fixture.target, options).result
+
+  expect(resumedBytes).toBe(0)
+  expect(events.map(({ type }) => type)).toEqual(['restart'])
+  expect((await fixture.content()).equals(OTHER)).toBe(true)
+})
+
+test('download() goes on from a URL that is signed anew where the ETag holds a digest', async () => {
+  await using fixture = await DownloadFixture.start({ ...SLOW, etag: DIGEST_ETAG })
+  await fixture.runUntil(1_000_000)
+  const options = { client: fixture.client }
+
+  const run = download(`${fixture.server.url}?signature=abc`, fixture.target, options)
+
+  expect((await run.result).resumedBytes).toBeGreaterThanOrEqual(1_000_000)
+  expect((await fixture.content()).equals(CONTENT)).toBe(true)
+})
+
+test('download() begins anew when only a weak ETag says that the file has changed', async () => {
+  const lastModified = 'Fri, 20 Nov 2020 10:00:00 GMT'
+  await using fixture = await DownloadFixture.start({ ...SLOW, etag: 'W/"a"', lastModified })
+  await fixture.runUntil(1_000_000)
+  Object.assign(fixture.server.options, { content: OTHER, etag: 'W/"b"' })
+
+  await expect(fixture.start({ onChange: 'fail' }).result).rejects.toMatchObject({
+    code: 'representation-changed',
+  })
+  await fixture.start().result
+
+  expect((await fixture.content()).equals(OTHER)).toBe(true)
+})
+
+test('download() counts what it fetched of all versions, and its speed is never negative', async () => {
+  await using fixture = await DownloadFixture.start({
+    ...SLOW,
+    fault: ({ index }) => {
+      if (index === 1) Object.assign(fixture.server.options, { content: OTHER, etag: '"v2"' })
+      return index === 0 ? { type: 'end', afterBytes: 2_000_000 } : undefined
+    },
+  })
+  const run = fixture.start({ maxConnections: 1 })
+  const speeds: number[] = []
+  const timer = setInterval(() => speeds.push(run.progress().bytesPerSecond), 5)
+
+  const { fetchedBytes } = await run.result
+  clearInterval(timer)
+
+  expect(fetchedBytes).toBe(2_000_000 + OTHER.length)
+  expect(Math.min(...speeds)).toBeGreaterThanOrEqual(0)
+})
+
+test.each([
+  ['its part', ['file.bin.part']],
+  ['all of its files', ['file.bin.part', 'file.bin.part.journal', 'file.bin.part.lock']],
+  ['its lock', ['file.bin.part.lock']],
+])('download() publishes nothing when somebody removes %s meanwhile', async (_, names) => {
+  await using fixture = await DownloadFixture.start({ ...SLOW })
+  const run = fixture.start({ maxConnections: 1 })
+  await expect.poll(() => run.progress().receivedBytes).toBeGreaterThan(0)
+
+  for (const name of names) await rm(join(fixture.folder, name))
+
+  await expect(run.result).rejects.toMatchObject({ code: 'locked' })
+  expect(await fixture.names()).not.toContain('file.bin')
+})
+
+test('download() publishes nothing of another run that has taken its place', async () => {
+  await using fixture = await DownloadFixture.start({ content: CONTENT, bytesPerSecond: 6_000_000 })
+  const first = fixture.start({ maxConnections: 1 })
+  const outcome = first.result.catch((error: unknown) => error)
+  await expect.poll(() => first.progress().receivedBytes).toBeGreaterThan(1_000_000)
+  for (const name of await fixture.names()) await rm(join(fixture.folder, name))
+
+  const second = fixture.start({ maxConnections: 1 })
+
+  expect(await outcome).toMatchObject({ code: 'locked' })
+  await second.result
+  expect((await fixture.content()).equals(CONTENT)).toBe(true)
+  expect(await fixture.names()).toEqual(['file.bin'])
+})
+
+test.each([
+  ['a strong ETag', {}, true],
+  ['no validator', { etag: undefined }, false],
+  ['a strong ETag but no ranges', { ranges: 'ignored' }, true],
+] as const)('Download.progress() says whether it can go on: %s', async (_, server, resumable) => {
+  await using fixture = await DownloadFixture.start({ ...SLOW, ...server })
+  const run = fixture.start({ maxConnections: 1 })
+  await expect.poll(() => run.progress().receivedBytes).toBeGreaterThan(0)
+
+  expect(run.progress().resumable).toBe(resumable)
+  await run.result
 })
 
 test('download() fetches again what a part file has lost at its end', async () => {

@@ -19,6 +19,7 @@ import { checkLength, type ConnectionProgress, FileFetch } from './file-fetch.ts
 import { canBeContinued } from './identity.ts'
 import { fileError, PartFile, publishFile } from './part-file.ts'
 import { loadResumeRecord, removeJournal, type ResumeRecord } from './resume-record.ts'
+import { mayContinueFrom, sourceOf } from './source.ts'
 
 /** Settings of a download. */
 export interface DownloadOptions {
@@ -66,6 +67,11 @@ export interface DownloadProgress {
   readonly size: number | undefined
   /** Bytes of the file that are here. */
   readonly receivedBytes: number
+  /**
+   * Whether a next run can go on with them: the server has named the version and knows ranges.
+   * Otherwise it begins anew.
+   */
+  readonly resumable: boolean
   /** Those of them that an earlier run had left. */
   readonly resumedBytes: number
   readonly bytesPerSecond: number
@@ -90,6 +96,10 @@ const MAX_RESTARTS = 3
 const DEFAULT_MAX_CONNECTIONS = 8
 const DEFAULT_MAX_RETRIES = 5
 const PART_SUFFIX = '.part'
+// Of the files beside the partial one; SQLite makes it.
+const LONGEST_SUFFIX = '.lock-journal'
+// What a download sets itself.
+const OWN_FIELDS = ['range', 'if-range'] as const
 
 /**
  * Starts a download of `url` into the file `target`.
@@ -122,16 +132,20 @@ export class Download {
   readonly #meter = new SpeedMeter()
   #state: DownloadState = 'queued'
   #fetch: FileFetch | undefined
+  /** By fetches that were begun anew since. */
+  #fetchedBefore = 0
   #resumedBytes = 0
+  #lock: FileLock | undefined
 
   /** @internal use download() */
   constructor(url: HttpUrl, target: string, options: DownloadOptions) {
     checkOptions(options)
+    this.#headers = HeaderFields.from(options.headers)
+    checkHeaders(this.#headers)
     this.url = url
     this.target = target
     this.partPath = target + PART_SUFFIX
     this.#options = options
-    this.#headers = HeaderFields.from(options.headers)
     this.#clock = options.clock ?? systemClock
     this.result = this.#run()
   }
@@ -142,12 +156,12 @@ export class Download {
 
   /** How far it is; call it about as often as it is shown, since speed is measured between calls. */
   progress(): DownloadProgress {
-    const fetched = this.#fetch?.fetchedBytes ?? 0
-    this.#meter.note(this.#clock.now(), fetched)
+    this.#meter.note(this.#clock.now(), this.#fetchedBytes)
     return {
       state: this.#state,
       size: this.#fetch?.identity?.size,
       receivedBytes: this.#fetch?.heldBytes ?? 0,
+      resumable: this.#fetch?.isResumable ?? false,
       resumedBytes: this.#resumedBytes,
       bytesPerSecond: this.#meter.bytesPerSecond,
       connections: this.#fetch?.connections ?? [],
@@ -159,21 +173,25 @@ export class Download {
     try {
       this.#options.signal?.throwIfAborted()
       await this.#checkTarget()
-      await using _lock = await this.#lock()
+      await using lock = await this.#takeLock()
+      this.#lock = lock
       await using _leftover = { [Symbol.asyncDispose]: () => this.#removeEmptyPart() }
       // Whoever held the lock before may have finished.
       await this.#checkTarget()
       this.#state = 'running'
-      const size = await this.#fetchVersion()
+      await using file = await this.#fetchVersion()
+      const size = await file.length()
       this.#state = 'verifying'
       await this.#verify()
+      // Publishing goes by name; nothing else is to be found there than what was written.
+      await this.#checkOurs(file)
       await publishFile(this.partPath, this.target, { overwrite: this.#options.overwrite === true })
       await removeJournal(this.#journalPath)
       this.#state = 'completed'
       return {
         path: this.target,
         size,
-        fetchedBytes: this.#fetch?.fetchedBytes ?? 0,
+        fetchedBytes: this.#fetchedBytes,
         resumedBytes: this.#resumedBytes,
         elapsedMs: this.#clock.now() - startedAt,
         checksum: this.#options.checksum,
@@ -188,11 +206,16 @@ export class Download {
     return `${this.partPath}.journal`
   }
 
+  get #fetchedBytes(): number {
+    return this.#fetchedBefore + (this.#fetch?.fetchedBytes ?? 0)
+  }
+
   async #checkTarget(): Promise<void> {
     const folder = dirname(this.target)
     await access(folder, constants.W_OK).catch((cause: unknown) => {
       throw fileError(`Cannot write into ${folder}`, cause)
     })
+    await checkNames(this.partPath)
     const found = await lstat(this.target).catch(() => undefined)
     if (found?.isDirectory() === true) {
       throw new TransferError('not-writable', `Cannot write ${this.target}: it is a folder`)
@@ -205,7 +228,7 @@ export class Download {
     }
   }
 
-  async #lock(): Promise<FileLock> {
+  async #takeLock(): Promise<FileLock> {
     try {
       return await FileLock.take(`${this.partPath}.lock`)
     } catch (cause) {
@@ -218,55 +241,85 @@ export class Download {
     }
   }
 
-  /** Fetches until every byte of one version is in the file; gives its size. */
-  async #fetchVersion(): Promise<number> {
+  /**
+   * Nobody else can write what we hold the lock for, unless somebody has removed the lock's file or
+   * the partial one, which then may be another run's by now.
+   */
+  async #checkOurs(file?: PartFile): Promise<void> {
+    const isOurs = (await this.#lock?.isHeld()) === true && (await file?.isInPlace()) !== false
+    if (isOurs) return
+    throw new TransferError(
+      'locked',
+      `Cannot finish ${this.target}: somebody has removed or replaced ${this.partPath}, or its lock, meanwhile`,
+      { detail: { replaced: true } },
+    )
+  }
+
+  /** Fetches until every byte of one version is in the file; the caller closes it. */
+  async #fetchVersion(): Promise<PartFile> {
     let record = await this.#loadRecord()
     await using client = new OwnedClient(this.#options.client)
     for (let restarts = 0; ; restarts++) {
       try {
         return await this.#fetchOnce(client.client, record)
       } catch (error) {
-        const mayRestart = this.#options.onChange !== 'fail' && restarts < MAX_RESTARTS
-        if (!isFerryError(error, 'representation-changed') || !mayRestart) throw error
-        this.#options.onEvent?.({ type: 'restart', error })
+        if (!isFerryError(error, 'representation-changed') || restarts === MAX_RESTARTS) throw error
+        await this.#restart(error)
         record = undefined
-        await this.#discard()
       }
     }
   }
 
-  async #fetchOnce(client: HttpClient, record: ResumeRecord | undefined): Promise<number> {
-    const { signal, maxConnections, maxRetries, limitBytesPerSecond } = this.#options
-    this.#resumedBytes = record?.spans.bytes ?? 0
+  /** Discards what is here, for it is not of what is there now; `onChange: 'fail'` keeps it. */
+  async #restart(error: Error): Promise<void> {
+    if (this.#options.onChange === 'fail') throw error
+    await this.#checkOurs()
+    this.#options.onEvent?.({ type: 'restart', error })
+    await this.#discard()
+  }
+
+  async #fetchOnce(client: HttpClient, record: ResumeRecord | undefined): Promise<PartFile> {
     const file = await PartFile.open(this.partPath)
     try {
       // Something may have been appended to the file meanwhile; what was cut off comes again.
       await file.setLength(record?.identity.size ?? 0)
-      const fetch = new FileFetch({
-        client,
-        url: this.url,
-        headers: this.#headers,
-        file,
-        folder: dirname(this.target),
-        journalPath: this.#journalPath,
-        record,
-        maxConnections: maxConnections ?? DEFAULT_MAX_CONNECTIONS,
-        maxRetries: maxRetries ?? DEFAULT_MAX_RETRIES,
-        limitBytesPerSecond,
-        clock: this.#clock,
-        signal: signal ?? new AbortController().signal,
-        onRetry: (error, attempt, delayMs) =>
-          this.#options.onEvent?.({ type: 'retry', error, attempt, delayMs }),
-      })
+      const fetch = await this.#createFetch(client, file, record)
+      this.#fetchedBefore = this.#fetchedBytes
+      this.#resumedBytes = record?.spans.bytes ?? 0
       this.#fetch = fetch
       await fetch.run()
-      const size = fetch.identity?.size ?? (await file.length())
-      await checkLength(file, size)
+      await checkLength(file, fetch.identity?.size ?? (await file.length()))
       await file.sync()
-      return size
-    } finally {
+      return file
+    } catch (error) {
       await file.close()
+      throw error
     }
+  }
+
+  async #createFetch(
+    client: HttpClient,
+    file: PartFile,
+    record: ResumeRecord | undefined,
+  ): Promise<FileFetch> {
+    const { signal, maxConnections, maxRetries, limitBytesPerSecond } = this.#options
+    return new FileFetch({
+      client,
+      url: this.url,
+      source: await sourceOf(this.url),
+      headers: this.#headers,
+      file,
+      folder: dirname(this.target),
+      journalPath: this.#journalPath,
+      record,
+      maxConnections: maxConnections ?? DEFAULT_MAX_CONNECTIONS,
+      maxRetries: maxRetries ?? DEFAULT_MAX_RETRIES,
+      limitBytesPerSecond,
+      clock: this.#clock,
+      signal: signal ?? new AbortController().signal,
+      onRetry: (error, attempt, delayMs) =>
+        this.#options.onEvent?.({ type: 'retry', error, attempt, delayMs }),
+    })
   }
 
   /** What an earlier run has left and can be continued; other files of our names are cleared away. */
@@ -278,11 +331,20 @@ export class Download {
       await this.#discard()
       return undefined
     }
-    if (this.#options.fresh === true || !canBeContinued(record.identity)) {
+    if (this.#options.fresh === true) {
+      await this.#discard()
+      return undefined
+    }
+    if (!(await mayContinueFrom(record.source, this.url, record.identity))) {
+      await this.#restart(otherSource(this.partPath, record.source.url, this.url))
+      return undefined
+    }
+    if (!canBeContinued(record.identity) || record.identity.size === 0) {
       await this.#discard()
       return undefined
     }
     record.spans.remove({ start: part.size, end: Number.POSITIVE_INFINITY })
+    if (this.#options.checksum === undefined) keepUnconfirmed(record)
     return record
   }
 
@@ -298,6 +360,7 @@ export class Download {
 
   /** A run that got no response leaves nothing behind. */
   async #removeEmptyPart(): Promise<void> {
+    if ((await this.#lock?.isHeld()) !== true) return
     const part = await stat(this.partPath).catch(() => undefined)
     const journal = await stat(this.#journalPath).catch(() => undefined)
     if (part?.size === 0 && journal === undefined) await unlink(this.partPath)
@@ -314,6 +377,33 @@ export class Download {
     if (checksum === undefined) return
     const actual = await digestFile(this.partPath, checksum.algorithm, { signal })
     checkDigest(this.partPath, checksum, actual)
+  }
+}
+
+/**
+ * A whole part is published only when its version is confirmed, by a checksum or by the server: its
+ * last byte is fetched again, on the condition that nothing has changed.
+ */
+function keepUnconfirmed({ spans, identity: { size = 0 } }: ResumeRecord): void {
+  if (spans.covers({ start: 0, end: size })) spans.remove({ start: size - 1, end: size })
+}
+
+function otherSource(partPath: string, known: string, url: HttpUrl): TransferError {
+  const { label } = url
+  const what = label.split('?', 1)[0] === known ? 'that URL with another query' : known
+  return new TransferError(
+    'representation-changed',
+    `Cannot go on with ${partPath} from ${label}: it holds a part of ${what}`,
+  )
+}
+
+/** @throws {TransferError} when the longest name that a download needs is too long for the system */
+async function checkNames(partPath: string): Promise<void> {
+  try {
+    await lstat(`${partPath}${LONGEST_SUFFIX}`)
+  } catch (cause) {
+    if ((cause as NodeJS.ErrnoException).code !== 'ENAMETOOLONG') return
+    throw fileError(`Cannot write ${partPath}`, cause)
   }
 }
 
@@ -337,6 +427,16 @@ function checkOptions({ maxConnections, maxRetries, limitBytesPerSecond }: Downl
       `Cannot use ${limitBytesPerSecond} as limitBytesPerSecond: expected a number above 0`,
     )
   }
+}
+
+/** @throws {ConfigError} for a field that would make an answer another than the one asked for */
+function checkHeaders(headers: HeaderFields): void {
+  const own = OWN_FIELDS.find((name) => headers.has(name))
+  if (own === undefined) return
+  throw new ConfigError(
+    'headers',
+    `Cannot send the field ${own}: a download asks for the ranges that it needs by itself`,
+  )
 }
 
 /** Closes the client only when it was made here. */

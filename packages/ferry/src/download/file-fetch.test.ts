@@ -18,11 +18,12 @@ test('FileFetch that is aborted while it opens its journal rejects with the reas
   const fetch = new FileFetch({
     client: fixture.client,
     url: HttpUrl.parse(fixture.server.url),
+    source: { url: fixture.server.url },
     headers: HeaderFields.empty,
     file,
     folder: fixture.folder,
     journalPath: fixture.journalPath,
-    record: { identity: { size: 1000, etag: '"v1"' }, spans: new SpanSet() },
+    record: { source: { url: fixture.server.url }, identity: { size: 1000, etag: '"v1"' }, spans: new SpanSet() },
     maxConnections: 1,
     maxRetries: 0,
     limitBytesPerSecond: undefined,

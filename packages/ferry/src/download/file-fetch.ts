@@ -1,21 +1,18 @@
 /**
  * Fetches one version of a file into its partial file over as many connections as help.
  *
- * Owns the connections' work: who fetches which span, what happens when one fails, when spans are
- * synced and journaled. Decisions are in planner.ts, connection-count.ts and response-decision.ts.
- * A byte counts as fetched once it has passed decideResponse; as journaled once it is synced.
+ * Owns the connections' work: who fetches which span, and what happens when one fails. Decisions are
+ * in planner.ts, connection-count.ts and response-decision.ts, syncing and journal in span-keeper.ts.
+ *
+ * A byte counts as fetched once its response has passed decideResponse and can no longer be
+ * disproved: at once where the response has announced its length, which then agrees with its range,
+ * otherwise when the response has ended where it should.
  */
 import { type Clock, wait } from '../clock.ts'
 import type { HttpClient } from '../client/http-client.ts'
 import { statusError } from '../client/http-client.ts'
 import { backoffDelayMs, isRetryableError } from '../client/retry-policy.ts'
-import {
-  ConnectError,
-  HttpStatusError,
-  isFerryError,
-  StreamError,
-  TransferError,
-} from '../errors.ts'
+import { ConnectError, isFerryError, NetworkError, StreamError, TransferError } from '../errors.ts'
 import { formatRange } from '../protocol/semantics/content-range.ts'
 import type { HeaderFields } from '../protocol/semantics/header-fields.ts'
 import type { HttpResponse } from '../transport/http-response.ts'
@@ -35,6 +32,8 @@ import { type Claim, planNextSpan } from './planner.ts'
 import { decideResponse } from './response-decision.ts'
 import { Journal, type ResumeRecord } from './resume-record.ts'
 import { BlockPool, SegmentWriter } from './segment-writer.ts'
+import type { Source } from './source.ts'
+import { SpanKeeper } from './span-keeper.ts'
 
 /** What one connection does now. */
 export interface ConnectionProgress {
@@ -50,6 +49,8 @@ export interface ConnectionProgress {
 export interface FileFetchContext {
   readonly client: HttpClient
   readonly url: HttpUrl
+  /** What the journal keeps of the URL. */
+  readonly source: Source
   readonly headers: HeaderFields
   readonly file: PartFile
   readonly folder: string
@@ -76,10 +77,14 @@ interface Worker {
   /** How far the response on the wire reaches; 0 without one. */
   responseEnd: number
   writer: SegmentWriter | undefined
+  /** Its response may yet turn out to be wrong, and has to be read to its end for that. */
+  unproven: boolean
   /** In the current request. */
   receivedBytes: number
   /** In all its requests. */
   totalBytes: number
+  /** Tries in a row that brought nothing. */
+  failures: number
 }
 
 // Long enough that a request more costs nothing, short enough that a connection whose span was
@@ -99,31 +104,28 @@ export class FileFetch {
   readonly #working = new Set<Promise<void>>()
   readonly #bucket: TokenBucket | undefined
   readonly #done = Promise.withResolvers<void>()
-  #journal: Journal | undefined
+  readonly #keeper: SpanKeeper
   #identity: Identity | undefined
   /** Fetched or being fetched. */
   #assigned: SpanSet
-  /** In the file, though perhaps not synced. */
-  #written: SpanSet
   #count: ConnectionCount = INITIAL_CONNECTION_COUNT
   /** Lowered when the server refuses further connections. */
   #ceiling: number
+  /** The server has answered a range as it should. */
+  #rangesWork = false
   #rangesIgnored = false
   #conditional = true
-  /** Tries in a row that brought nothing. */
-  #failures = 0
   #fetchedBytes = 0
   #lastTickBytes = 0
   #lastId = 0
   #stopped = false
-  #persisting: Promise<void> | undefined
-  #lastPersistAt = 0
+  #lastKeptAt = 0
 
   constructor(context: FileFetchContext) {
     this.#context = context
     this.#identity = context.record?.identity
     this.#assigned = context.record?.spans.copy() ?? new SpanSet()
-    this.#written = this.#assigned.copy()
+    this.#keeper = new SpanKeeper(context.file, this.#assigned.copy())
     this.#ceiling = context.maxConnections
     // A failure may come while nobody waits for the end yet.
     this.#done.promise.catch(() => {})
@@ -134,6 +136,11 @@ export class FileFetch {
   /** The version that is fetched; undefined before the first response. */
   get identity(): Identity | undefined {
     return this.#identity
+  }
+
+  /** Whether a later fetch can go on with what this one has brought. */
+  get isResumable(): boolean {
+    return this.#canContinue() && !this.#rangesIgnored
   }
 
   /** Bytes that came over the network. */
@@ -164,7 +171,7 @@ export class FileFetch {
    * journaled, on a failure that no further try can mend, or with the signal's reason.
    */
   async run(): Promise<void> {
-    const { signal, clock, record, url, folder, journalPath } = this.#context
+    const { signal, clock, record, source, folder, journalPath } = this.#context
     const onAbort = (): void => this.#stop(signal.reason as Error)
     signal.addEventListener('abort', onAbort)
     let cancelTick = (): void => {}
@@ -176,9 +183,9 @@ export class FileFetch {
       signal.throwIfAborted()
       if (record !== undefined) {
         await checkFreeSpace(folder, (record.identity.size ?? 0) - record.spans.bytes)
-        this.#journal = await Journal.create(journalPath, url.href, record)
+        this.#keeper.begin(await Journal.create(journalPath, { ...record, source }))
       }
-      this.#lastPersistAt = clock.now()
+      this.#lastKeptAt = clock.now()
       this.#spawn()
       cancelTick = clock.after(COUNT_TICK_MS, tick)
       await this.#done.promise
@@ -199,21 +206,16 @@ export class FileFetch {
     this.#stopped = true
     for (const worker of this.#workers.values()) worker.stopping.abort(new StreamError('stopped'))
     await Promise.all(this.#working)
-    await this.#persisting?.catch(() => {})
-    try {
-      await this.#persist()
-    } finally {
-      await this.#journal?.close()
-    }
+    await this.#keeper.close()
   }
 
   /** The last line of defence against a file with holes, whatever the code above got wrong. */
   #checkWritten(): void {
     const size = this.#identity?.size
-    if (size === undefined || this.#written.covers({ start: 0, end: size })) return
+    if (size === undefined || this.#keeper.covers({ start: 0, end: size })) return
     throw new TransferError(
       'size-mismatch',
-      `Cannot accept ${this.#context.file.path}: ${size - this.#written.bytes} of its ${size} bytes are missing`,
+      `Cannot accept ${this.#context.file.path}: ${size - this.#keeper.bytes} of its ${size} bytes are missing`,
     )
   }
 
@@ -249,9 +251,11 @@ export class FileFetch {
   }
 
   #allowed(): number {
-    const shareable =
-      this.#identity !== undefined && canBeContinued(this.#identity) && !this.#rangesIgnored
-    return shareable ? Math.min(this.#count.level, this.#ceiling) : 1
+    return this.isResumable ? Math.min(this.#count.level, this.#ceiling) : 1
+  }
+
+  #canContinue(): boolean {
+    return this.#identity !== undefined && canBeContinued(this.#identity)
   }
 
   #createWorker(span: Span): Worker {
@@ -265,8 +269,10 @@ export class FileFetch {
       end: span.end,
       responseEnd: 0,
       writer: undefined,
+      unproven: false,
       receivedBytes: 0,
       totalBytes: 0,
+      failures: 0,
     }
   }
 
@@ -279,8 +285,9 @@ export class FileFetch {
       this.#assigned.add(everything)
       return everything
     }
-    const workers = [...this.#workers.values()]
-    const plan = planNextSpan(size, this.#assigned, workers.map(toClaim), this.#typicalSpeed())
+    // What is to be read to its end anyway is not split.
+    const claims = [...this.#workers.values()].filter(({ unproven }) => !unproven).map(toClaim)
+    const plan = planNextSpan(size, this.#assigned, claims, this.#typicalSpeed())
     if (plan.type === 'none') return undefined
     if (plan.type === 'take') {
       this.#assigned.add(plan.span)
@@ -304,8 +311,10 @@ export class FileFetch {
     for (;;) {
       try {
         await this.#fetchSpan(worker)
-        this.#failures = 0
+        worker.failures = 0
       } catch (error) {
+        // What has to be forgotten again was no progress.
+        if (cursorOf(worker) > worker.start && this.#canContinue()) worker.failures = 0
         this.#releaseRest(worker)
         if (this.#stopped || !(await this.#mayTryAgain(worker, error as Error))) break
       }
@@ -322,55 +331,49 @@ export class FileFetch {
 
   /** Decides after a failure; waits where waiting is part of the answer. */
   async #mayTryAgain(worker: Worker, error: Error): Promise<boolean> {
-    if (this.#isOneTooMany(worker, error)) {
-      this.#ceiling = Math.max(1, this.#workers.size - 1)
-      // A server that gets ranges wrong is left to the connection that asked for none.
-      if (isFerryError(error, 'range-mismatch')) this.#rangesIgnored = true
-      return false
-    }
     const { maxRetries, onRetry, clock } = this.#context
     const neverReached = error instanceof ConnectError && this.#fetchedBytes === 0
-    const continues = this.#identity !== undefined && canBeContinued(this.#identity)
-    // What has to be forgotten again was no progress.
-    if (worker.receivedBytes > 0 && continues) this.#failures = 0
+    const mayRetry = !neverReached && isRetryableError(error) && worker.failures < maxRetries
+    const turnedAway = worker.receivedBytes === 0 || !mayRetry
+    if (turnedAway && isOfServer(error) && this.#othersDeliver(worker)) {
+      this.#doWithFewer({ rangesFail: isFerryError(error, 'range-mismatch') })
+      return false
+    }
     worker.receivedBytes = 0
-    if (neverReached || !isRetryableError(error) || this.#failures >= maxRetries) {
+    if (!mayRetry) {
       this.#stop(error)
       return false
     }
-    this.#failures++
-    if (this.#identity !== undefined && !continues) await this.#forget()
-    const delayMs = backoffDelayMs(error, this.#failures + 1, Math.random(), Date.now())
+    worker.failures++
+    if (this.#identity !== undefined && !this.#canContinue()) await this.#forget()
+    const delayMs = backoffDelayMs(error, worker.failures + 1, Math.random(), Date.now())
     worker.state = 'waiting'
-    onRetry(error, this.#failures, delayMs)
+    onRetry(error, worker.failures, delayMs)
     await wait(delayMs, worker.stopping.signal, clock).catch(() => {})
     return true
   }
 
-  /** Another connection works, this one was turned away: the server wants fewer. */
-  #isOneTooMany(worker: Worker, error: Error): boolean {
-    const turnedAway =
-      (error instanceof HttpStatusError ||
-        error instanceof ConnectError ||
-        error instanceof StreamError ||
-        isFerryError(error, 'range-mismatch')) &&
-      worker.receivedBytes === 0
-    if (!turnedAway) return false
+  #othersDeliver(worker: Worker): boolean {
     return [...this.#workers.values()].some(
-      (other) => other !== worker && other.state === 'receiving',
+      (other) => other !== worker && other.totalBytes > 0 && other.state !== 'waiting',
     )
+  }
+
+  /**
+   * One connection was turned away while others work: the server wants fewer, or has backends of
+   * which some do not go along. A real change shows when the last connection needs a range.
+   */
+  #doWithFewer({ rangesFail }: { rangesFail: boolean }): void {
+    this.#ceiling = Math.max(1, this.#workers.size - 1)
+    // A server that gets ranges wrong is left to the connection that asked for none.
+    if (rangesFail && !this.#rangesWork) this.#rangesIgnored = true
   }
 
   /** Without a validator nothing that has come can be continued. */
   async #forget(): Promise<void> {
     this.#identity = undefined
     this.#assigned = new SpanSet()
-    this.#written = new SpanSet()
-    const journal = this.#journal
-    this.#journal = undefined
-    // It may be about to note what is forgotten now.
-    await this.#persisting
-    await journal?.close()
+    await this.#keeper.forget()
     await this.#context.file.setLength(0)
   }
 
@@ -391,6 +394,7 @@ export class FileFetch {
       )
       switch (decision.type) {
         case 'content':
+          if (range !== undefined) this.#rangesWork = true
           await this.#adopt(decision.identity, response.headers)
           await this.#take(worker, response, decision.start, decision.end)
           return
@@ -445,25 +449,28 @@ export class FileFetch {
     this.#identity = identity
     if (headers.get('accept-ranges')?.toLowerCase() === 'none') this.#rangesIgnored = true
     const { size } = identity
-    const { file, folder, journalPath, url } = this.#context
+    const { file, folder, journalPath, source } = this.#context
     if (size !== undefined) {
       // At once: from now on somebody may look, or ask for work.
       this.#assigned = new SpanSet([{ start: 0, end: size }])
       for (const worker of this.#workers.values()) worker.end = size
       await checkFreeSpace(folder, size)
     }
-    this.#journal = await Journal.create(journalPath, url.href, { identity, spans: new SpanSet() })
+    this.#keeper.begin(
+      await Journal.create(journalPath, { source, identity, spans: new SpanSet() }),
+    )
     // After the journal: a file of some size without one would be nobody's.
     if (size !== undefined) await file.setLength(size)
   }
 
   /** The server has sent everything instead of a range; one connection can still use that. */
   async #takeWhole(worker: Worker, response: HttpResponse, end: number | undefined): Promise<void> {
-    this.#rangesIgnored = true
     if (this.#workers.size > 1) {
+      this.#doWithFewer({ rangesFail: true })
       this.#releaseRest(worker)
       return
     }
+    this.#rangesIgnored = true
     const size = this.#identity?.size ?? Number.POSITIVE_INFINITY
     worker.end = size
     this.#assigned.add({ start: worker.start, end: size })
@@ -479,14 +486,17 @@ export class FileFetch {
   ): Promise<void> {
     const { body } = response
     const satisfied = new StreamError('Enough of the response has come')
+    const unproven = body.length === undefined
+    const pending = new SpanSet()
+    const written = unproven ? pending : this.#keeper
     const writer = new SegmentWriter(
       this.#context.file,
       this.#blocks,
       {
-        onWritten: (from, to) => this.#written.add({ start: from, end: to }),
+        onWritten: (from, to) => written.add({ start: from, end: to }),
         onReceived: (bytes) => this.#noteReceived(worker, bytes),
         onSatisfied: () => {
-          if (worker.end < worker.responseEnd) body.cancel(satisfied)
+          if (worker.end < worker.responseEnd && !unproven) body.cancel(satisfied)
         },
       },
       {
@@ -498,18 +508,26 @@ export class FileFetch {
       },
     )
     worker.writer = writer
+    worker.unproven = unproven
     worker.responseEnd = end ?? Number.POSITIVE_INFINITY
     worker.state = 'receiving'
+    let isGood = !unproven
     try {
       await body.pipe(writer)
       if (!Number.isFinite(worker.end)) worker.end = writer.cursor
       checkArrived(writer.cursor, Math.min(worker.end, worker.responseEnd))
+      if (unproven) checkArrived(writer.position, end ?? 0)
+      isGood = true
     } catch (error) {
       if (error !== satisfied) throw error
     } finally {
       worker.responseEnd = 0
+      worker.unproven = false
       await writer.close()
+      // Not before its writes have ended: what is fetched instead goes to the same place.
+      if (!isGood) worker.writer = undefined
     }
+    for (const span of pending) this.#keeper.add(span)
     worker.start = writer.cursor
     worker.writer = undefined
     this.#releaseRest(worker)
@@ -565,24 +583,21 @@ export class FileFetch {
       ceiling: this.#ceiling,
     })
     if (this.#workers.size > 0) this.#spawn()
-    if (now - this.#lastPersistAt >= JOURNAL_INTERVAL_MS && this.#persisting === undefined) {
-      this.#lastPersistAt = now
-      this.#persisting = this.#persist()
-        .catch((error: unknown) => this.#stop(error as Error))
-        .finally(() => (this.#persisting = undefined))
+    if (now - this.#lastKeptAt >= JOURNAL_INTERVAL_MS && !this.#keeper.isBusy) {
+      this.#lastKeptAt = now
+      const writers = [...this.#workers.values()].flatMap(({ writer }) => writer ?? [])
+      this.#keeper.keep(writers).catch((error: unknown) => this.#stop(error as Error))
     }
   }
+}
 
-  /** Brings what has come to the disk, and only then says so in the journal. */
-  async #persist(): Promise<void> {
-    const journal = this.#journal
-    if (journal === undefined) return
-    const writers = [...this.#workers.values()].flatMap(({ writer }) => writer ?? [])
-    await Promise.all(writers.map((writer) => writer.flush()))
-    const written = this.#written.copy()
-    await this.#context.file.sync()
-    await journal.append(written)
-  }
+/** The server, or the way to it, is to blame: another connection may fare better. */
+function isOfServer(error: Error): boolean {
+  return (
+    error instanceof NetworkError ||
+    isFerryError(error, 'range-mismatch') ||
+    isFerryError(error, 'representation-changed')
+  )
 }
 
 function cursorOf(worker: Worker): number {

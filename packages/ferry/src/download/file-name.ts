@@ -4,8 +4,9 @@ import type { HttpUrl } from '../transport/http-url.ts'
 const FALLBACK_NAME = 'download'
 // 255 bytes is the limit of common file systems; the suffixes of the partial file need room.
 const MAX_NAME_BYTES = 200
-// Separators and control characters of any system, and what Windows refuses.
-const UNSAFE = /[\0-\x1f\x7f/\\:*?"<>|]/g
+// Separators and control characters of any system, what Windows refuses, and marks that reorder the
+// text around them, so that an .exe reads like a .jpg.
+const UNSAFE = /[\0-\x1f\x7f-\x9f/\\:*?"<>|\u061c\u200e\u200f\u202a-\u202e\u2066-\u2069]/g
 // Names that Windows takes for devices, whatever their extension.
 const RESERVED = /^(con|prn|aux|nul|com\d|lpt\d)(\.|$)/i
 

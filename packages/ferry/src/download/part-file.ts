@@ -2,7 +2,7 @@
  * The file that a download writes while it runs: positional writes, syncing, and the final rename.
  * Turns errors of the file system into sentences; knows nothing of the network.
  */
-import { type FileHandle, link, open, rename, statfs, unlink } from 'node:fs/promises'
+import { type FileHandle, link, lstat, open, rename, statfs, unlink } from 'node:fs/promises'
 import { constants, write } from 'node:fs'
 import { dirname } from 'node:path'
 import { TransferError, type TransferErrorCode } from '../errors.ts'
@@ -19,8 +19,13 @@ interface Write {
   readonly callback: (error: Error | undefined) => void
 }
 
-/** An open partial file. */
-export class PartFile {
+/**
+ * An open partial file. Whoever opens it closes it.
+ *
+ * The first failure of a write or sync is final: the system may have dropped what it could not
+ * write, and reports that once.
+ */
+export class PartFile implements AsyncDisposable {
   readonly path: string
   readonly #handle: FileHandle
   #failure: Error | undefined
@@ -83,11 +88,18 @@ export class PartFile {
     })
   }
 
-  /** Waits until everything that was written survives a power cut. */
+  /**
+   * Waits until everything that was written survives a power cut.
+   * @throws {TransferError} when this, or any write or sync before it, has failed
+   */
   async sync(): Promise<void> {
-    await this.#handle.datasync().catch((cause: unknown) => {
-      throw fileError(`Cannot sync ${this.path}`, cause)
-    })
+    if (this.#failure === undefined) {
+      await this.#handle.datasync().catch((cause: unknown) => {
+        this.#failure ??= fileError(`Cannot sync ${this.path}`, cause)
+      })
+    }
+    // A write may have failed meanwhile.
+    if (this.#failure !== undefined) throw this.#failure
   }
 
   /** Bytes in the file. */
@@ -95,8 +107,19 @@ export class PartFile {
     return (await this.#handle.stat()).size
   }
 
+  /** Whether its name still leads to it: somebody may have removed or replaced it. */
+  async isInPlace(): Promise<boolean> {
+    const ours = await this.#handle.stat({ bigint: true })
+    const found = await lstat(this.path, { bigint: true }).catch(() => undefined)
+    return found?.dev === ours.dev && found.ino === ours.ino
+  }
+
   async close(): Promise<void> {
     await this.#handle.close()
+  }
+
+  [Symbol.asyncDispose](): Promise<void> {
+    return this.close()
   }
 }
 
@@ -107,11 +130,15 @@ export class PartFile {
 export async function publishFile(
   path: string,
   target: string,
-  options: { overwrite: boolean },
+  options: {
+    overwrite: boolean
+    /** Makes a hard link; fails on file systems that have none. @defaultValue the system's */
+    makeLink?: (path: string, target: string) => Promise<void>
+  },
 ): Promise<void> {
   try {
     if (options.overwrite) await renameOverwriting(path, target)
-    else await renameWithoutOverwriting(path, target)
+    else await renameWithoutOverwriting(path, target, options.makeLink ?? link)
   } catch (cause) {
     throw fileError(`Cannot give ${path} its name ${target}`, cause)
   }
@@ -124,18 +151,42 @@ async function renameOverwriting(path: string, target: string): Promise<void> {
   await unlink(path).catch(() => {})
 }
 
+// How systems say that a file system, or a file, takes no hard links.
+const NO_LINKS: ReadonlySet<string | undefined> = new Set([
+  'EPERM',
+  'ENOTSUP',
+  'EOPNOTSUPP',
+  'ENOSYS',
+])
+
 /** Linking fails where the name is taken, even by somebody who came a moment ago; renaming does not. */
-async function renameWithoutOverwriting(path: string, target: string): Promise<void> {
+async function renameWithoutOverwriting(
+  path: string,
+  target: string,
+  makeLink: (path: string, target: string) => Promise<void>,
+): Promise<void> {
   try {
-    await link(path, target)
+    await makeLink(path, target)
   } catch (cause) {
-    const { code } = cause as NodeJS.ErrnoException
-    if (code === 'EEXIST') throw cause
-    // File systems without hard links: the target was checked when the download began.
-    await rename(path, target)
+    if (!NO_LINKS.has((cause as NodeJS.ErrnoException).code)) throw cause
+    await renameOverReservation(path, target)
     return
   }
   await unlink(path)
+}
+
+/**
+ * Takes the name with an empty file, which fails where it is taken, and renames over that. A crash
+ * in between leaves the empty file, and the partial one as it was.
+ */
+async function renameOverReservation(path: string, target: string): Promise<void> {
+  await (await open(target, 'wx')).close()
+  try {
+    await rename(path, target)
+  } catch (cause) {
+    await unlink(target).catch(() => {})
+    throw cause
+  }
 }
 
 /** Makes changes of names in a folder durable, where the system lets a folder be synced. */
@@ -169,7 +220,7 @@ const CODES: Readonly<Record<string, [code: TransferErrorCode, reason: string]>>
   ENOTDIR: ['not-writable', 'a part of the path is no folder'],
   ELOOP: ['not-writable', 'it is a symbolic link'],
   EISDIR: ['not-writable', 'it is a folder'],
-  ENAMETOOLONG: ['not-writable', 'the name is too long'],
+  ENAMETOOLONG: ['not-writable', 'the name or its path is too long'],
   EEXIST: ['target-exists', 'a file of that name exists'],
 }
 

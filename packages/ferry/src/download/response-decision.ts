@@ -2,7 +2,7 @@
  * Decides what a response to a request for (part of) the file means: a pure function. Nothing of a
  * response reaches the disk before it has passed here.
  */
-import { TransferError } from '../errors.ts'
+import { type ErrorDetail, TransferError } from '../errors.ts'
 import { isRetryableStatus } from '../client/retry-policy.ts'
 import { parseContentRange, parseUnsatisfiedRange } from '../protocol/semantics/content-range.ts'
 import type { HeaderFields } from '../protocol/semantics/header-fields.ts'
@@ -55,7 +55,9 @@ export function decideResponse(asked: Asked, answer: Answer): Decision {
     return { type: 'refused', retryable: isRetryableStatus(status) }
   const coding = headers.get('content-encoding')
   if (coding !== undefined && coding.toLowerCase() !== 'identity') {
-    return broken(asked, `its content is coded as ${coding}, although only identity was accepted`)
+    return broken(asked, `its content is coded as ${coding}, although only identity was accepted`, {
+      contentCoding: coding,
+    })
   }
   return status === 206 ? decidePartial(asked, answer) : decideWhole(asked, answer)
 }
@@ -100,7 +102,8 @@ function decideWhole(asked: Asked, answer: Answer): Decision {
   return {
     type: range === undefined ? 'content' : 'whole',
     start: 0,
-    end: answer.length,
+    // Without a length of its own the response has to be as long as the version.
+    end: answer.length ?? identity?.size,
     identity: identity ?? identityOf(answer.headers, answer.length),
   }
 }
@@ -125,9 +128,7 @@ function changed(asked: Asked, what: string): Decision {
   }
 }
 
-function broken(asked: Asked, what: string): Decision {
-  return {
-    type: 'broken',
-    error: new TransferError('range-mismatch', `Cannot use the answer of ${asked.url}: ${what}`),
-  }
+function broken(asked: Asked, what: string, detail: ErrorDetail = {}): Decision {
+  const message = `Cannot use the answer of ${asked.url}: ${what}`
+  return { type: 'broken', error: new TransferError('range-mismatch', message, { detail }) }
 }

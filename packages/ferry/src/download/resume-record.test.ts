@@ -6,8 +6,9 @@ import { formatRecord } from '../transfer/record-log.ts'
 import { SpanSet } from '../transfer/span.ts'
 import { Journal, loadResumeRecord, parseResumeRecord, removeJournal } from './resume-record.ts'
 
-const IDENTITY = { size: 1000, etag: '"a"', lastModified: 'Fri, 20 Nov 2026 10:00:00 GMT' }
-const HEADER = { type: 'download', format: 1, url: 'http://a/b', ...IDENTITY }
+const IDENTITY = { size: 1000, etag: '"a"', weakEtag: 'W/"b"', lastModified: 'Fri, 20 Nov 2026 10:00:00 GMT' }
+const SOURCE = { url: 'http://a/b', salt: '00ff', queryDigest: 'abcd' }
+const HEADER = { type: 'download', format: 2, ...SOURCE, ...IDENTITY }
 const spans = (...pairs: [number, number][]): SpanSet =>
   new SpanSet(pairs.map(([start, end]) => ({ start, end })))
 
@@ -22,7 +23,8 @@ async function useFolder(run: (path: string, folder: string) => Promise<void>): 
 
 test('a journal gives back what was written to it', async () => {
   await useFolder(async (path, folder) => {
-    const journal = await Journal.create(path, 'http://a/b?secret', {
+    const journal = await Journal.create(path, {
+      source: SOURCE,
       identity: IDENTITY,
       spans: spans([0, 10]),
     })
@@ -33,17 +35,18 @@ test('a journal gives back what was written to it', async () => {
 
     const record = await loadResumeRecord(path)
 
+    expect(record?.source).toEqual(SOURCE)
     expect(record?.identity).toEqual(IDENTITY)
     expect([...(record?.spans ?? [])]).toEqual([{ start: 0, end: 60 }])
     expect(await readdir(folder)).toEqual(['a.journal'])
-    expect(await readFile(path, 'utf8')).not.toContain('secret')
     expect((await readFile(path, 'utf8')).split('\n')).toHaveLength(5)
   })
 })
 
 test('a journal that is cut at any byte never names a byte that was not noted, and loses only its tail', async () => {
   await useFolder(async (path) => {
-    const journal = await Journal.create(path, 'http://a/b', {
+    const journal = await Journal.create(path, {
+      source: SOURCE,
       identity: IDENTITY,
       spans: new SpanSet(),
     })
@@ -87,7 +90,8 @@ const foreign: readonly [string, string][] = [
   ['text', 'hello\nworld\n'],
   ['aria2 control file', '\0\x01\0\0\0\0'],
   ['spans without a header', formatRecord({ type: 'spans', spans: [[0, 10]] })],
-  ['a header of another format', formatRecord({ ...HEADER, format: 2 })],
+  ['a header of another format', formatRecord({ ...HEADER, format: 1 })],
+  ['a header without a URL', formatRecord({ ...HEADER, url: undefined })],
   ['a header of another type', formatRecord({ ...HEADER, type: 'upload' })],
   ['a header that is no object', '6f7b1a2c null\n'],
 ]
@@ -133,7 +137,7 @@ test('Journal.create() replaces what was there, a half-made one too', async () =
     await writeFile(`${path}.new`, 'half-made'.repeat(100))
 
     await (
-      await Journal.create(path, 'http://a/', { identity: IDENTITY, spans: new SpanSet() })
+      await Journal.create(path, { source: SOURCE, identity: IDENTITY, spans: new SpanSet() })
     ).close()
 
     expect((await loadResumeRecord(path))?.identity).toEqual(IDENTITY)
@@ -145,9 +149,9 @@ test('Journal.create() replaces what was there, a half-made one too', async () =
 })
 
 test('Journal.create() says why it cannot', async () => {
-  const record = { identity: IDENTITY, spans: new SpanSet() }
+  const record = { source: SOURCE, identity: IDENTITY, spans: new SpanSet() }
 
-  await expect(Journal.create('/nowhere/a.journal', 'http://a/', record)).rejects.toMatchObject({
+  await expect(Journal.create('/nowhere/a.journal', record)).rejects.toMatchObject({
     code: 'not-writable',
   })
 })

@@ -104,6 +104,11 @@ export class SegmentWriter implements BodySink {
     return this.#cursor
   }
 
+  /** Offset of the next byte that the response will bring, wanted or not. */
+  get position(): number {
+    return this.#position
+  }
+
   /** Wants the bytes up to `end` from now on: fewer than before, or more unless they have passed. */
   setEnd(end: number): void {
     if (this.#position > this.#cursor) return

@@ -5,8 +5,9 @@ import {
   ResponseParser,
 } from '../protocol/http1/response-parser.ts'
 import { formatRequestHead } from '../protocol/http1/request-writer.ts'
+import { formatBasicCredentials } from '../protocol/semantics/basic-credentials.ts'
 import { type Negotiation, TunnelRefused } from './negotiation.ts'
-import type { Proxy } from './proxy.ts'
+import type { ProxySettings } from './proxy.ts'
 
 const PROXY_AUTHENTICATION_REQUIRED = 407
 
@@ -17,12 +18,12 @@ export class HttpTunnel implements Negotiation, ResponseEvents {
   readonly #parser = new ResponseParser(this)
 
   /** `authority` is host and port, always both, with the brackets that IPv6 needs. */
-  constructor({ authority, proxy }: { authority: string; proxy: Proxy }) {
+  constructor({ authority, proxy }: { authority: string; proxy: ProxySettings }) {
     const { credentials } = proxy
     const headers =
       credentials === undefined
         ? proxy.headers
-        : proxy.headers.with('Proxy-Authorization', formatBasic(credentials))
+        : proxy.headers.with('Proxy-Authorization', formatBasicCredentials(credentials))
     this.#hasCredentials = headers.has('proxy-authorization')
     this.#head = formatRequestHead({
       method: 'CONNECT',
@@ -59,9 +60,4 @@ export class HttpTunnel implements Negotiation, ResponseEvents {
   onContent(): void {}
 
   onComplete(): void {}
-}
-
-/** RFC 7617 §2, with UTF-8 (§2.1). */
-function formatBasic({ username, password }: { username: string; password: string }): string {
-  return `Basic ${Buffer.from(`${username}:${password}`, 'utf8').toString('base64')}`
 }

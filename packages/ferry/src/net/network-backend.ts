@@ -55,7 +55,10 @@ export interface StreamReader {
 
 /** A two-way stream of bytes. Who opens it closes it. */
 export interface NetworkStream {
-  /** What is known of the two ends and of what protects the stream. */
+  /**
+   * What is known of the two ends and of what protects the stream. Found out when it is first asked
+   * for; once the stream is closed only what was asked before is known.
+   */
   getExtraInfo<Name extends keyof ExtraInfo>(name: Name): ExtraInfo[Name]
   /**
    * Starts reading; bytes that came before are given first, some perhaps before it returns. May be

@@ -43,6 +43,7 @@ test('NodeBackend connects and tells who is at both ends', async () => {
   expect(stream.getExtraInfo('local')?.address).toBe('127.0.0.1')
   expect(stream.getExtraInfo('tls')).toBeUndefined()
   stream.close()
+  expect(stream.getExtraInfo('peer')).toEqual({ address: '127.0.0.1', port: server.port })
   await until(() => server.connections === 0)
 })
 
@@ -208,6 +209,7 @@ test.each([
   expect(stream.getExtraInfo('tls')).toMatchObject({ version: 'TLSv1.3', alpnProtocol: 'http/1.1' })
   expect(stream.getExtraInfo('peer')?.port).toBe(server.port)
   stream.close()
+  expect(stream.getExtraInfo('tls')?.version).toBe('TLSv1.3')
 })
 
 test('NodeBackend does not let one connection without checks weaken the next', async () => {

@@ -155,3 +155,35 @@ test('NodeStream holds a fast sender back while it is paused', async () => {
   expect(reader.landed).toHaveLength(1)
   expect(pair.socket.writableLength).toBeGreaterThan(chunk.length)
 })
+
+test.each(KINDS)(
+  'NodeStream over %s keeps held bytes and the memory of its reader apart',
+  async (_, options) => {
+    await using pair = await Pair.open(options)
+    const memory = Buffer.alloc(1_048_576)
+    const sent = Buffer.alloc(memory.length)
+    for (let at = 0; at < sent.length; at++) sent[at] = at % 251
+    let filled = 0
+    let ended = false
+    // As a writer of blocks does: what did not land where it belongs is copied there.
+    pair.stream.read({
+      onBytes(bytes) {
+        const landed =
+          bytes.buffer === memory.buffer && bytes.byteOffset === memory.byteOffset + filled
+        if (!landed) bytes.copy(memory, filled)
+        filled += bytes.length
+        pair.stream.pause()
+        setImmediate(() => pair.stream.resume())
+      },
+      onEnd: () => (ended = true),
+      onError: () => {},
+      nextBuffer: () => (filled < memory.length ? memory.subarray(filled) : undefined),
+    })
+
+    pair.socket.end(sent)
+    await until(() => ended)
+
+    expect(filled).toBe(sent.length)
+    expect(memory.equals(sent)).toBe(true)
+  },
+)

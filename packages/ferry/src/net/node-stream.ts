@@ -52,7 +52,10 @@ export class NodeStream implements NetworkStream {
     buffer: () => this.#nextBuffer() as Uint8Array,
     callback: (length, buffer) => this.#onRead(length, buffer as Buffer),
   }
+  /** Undefined once the stream is closed or its socket given away. */
   #node: NodeSocket | undefined
+  /** Kept beyond the end: a closed socket still knows what it was asked while it was open. */
+  #described: NodeSocket | undefined
   #reader: StreamReader | undefined
   /** The memory that lies under the socket. */
   #current: Buffer | undefined
@@ -70,6 +73,7 @@ export class NodeStream implements NetworkStream {
   /** Takes the socket over. */
   attach(node: NodeSocket): void {
     this.#node = node
+    this.#described = node
     const { socket } = node
     // Kept for later; before it is awaited nobody may have looked at it.
     node.tls?.secured.catch(() => {})
@@ -85,7 +89,7 @@ export class NodeStream implements NetworkStream {
   }
 
   getExtraInfo<Name extends keyof ExtraInfo>(name: Name): ExtraInfo[Name] {
-    const node = this.#node
+    const node = this.#described
     return (node === undefined ? undefined : EXTRA_INFO[name](node)) as ExtraInfo[Name]
   }
 

@@ -7,7 +7,7 @@ import { LoopbackServer } from '../testing/loopback-server.ts'
 import type { Address } from './happy-eyeballs.ts'
 import type { ConnectOptions, ConnectStep, NetworkStream } from './network-backend.ts'
 import { NodeBackend } from './node-backend.ts'
-import { connectThroughProxy, parseProxy, type Proxy } from './proxy.ts'
+import { connectThroughProxy, parseProxy, type ProxySettings } from './proxy.ts'
 import type { Resolver } from './resolver.ts'
 
 const ORIGIN_CERTIFICATE = createCertificate('DNS:origin.test')
@@ -42,6 +42,8 @@ function take(socket: Socket, enough: (text: string) => boolean): Promise<string
 function join(client: Socket, port: number, greeting: string | Buffer): void {
   const onward = connectSocket({ host: '127.0.0.1', port })
   onward.on('error', () => client.destroy())
+  // Nobody else would see the client go.
+  onward.on('close', () => client.resume())
   client.on('close', () => onward.destroy())
   onward.on('connect', () => {
     client.write(greeting)
@@ -102,7 +104,7 @@ function openAnsweringProxy(
   )
 }
 
-function proxyAt(server: LoopbackServer, scheme = 'http', credentials = ''): Proxy {
+function proxyAt(server: LoopbackServer, scheme = 'http', credentials = ''): ProxySettings {
   const tls = { ca: PROXY_CERTIFICATE.cert }
   return parseProxy({ url: `${scheme}://${credentials}127.0.0.1:${server.port}`, tls })
 }
@@ -295,14 +297,15 @@ test('connectThroughProxy() refuses bytes behind the head when TLS is to come', 
 
 test('connectThroughProxy() takes an answer in any pieces, with informational ones before it', async () => {
   const answer = `HTTP/1.1 103 Early Hints\r\n\r\n${ESTABLISHED}x`
-  await using proxy = await LoopbackServer.open(async (socket) => {
+  const trickle = async (socket: Socket): Promise<void> => {
     await take(socket, (text) => text.endsWith('\r\n\r\n'))
     for (const character of answer) {
       socket.write(character)
       await turn()
     }
     socket.end()
-  })
+  }
+  await using proxy = await LoopbackServer.open((socket) => void trickle(socket))
 
   const stream = await connectThroughProxy(backend, proxyAt(proxy), TARGET)
 

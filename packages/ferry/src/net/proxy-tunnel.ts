@@ -14,7 +14,7 @@ import { orderAddresses } from './happy-eyeballs.ts'
 import { HttpTunnel } from './http-tunnel.ts'
 import { type Negotiation, TunnelRefused } from './negotiation.ts'
 import type { ConnectOptions, NetworkBackend, NetworkStream } from './network-backend.ts'
-import type { Proxy } from './proxy.ts'
+import type { ProxySettings } from './proxy.ts'
 import { CachingResolver, resolveHost, type Resolver } from './resolver.ts'
 import { SocksTunnel } from './socks-tunnel.ts'
 import { TimeLimit } from './time-limit.ts'
@@ -29,7 +29,7 @@ export interface TunnelSettings {
 /** What one way through a proxy is made of. */
 export interface TunnelRequest {
   readonly backend: NetworkBackend
-  readonly proxy: Proxy
+  readonly proxy: ProxySettings
   readonly options: ConnectOptions
   readonly settings?: TunnelSettings | undefined
 }

@@ -30,7 +30,7 @@ export interface ProxyCredentials {
 }
 
 /** A proxy, read and checked; immutable. */
-export interface Proxy {
+export interface ProxySettings {
   readonly type: 'http' | 'https' | 'socks5'
   /** A name or an address; IPv6 without brackets. */
   readonly host: string
@@ -44,7 +44,7 @@ export interface Proxy {
   readonly headers: HeaderFields
 }
 
-const TYPES: Readonly<Record<string, { type: Proxy['type']; defaultPort: number }>> = {
+const TYPES: Readonly<Record<string, { type: ProxySettings['type']; defaultPort: number }>> = {
   'http:': { type: 'http', defaultPort: 80 },
   'https:': { type: 'https', defaultPort: 443 },
   'socks5:': { type: 'socks5', defaultPort: 1080 },
@@ -61,7 +61,7 @@ const OWN_FIELDS: readonly string[] = ['host', 'content-length', 'transfer-encod
  * Reads the settings of a proxy.
  * @throws {ConfigError} for what is not the URL of a proxy; the message shows no credentials
  */
-export function parseProxy(options: string | ProxyOptions): Proxy {
+export function parseProxy(options: string | ProxyOptions): ProxySettings {
   const { url: text, tls = {}, headers } = typeof options === 'string' ? { url: options } : options
   const url = URL.parse(text)
   // What could not be read cannot be shown either: it may hold a password anywhere.
@@ -96,7 +96,7 @@ export function parseProxy(options: string | ProxyOptions): Proxy {
  */
 export async function connectThroughProxy(
   backend: NetworkBackend,
-  proxy: Proxy,
+  proxy: ProxySettings,
   options: ConnectOptions,
   settings?: TunnelSettings,
 ): Promise<NetworkStream> {

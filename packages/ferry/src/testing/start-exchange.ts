@@ -37,10 +37,14 @@ export function startExchange(
     now,
   })
   exchange.needsNewConnection = true
-  exchange.startOn({ connection, openedAt: now, opening: NO_OPENING, expiresAt: 0 }, now)
+  exchange.startOn(
+    { connection, openedAt: now, opening: NO_OPENING, extraInfo: NO_INFO, expiresAt: 0 },
+    now,
+  )
   return exchange
 }
 
+const NO_INFO = { peer: undefined, local: undefined, tls: undefined }
 const NO_OPENING = {
   resolveMs: undefined,
   connectMs: undefined,

@@ -56,12 +56,13 @@ export class FileLock implements AsyncDisposable {
 
   /** Whether the lock still keeps others out: somebody may have removed its file. */
   async isHeld(): Promise<boolean> {
-    return this.#database !== undefined && (await lookAt(this.#path))?.inode === this.#inode
+    const found = await lookAt(this.#path).catch(() => undefined)
+    return this.#database !== undefined && found?.inode === this.#inode
   }
 
   /** Gives the lock back and removes its file, unless that is another's by now. Idempotent. */
   async release(): Promise<void> {
-    const held = await this.isHeld().catch(() => false)
+    const held = await this.isHeld()
     const database = this.#database
     this.#database = undefined
     if (database === undefined) return

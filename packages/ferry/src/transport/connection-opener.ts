@@ -7,11 +7,12 @@ import { StreamError } from '../errors.ts'
 import type {
   ConnectOptions,
   ConnectStep,
+  ExtraInfo,
   NetworkBackend,
   NetworkStream,
   TlsOptions,
 } from '../net/network-backend.ts'
-import { connectThroughProxy, parseProxy, type Proxy } from '../net/proxy.ts'
+import { connectThroughProxy, parseProxy, type ProxySettings } from '../net/proxy.ts'
 import { formatBasicCredentials } from '../protocol/semantics/basic-credentials.ts'
 import type { OpeningTimings } from './connection.ts'
 import { Http1Connection } from './http1-connection.ts'
@@ -37,7 +38,7 @@ const ALPN_PROTOCOLS = ['http/1.1']
 /** Opens the connections of one pool. */
 export class ConnectionOpener {
   readonly #options: ConnectionOpenerOptions
-  readonly #proxyOf: (origin: Origin) => Proxy | undefined
+  readonly #proxyOf: (origin: Origin) => ProxySettings | undefined
   #nextId = 1
 
   /** @throws {ConfigError} when the proxy cannot be used */
@@ -72,6 +73,11 @@ export class ConnectionOpener {
         })
       }
     })
+    const extraInfo: ExtraInfo = {
+      peer: stream.getExtraInfo('peer'),
+      local: stream.getExtraInfo('local'),
+      tls: stream.getExtraInfo('tls'),
+    }
     let pooled: PooledConnection | undefined
     const connection = new Http1Connection(stream, {
       clock,
@@ -85,13 +91,19 @@ export class ConnectionOpener {
     if (connection.state === 'closed') {
       throw new StreamError(`Cannot use the connection to ${origin.key}: it was closed at once`)
     }
-    pooled = { connection, openedAt: clock.now(), opening: stopwatch.timings, expiresAt: 0 }
+    pooled = {
+      connection,
+      openedAt: clock.now(),
+      opening: stopwatch.timings,
+      extraInfo,
+      expiresAt: 0,
+    }
     return pooled
   }
 
   #connect(
     { scheme, host, port }: Origin,
-    proxy: Proxy | undefined,
+    proxy: ProxySettings | undefined,
     forwards: boolean,
     onStep: (step: ConnectStep) => void,
   ): Promise<NetworkStream> {
@@ -117,7 +129,9 @@ export class ConnectionOpener {
   }
 }
 
-function proxyChooser(choice: ProxyChoice | undefined): (origin: Origin) => Proxy | undefined {
+function proxyChooser(
+  choice: ProxyChoice | undefined,
+): (origin: Origin) => ProxySettings | undefined {
   if (choice === undefined) return () => undefined
   if (typeof choice !== 'function') {
     const proxy = parseProxy(choice)
@@ -129,7 +143,7 @@ function proxyChooser(choice: ProxyChoice | undefined): (origin: Origin) => Prox
   }
 }
 
-function authorizationFor({ credentials }: Proxy): string | undefined {
+function authorizationFor({ credentials }: ProxySettings): string | undefined {
   return credentials === undefined ? undefined : formatBasicCredentials(credentials)
 }
 

@@ -236,3 +236,37 @@ test('short limits are checked more often', async () => {
 
   await expect(pending).rejects.toMatchObject({ phase: 'headers', timeoutMs: 100 })
 })
+
+const LARGE = `HTTP/1.1 200 OK\r\nContent-Length: 200000\r\n\r\n${'x'.repeat(100_000)}`
+
+test('a large response that nobody takes gives its connection up after bodyTimeoutMs', async () => {
+  await using fixture = new PoolFixture({ bodyTimeoutMs: 1_000 })
+  const pending = fixture.pool.request(GET)
+  await fixture.turn()
+  fixture.stream(0).send(LARGE)
+  const { body } = await pending
+
+  fixture.clock.advance(1_250)
+
+  expect(fixture.stream(0).closed).toBe(true)
+  await expect(body.bytes()).rejects.toMatchObject({ phase: 'body' })
+  await expect(body.bytes()).rejects.toThrow('only once')
+})
+
+test('a reader that is slow is not timed out', async () => {
+  await using fixture = new PoolFixture({ bodyTimeoutMs: 1_000 })
+  const pending = fixture.pool.request(GET)
+  await fixture.turn()
+  fixture.stream(0).send(LARGE)
+  const reader = (await pending).body[Symbol.asyncIterator]()
+  await reader.next()
+  fixture.stream(0).send('x'.repeat(90_000))
+
+  fixture.clock.advance(100_000)
+
+  expect(fixture.stream(0).closed).toBe(false)
+  fixture.stream(0).send('x'.repeat(10_000))
+  expect((await reader.next()).value).toHaveLength(90_000)
+  expect((await reader.next()).value).toHaveLength(10_000)
+  expect((await reader.next()).done).toBe(true)
+})

@@ -29,6 +29,11 @@ export interface ResponseHandler {
    */
   onUpgrade?(head: ResponseHead, stream: NetworkStream, exchange: Exchange): void
   /**
+   * Nobody has asked for the content yet. While it is held back for that reason the body timeout
+   * runs: a response that is forgotten must not hold its connection for ever.
+   */
+  readonly untaken?: boolean
+  /**
    * The memory that the next content should land in, at least one byte; undefined for any.
    * Content that lies there already when `onContent` is called need not be copied.
    */
@@ -69,6 +74,7 @@ export interface ConnectionFacts {
   readonly id: number
   /** Whether it had carried an exchange before. */
   readonly reused: boolean
+  /** What is known of the two ends and of TLS, as it was when the connection was opened. */
   getExtraInfo<Name extends keyof ExtraInfo>(name: Name): ExtraInfo[Name]
 }
 
@@ -83,7 +89,7 @@ export interface Exchange extends Flow {
 export interface ExchangeTimeouts {
   /** From the request's last byte to the response's head. */
   readonly headersTimeoutMs: number
-  /** Without a byte of content going either way, while the other side is the one who is slow. */
+  /** Without a byte of content going either way, unless our own source or reader is what is slow. */
   readonly bodyTimeoutMs: number
   /** How long content is held back for a 100 (Continue) that was asked for. */
   readonly continueTimeoutMs: number
@@ -106,6 +112,8 @@ export interface ExchangeTask {
   contentBuffer(): Buffer | undefined
   onComplete(trailers: HeaderFields, now: number): void
   onError(error: Error, responseStarted: boolean): void
+  /** See `ResponseHandler.untaken`. */
+  readonly untaken: boolean
   /** Whether a response that switches protocols is welcome. */
   readonly takesUpgrade: boolean
   onUpgrade(head: ResponseHead, stream: NetworkStream, now: number): void
@@ -143,7 +151,6 @@ export interface Connection {
   /** How long the peer says it keeps an idle connection, in ms; Infinity when it does not say. */
   readonly keepAliveMs: number
   readonly metrics: ConnectionMetrics
-  getExtraInfo<Name extends keyof ExtraInfo>(name: Name): ExtraInfo[Name]
   /**
    * Starts an exchange; only in state new or idle. `now` on the pool's clock.
    * @throws {LocalProtocolError} when the request cannot be written; the task is not told

@@ -9,7 +9,7 @@
  */
 import type { Clock } from '../clock.ts'
 import { RemoteProtocolError, StreamError } from '../errors.ts'
-import type { ExtraInfo, NetworkStream, StreamReader } from '../net/network-backend.ts'
+import type { NetworkStream, StreamReader } from '../net/network-backend.ts'
 import {
   type ResponseEvents,
   type ResponseHead,
@@ -95,10 +95,6 @@ export class Http1Connection
   get metrics(): ConnectionMetrics {
     const idleMs = this.#state === 'idle' ? this.#options.clock.now() - this.#idleSince : undefined
     return this.#counters.toMetrics(this.id, this.#state, idleMs)
-  }
-
-  getExtraInfo<Name extends keyof ExtraInfo>(name: Name): ExtraInfo[Name] {
-    return this.#stream.getExtraInfo(name)
   }
 
   start(task: ExchangeTask, now: number): Flow {

@@ -183,7 +183,14 @@ export class Http1Exchange implements Flow, ContentSenderOwner {
         `Cannot send the content of ${what}: the server took nothing for ${bodyTimeoutMs} ms`,
       )
     }
-    if (this.paused || now < this.#readDeadline) return undefined
+    if (now < this.#readDeadline || (this.paused && !this.task.untaken)) return undefined
+    if (this.paused) {
+      return new TimeoutError(
+        'body',
+        bodyTimeoutMs,
+        `Cannot keep the response to ${what}: nobody took its content for ${bodyTimeoutMs} ms`,
+      )
+    }
     if (this.headReceived) {
       return new TimeoutError(
         'body',

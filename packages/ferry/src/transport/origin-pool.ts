@@ -2,6 +2,7 @@
  * The connections and the queue of one origin: who is free, who waits, what has been.
  * Only keeps the books; the pool decides and acts.
  */
+import type { ExtraInfo } from '../net/network-backend.ts'
 import type { Connection, OpeningTimings } from './connection.ts'
 import type { Origin } from './http-url.ts'
 import type { PooledExchange } from './pooled-exchange.ts'
@@ -11,6 +12,8 @@ export interface PooledConnection {
   readonly connection: Connection
   readonly openedAt: number
   readonly opening: OpeningTimings
+  /** Asked for at once: of a closed stream nothing can be learnt. */
+  readonly extraInfo: ExtraInfo
   /** Until when it may take a request while idle, on the pool's clock. */
   expiresAt: number
 }

@@ -94,13 +94,17 @@ export class PooledExchange implements ExchangeTask, Exchange {
   }
 
   get connection(): ConnectionFacts | undefined {
-    const connection = this.#pooled?.connection
-    if (connection === undefined) return undefined
+    if (this.#pooled === undefined) return undefined
+    const { connection, extraInfo } = this.#pooled
     return {
       id: connection.id,
       reused: this.#reused,
-      getExtraInfo: (name) => connection.getExtraInfo(name),
+      getExtraInfo: (name) => extraInfo[name],
     }
+  }
+
+  get untaken(): boolean {
+    return this.#handler.untaken === true
   }
 
   get takesUpgrade(): boolean {

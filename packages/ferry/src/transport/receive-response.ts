@@ -58,6 +58,10 @@ class ResponseReceiver implements ResponseHandler {
     this.#reject = reject
   }
 
+  get untaken(): boolean {
+    return this.#body?.used === false
+  }
+
   onHead(head: ResponseHead, length: number | undefined, exchange: Exchange): void {
     const body = new ResponseBody(exchange, length)
     this.#body = body

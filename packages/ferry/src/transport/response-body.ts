@@ -7,6 +7,7 @@
 import { StreamError } from '../errors.ts'
 import { HeaderFields } from '../protocol/semantics/header-fields.ts'
 import type { Flow } from './connection.ts'
+import { createCollector } from './content-collector.ts'
 
 /** Takes content without a promise for each piece. */
 export interface BodySink {
@@ -60,19 +61,9 @@ export class ResponseBody implements AsyncIterable<Uint8Array> {
       this.#used = true
       return this.#takeHeld()
     }
-    const chunks: Buffer[] = []
-    let length = 0
-    await this.pipe({
-      write: (bytes) => {
-        length += bytes.length
-        if (length > maxBytes) {
-          throw new StreamError(`Cannot take the response: more than ${maxBytes} bytes`)
-        }
-        chunks.push(Buffer.from(bytes))
-        return true
-      },
-    })
-    return chunks.length === 1 ? (chunks[0] as Buffer) : Buffer.concat(chunks, length)
+    const collector = createCollector(this.length, maxBytes)
+    await this.pipe(collector)
+    return collector.take()
   }
 
   /** Gives all content to a sink; resolves at the end. What the sink throws ends the exchange. */
