@@ -5,6 +5,7 @@ import type { AddressInfo } from 'node:net'
 import { ConnectionPool, HttpRequest } from 'ferry/transport'
 
 await using server = createServer((request, response) => {
+  request.resume()
   if (request.url === '/endless') {
     const timer = setInterval(() => response.write('tick\n'), 10)
     response.on('close', () => clearInterval(timer))

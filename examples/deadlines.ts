@@ -11,7 +11,7 @@ import {
 } from 'ferry/transport'
 
 // Accepts connections and says nothing: a TLS handshake with it never ends.
-await using silent = createServer((socket) => socket.on('error', () => socket.destroy()))
+await using silent = createServer((socket) => socket.resume().on('error', () => socket.destroy()))
 const silentPort = await listen(silent)
 
 await using server = createHttpServer((request, response) => {
@@ -29,10 +29,10 @@ await expectTimeout(`https://127.0.0.1:${silentPort}/`, { connectTimeoutMs: 100 
 await expectTimeout(`${origin}/no-head`, { headersTimeoutMs: 100 })
 await expectTimeout(`${origin}/stalls`, { bodyTimeoutMs: 100 })
 // Each piece comes in time, all together they do not.
-await expectTimeout(`${origin}/drips`, { bodyTimeoutMs: 5000, totalTimeoutMs: 100 })
+await expectTimeout(`${origin}/drips`, { bodyTimeoutMs: 5000, totalTimeoutMs: 300 })
 
 // The only connection is taken, so the second request waits for it, but not for ever.
-await using client = new ConnectionPool({ maxConnectionsPerOrigin: 1, poolTimeoutMs: 100 })
+await using client = new ConnectionPool({ maxConnectionsPerOrigin: 1, poolTimeoutMs: 300 })
 const holder = await client.request(new HttpRequest('GET', `${origin}/drips`))
 await tellTimeout(client.request(new HttpRequest('GET', `${origin}/waits`)))
 holder.body.cancel()

@@ -64,7 +64,8 @@ await using stranger = new ConnectionPool({ proxy: `http://127.0.0.1:${portOf(pr
 try {
   await stranger.request(new HttpRequest('GET', `https://127.0.0.1:${portOf(tlsServer)}/`))
 } catch (error) {
-  if (isFerryError(error, 'proxy-failed')) console.log(`  ${error.code}, ${error.detail['status']}`)
+  if (!isFerryError(error, 'proxy-failed')) throw error
+  console.log(`  ${error.code}, ${String(error.detail['status'])}`)
 }
 
 function note({ method, url, headers }: IncomingMessage): void {

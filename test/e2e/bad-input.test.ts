@@ -2,6 +2,7 @@
  * Everything that can be wrong with what the user says or the server sends before bytes come: one
  * line that tells what was attempted and what to do, and an exit code of its own.
  */
+import { symlink } from 'node:fs/promises'
 import { expect, test } from 'vitest'
 import { createCertificate } from '../../packages/ferry/src/testing/certificates.ts'
 import { LoopbackServer } from '../../packages/ferry/src/testing/loopback-server.ts'
@@ -164,6 +165,42 @@ const MISUSES: readonly Misuse[] = [
     line: 'folder',
   },
   {
+    what: 'a name that is too long',
+    args: ['-o', 'x'.repeat(251), NOWHERE],
+    exitCode: 15,
+    line: 'the name or its path is too long',
+  },
+  {
+    what: 'a path that is too long',
+    args: ['-o', `${'x'.repeat(200)}/`.repeat(30), NOWHERE],
+    exitCode: 15,
+    line: 'the name or its path is too long',
+  },
+  {
+    what: 'a folder with a name that is too long',
+    args: ['-d', 'x'.repeat(256), NOWHERE],
+    exitCode: 15,
+    line: 'the name or its path is too long',
+  },
+  {
+    what: 'a range of the user',
+    args: ['-H', 'Range: bytes=0-5', NOWHERE],
+    exitCode: 2,
+    line: 'Cannot send the field range',
+  },
+  {
+    what: 'If-Range of the user',
+    args: ['-H', 'IF-RANGE: "a"', NOWHERE],
+    exitCode: 2,
+    line: 'Cannot send the field if-range',
+  },
+  {
+    what: 'two URLs of one name',
+    args: [NOWHERE, 'http://127.0.0.1:2/other/file.bin?x'],
+    exitCode: 2,
+    line: 'Cannot write two URLs to file.bin',
+  },
+  {
     what: 'no such folder',
     args: ['-o', 'no/f', NOWHERE],
     exitCode: 15,
@@ -235,7 +272,7 @@ test.each([
     what: 'content in a coding',
     fault: { type: 'headers', headers: { 'Content-Encoding': 'br' } } as const,
     exitCode: 17,
-    line: 'its content is coded as br',
+    line: 'its content is coded as br, although only identity was accepted. The server gives this file only coded',
   },
   {
     what: 'redirections without end',
@@ -362,4 +399,27 @@ test('ferry get does not write where another one writes, and does not disturb it
   expect(await first.exit).toMatchObject({ exitCode: 0 })
   expect(await dir.digest('file.bin')).toBe(DIGEST)
   expect(await dir.names()).toEqual(['file.bin'])
+})
+
+test('ferry get -d says that a folder is a link that leads nowhere', async () => {
+  await using dir = await TempDir.create()
+  await symlink('nowhere', dir.join('link'))
+
+  const run = await runFerry(['get', '-d', 'link', NOWHERE], { cwd: dir.path })
+
+  expectRefusal(run, { exitCode: 15, line: 'Cannot make the folder link: a file, or a link' })
+})
+
+test('ferry get never replaces what it has fetched in the same run, by whatever name', async () => {
+  await using dir = await TempDir.create()
+  await using server = await ScriptedServer.start({ content: CONTENT })
+  // As where the file system takes two names for one: after the first, b.bin leads to its file.
+  await symlink('file.bin', dir.join('b.bin'))
+  const second = server.url.replace('file.bin', 'b.bin')
+
+  const run = await runFerry(['get', '-q', '--overwrite', server.url, second], { cwd: dir.path })
+
+  expectRefusal(run, { exitCode: 2, line: 'it is the file that another URL has become' })
+  expect(server.requests).toHaveLength(1)
+  expect(await dir.digest('file.bin')).toBe(DIGEST)
 })

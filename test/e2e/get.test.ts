@@ -2,6 +2,7 @@
 import { randomBytes } from 'node:crypto'
 import { expect, test } from 'vitest'
 import { createCertificate } from '../../packages/ferry/src/testing/certificates.ts'
+import { ScriptedServer } from '../../packages/ferry/src/testing/scripted-server.ts'
 import { Nginx } from '../support/nginx.ts'
 import { FerryProcess, parseEvents, runFerry } from '../support/run-ferry.ts'
 import { digestOf, TempDir } from '../support/temp-dir.ts'
@@ -279,4 +280,53 @@ test.each([
     status: 206,
     range: expect.stringMatching(/^bytes=[1-9]/),
   })
+})
+
+test.each([
+  {
+    what: 'Ctrl-C',
+    exitCode: 130,
+    line: /^ferry: Interrupted: .* had come\. The same command begins anew/,
+  },
+  { what: 'a break', exitCode: 9, line: /\. Run the same command again, which begins anew\.$/ },
+])('ferry get does not promise after $what what it cannot do', async ({ what, exitCode, line }) => {
+  await using server = await ScriptedServer.start({
+    content: CONTENT,
+    etag: undefined,
+    bytesPerSecond: 2 * MIB,
+    ...(what === 'a break' ? { fault: () => ({ type: 'end', afterBytes: MIB }) } : {}),
+  })
+  await using dir = await TempDir.create()
+
+  const args = ['get', '--retries', '0', server.url]
+  await using run = new FerryProcess(args, { cwd: dir.path })
+  if (exitCode === 130) {
+    await run.printed('1 connection')
+    run.kill('SIGINT')
+  }
+  const ended = await run.exit
+
+  expect(ended.exitCode).toBe(exitCode)
+  expect(ended.stderr.trimEnd().split('\n').at(-1)).toMatch(line)
+})
+
+test('ferry get does not mix the files of two URLs', async () => {
+  await using server = await ScriptedServer.start({ content: CONTENT, bytesPerSecond: 2 * MIB })
+  await using dir = await TempDir.create()
+  await using first = new FerryProcess(['get', '-x', '1', server.url], { cwd: dir.path })
+  await first.printed('1 connection')
+  first.kill('SIGKILL')
+  await first.exit
+  const other = randomBytes(CONTENT.length)
+  Object.assign(server.options, { content: other, bytesPerSecond: undefined })
+  const url = server.url.replace('/file.bin', '/other/file.bin')
+
+  const failed = await runFerry(['get', '--on-change', 'fail', url], { cwd: dir.path })
+  const run = await runFerry(['get', url], { cwd: dir.path })
+
+  expect(failed.exitCode).toBe(10)
+  expect(failed.stderr).toContain(`it holds a part of ${server.url}`)
+  expect(run.exitCode).toBe(0)
+  expect(run.stderr).toContain('starting again from its beginning')
+  expect(await dir.digest('file.bin')).toBe(digestOf(other))
 })

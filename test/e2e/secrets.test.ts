@@ -13,6 +13,7 @@ const OTHER_TOKEN = 'token-e04d'
 /** In the query: `--json` names the whole URL, but no sentence and no file does. */
 const QUERY = 'query-55aa'
 const SECRETS = [PASSWORD, TOKEN, OTHER_TOKEN]
+const NOWHERE = 'http://127.0.0.1:1/f'
 /** How RFC 7617 sends the password. */
 const BASIC = Buffer.from(`user:${PASSWORD}`).toString('base64')
 
@@ -63,6 +64,10 @@ test.each([
   { what: 'a field that cannot be sent', args: ['-H', `A: ${TOKEN}\u0007`, 'http://127.0.0.1:1/'] },
   { what: 'a URL that is none', args: [`http://user:${PASSWORD}@:1:2/`] },
   { what: 'a password with a slash', args: [`http://user:a/${PASSWORD}@host:1:2/`] },
+  { what: 'a URL with a blank', args: [`https://exa mple.org/x?token=${TOKEN}`] },
+  { what: 'a URL with a blank and a query', args: [`https://exa mple.org/x?key=${QUERY}`] },
+  { what: 'a URL with one slash', args: [`http:/user:${PASSWORD}@h:99999/`] },
+  { what: 'two URLs of one name', args: [`${NOWHERE}?a=${QUERY}`, `${NOWHERE}?b=${TOKEN}`] },
   { what: 'another scheme', args: [`ftp://user:${PASSWORD}@host/`] },
 ])('ferry get prints no secret of $what', async ({ args }) => {
   await using dir = await TempDir.create()

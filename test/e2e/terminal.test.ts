@@ -27,11 +27,11 @@ async function runOnTerminal(stty: string, content: Buffer): Promise<string> {
 /** The lines that are left at the end, as a terminal shows them. */
 function screenOf(output: string): string[] {
   const lines: string[] = ['']
-  for (const piece of output.split(/(\u001b\[\d+F|\u001b\[0J|\r\n)/)) {
+  for (const piece of output.split(/(\u001b\[\d+F|\u001b\[0J|\u001b\[\?7[hl]|\r\n)/)) {
     const up = /^\u001b\[(\d+)F$/.exec(piece)
     if (up !== null) lines.splice(lines.length - 1 - Number(up[1]), Number(up[1]) + 1, '')
     else if (piece === '\r\n') lines.push('')
-    else if (piece !== ERASE) lines[lines.length - 1] += piece
+    else if (piece !== ERASE && !/^\u001b\[\?7[hl]$/.test(piece)) lines[lines.length - 1] += piece
   }
   return lines
 }
@@ -44,6 +44,16 @@ test('ferry get draws a bar and its connections on a terminal, and erases them',
   expect(frames.some((frame) => /█+.*░+.* \d+ % of 4 MiB/.test(frame))).toBe(true)
   expect(frames.some((frame) => / 1 {2}\S+ \w+ → .*\r\n.* 2 {2}\S+ \w+ → /.test(frame))).toBe(true)
   expect(screenOf(output)).toEqual([expect.stringMatching(/\/file\.bin: 4 MiB in /), ''])
+})
+
+test('ferry get draws nothing that a terminal would wrap, however wide its characters', async () => {
+  const output = await runOnTerminal('stty cols 72', randomBytes(MIB))
+
+  const drawn = output.split(ERASE).filter((frame) => frame.includes(' % of 1 MiB'))
+  expect(drawn.length).toBeGreaterThan(1)
+  for (const frame of drawn) {
+    expect(frame).toMatch(/^\u001b\[\?7l[^]* % of 1 MiB[^]*\r\n\u001b\[\?7h(\u001b\[\d+F)?$/)
+  }
 })
 
 test('ferry get draws on a terminal that does not know its width', async () => {

@@ -27,7 +27,7 @@ const SERVERS: readonly Row[] = [
   },
   {
     name: 'nginx',
-    start: startNginxOrigin,
+    start: (site) => startNginxOrigin(site),
     cannot: {
       'late-continue': 'sends 100 by itself',
       'sent-trailers': 'drops them',

@@ -4,22 +4,44 @@ import { ServerProcess } from './server-process.ts'
 import type { Site } from './site.ts'
 import { requireTool } from './tools.ts'
 
+/** What the server does otherwise than by default. */
+export interface NginxOriginOptions {
+  /** As nginx names them: `TLSv1.2 TLSv1.3`. */
+  readonly tlsProtocols?: string
+  /** Path of the certificate that those of clients must be signed by. */
+  readonly clientCa?: string
+  /** The path of a Unix domain socket to listen on too. */
+  readonly socketPath?: string
+}
+
 /** Starts nginx; it reloads by SIGHUP, as `nginx -s reload` does. */
-export async function startNginxOrigin(site: Site): Promise<OriginServer> {
+export async function startNginxOrigin(
+  site: Site,
+  options: NginxOriginOptions = {},
+): Promise<OriginServer> {
   const server = await ServerProcess.start({
     name: 'nginx',
     path: requireTool('nginx'),
     portCount: 2,
     configure: async (folder, ports) => {
-      const path = await folder.write('nginx.conf', formatConfig(folder.path, ports, site))
+      const path = await folder.write('nginx.conf', formatConfig(folder.path, ports, site, options))
       return ['-p', folder.path, '-c', path, '-e', 'stderr']
     },
   })
   return new OriginServer(server, () => server.signal('SIGHUP'))
 }
 
-function formatConfig(folder: string, ports: readonly number[], site: Site): string {
-  const [port, tlsPort] = ports
+function formatConfig(
+  folder: string,
+  [port, tlsPort]: readonly number[],
+  site: Site,
+  { tlsProtocols, clientCa, socketPath }: NginxOriginOptions,
+): string {
+  const extras = [
+    tlsProtocols && `ssl_protocols ${tlsProtocols};`,
+    clientCa && `ssl_verify_client on; ssl_client_certificate ${clientCa};`,
+    socketPath && `listen unix:${socketPath};`,
+  ]
   return `
 daemon off;
 worker_processes 1;
@@ -40,6 +62,7 @@ http {
     listen 127.0.0.1:${tlsPort} ssl;
     ssl_certificate ${site.tls.cert};
     ssl_certificate_key ${site.tls.key};
+    ${extras.filter(Boolean).join('\n    ')}
     root ${site.root};
     client_max_body_size 0;
     location = /small.txt { }

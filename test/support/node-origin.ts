@@ -1,5 +1,5 @@
 /** Starts node-origin-main.ts as a process of its own, so that its memory and time are not ours. */
-import { join } from 'node:path'
+import { fileURLToPath } from 'node:url'
 import { OriginServer } from './origin-server.ts'
 import { ServerProcess } from './server-process.ts'
 
@@ -14,7 +14,7 @@ export async function startNodeOrigin(site: {
     portCount: 2,
     configure: (_folder, ports) =>
       Promise.resolve([
-        join(import.meta.dirname, 'node-origin-main.ts'),
+        fileURLToPath(new URL('./node-origin-main.ts', import.meta.url)),
         ...ports.map(String),
         site.root,
         site.tls.key,

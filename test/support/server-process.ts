@@ -140,7 +140,7 @@ interface Start {
 }
 
 /** Whether something listens on a port of the loopback. */
-export function takesConnections(port: number): Promise<boolean> {
+function takesConnections(port: number): Promise<boolean> {
   return new Promise((resolve) => {
     const socket = connect({ host: '127.0.0.1', port })
     socket.once('connect', () => resolve(true)).once('error', () => resolve(false))

@@ -1,5 +1,5 @@
 /** The exit code and the advice for each kind of failure: one table, told by `ferry get --help`. */
-import type { ErrorCode } from 'ferry/errors'
+import type { ErrorCode, FerryError } from 'ferry/errors'
 
 /** What the shell is told. */
 export const EXIT_OK = 0
@@ -13,7 +13,11 @@ export interface Ending {
   readonly exitCode: number
   /** What the user can do, as a sentence without a full stop. */
   readonly advice: string
+  /** The same where a next run cannot go on with what has come. */
+  readonly adviceAnew?: string
 }
+
+const RUN_ANEW = 'Run the same command again, which begins anew'
 
 export const ENDINGS: Readonly<Record<ErrorCode, Ending>> = {
   config: { exitCode: 2, advice: 'See ferry get --help' },
@@ -28,14 +32,19 @@ export const ENDINGS: Readonly<Record<ErrorCode, Ending>> = {
   timeout: {
     exitCode: 6,
     advice: 'Run the same command again to go on, or allow more with --timeout SECONDS',
+    adviceAnew: `${RUN_ANEW}, or allow more with --timeout SECONDS`,
   },
   'local-protocol': { exitCode: 7, advice: 'Check the --header options' },
   'remote-protocol': { exitCode: 7, advice: 'The server is at fault; try another source' },
   'http-status': { exitCode: 8, advice: 'Check the URL, and whether it asks for credentials' },
-  'connection-lost': { exitCode: 9, advice: 'Run the same command again to go on' },
+  'connection-lost': {
+    exitCode: 9,
+    advice: 'Run the same command again to go on',
+    adviceAnew: RUN_ANEW,
+  },
   'representation-changed': {
     exitCode: 10,
-    advice: 'Use --on-change restart to fetch the new file from its beginning',
+    advice: 'Use --on-change restart to discard what is here, or -o for another name',
   },
   'checksum-mismatch': {
     exitCode: 11,
@@ -47,7 +56,11 @@ export const ENDINGS: Readonly<Record<ErrorCode, Ending>> = {
     advice:
       'Use --overwrite to replace a finished file, --fresh to discard a partial one, or -o for another name',
   },
-  'no-space': { exitCode: 14, advice: 'Make room, then run the same command again to go on' },
+  'no-space': {
+    exitCode: 14,
+    advice: 'Make room, then run the same command again to go on',
+    adviceAnew: 'Make room, then run the same command again, which begins anew',
+  },
   'not-writable': { exitCode: 15, advice: 'Choose another place with -d DIR or -o FILE' },
   'disk-failed': { exitCode: 15, advice: 'Check the disk, or choose another with -d DIR' },
   locked: { exitCode: 16, advice: 'Wait for it, or choose another name with -o FILE' },
@@ -55,4 +68,20 @@ export const ENDINGS: Readonly<Record<ErrorCode, Ending>> = {
     exitCode: 17,
     advice: 'Use -x 1 --fresh, which asks the server for no parts',
   },
+}
+
+// What the facts beside an error tell more exactly than its code.
+const ADVICE_IF_CODED =
+  'The server gives this file only coded, and Ferry keeps files as they are; ask its operator, or try another source'
+const ADVICE_IF_REPLACED = 'See that nothing else writes there, then run the same command again'
+
+/** What the user can do about an error, as a sentence without a full stop. */
+export function adviceFor(
+  { code, detail }: FerryError,
+  { resumable }: { readonly resumable: boolean },
+): string {
+  if (detail['contentCoding'] !== undefined) return ADVICE_IF_CODED
+  if (detail['replaced'] === true) return ADVICE_IF_REPLACED
+  const { advice, adviceAnew = advice } = ENDINGS[code]
+  return resumable ? advice : adviceAnew
 }

@@ -6,6 +6,7 @@ import { type Download, download, fileNameOf, parseChecksum } from 'ferry/downlo
 import { ConfigError, isFerryError, TransferError } from 'ferry/errors'
 import { HttpUrl } from 'ferry/transport'
 import {
+  adviceFor,
   ENDINGS,
   EXIT_INTERRUPTED,
   EXIT_OK,
@@ -79,6 +80,7 @@ async function getAll(
   signal: AbortSignal,
 ): Promise<number> {
   checkTogether(urls, options)
+  checkTargets(urls, options)
   const headers = await readHeaders(options.header)
   const timeoutMs = options.timeout * 1000
   await using client = new HttpClient({
@@ -93,13 +95,13 @@ async function getAll(
       insecure: options.insecure === true,
     },
   })
-  const folder = options.dir ?? '.'
   if (options.dir !== undefined) await makeFolder(options.dir)
+  const made = new Set<string>()
   let exitCode = EXIT_OK
   for (const url of urls) {
     // A signal that came when the file before was as good as done still ends the run as one.
     if (signal.aborted && exitCode !== EXIT_OK) break
-    const code = await getOne(url, folder, { options, headers, client, reporter, signal })
+    const code = await getOne(url, { options, headers, client, reporter, signal, made })
     if (exitCode === EXIT_OK) exitCode = code
   }
   return exitCode
@@ -107,22 +109,21 @@ async function getAll(
 
 async function getOne(
   url: string,
-  folder: string,
   context: {
     options: GetOptions
     headers: readonly (readonly [string, string])[]
     client: HttpClient
     reporter: Reporter
     signal: AbortSignal
+    /** What the URLs before have become. */
+    made: Set<string>
   },
 ): Promise<number> {
-  const { options, headers, client, reporter, signal } = context
+  const { options, headers, client, reporter, signal, made } = context
   let running: Download | undefined
   try {
-    // An absolute --output stays where it is; a name from a URL stays in the folder.
-    const { output } = options
-    const target =
-      output === undefined ? join(folder, fileNameOf(HttpUrl.parse(url))) : resolve(folder, output)
+    const target = targetOf(url, options)
+    await checkNotMade(target, made)
     running = download(url, target, {
       headers,
       client,
@@ -139,6 +140,7 @@ async function getOne(
     })
     reporter.start(target, running)
     reporter.completed(await running.result)
+    made.add((await fileAt(target)) ?? target)
     return EXIT_OK
   } catch (error) {
     const failure = describeFailure(error as Error, running)
@@ -160,7 +162,8 @@ function describeFailure(error: Error, running: Download | undefined): Failure {
     }
   }
   if (isFerryError(error)) {
-    const { exitCode, advice } = ENDINGS[error.code]
+    const { exitCode } = ENDINGS[error.code]
+    const advice = adviceFor(error, { resumable: running?.progress().resumable === true })
     return { url, error, code: error.code, exitCode, message: `${error.message}. ${advice}.` }
   }
   return {
@@ -177,9 +180,12 @@ function describeInterruption(running: Download | undefined): string {
   if (running === undefined || progress === undefined || progress.receivedBytes === 0) {
     return 'Interrupted before anything had come.'
   }
-  const { receivedBytes, size } = progress
+  const { receivedBytes, size, resumable } = progress
   const of = size === undefined ? '' : ` of ${formatBytes(size)}`
-  return `Interrupted: ${formatBytes(receivedBytes)}${of} are kept in ${running.partPath}. Run the same command again to go on.`
+  const come = `Interrupted: ${formatBytes(receivedBytes)}${of}`
+  return resumable
+    ? `${come} are kept in ${running.partPath}. Run the same command again to go on.`
+    : `${come} had come. The same command begins anew, since this server does not let a download go on.`
 }
 
 function checkTogether(urls: readonly string[], options: GetOptions): void {
@@ -197,6 +203,52 @@ function checkTogether(urls: readonly string[], options: GetOptions): void {
       `Cannot use --${name} with ${urls.length} URLs: it is meant for one file`,
     )
   }
+}
+
+/** An absolute --output stays where it is; a name from a URL stays in the folder. */
+function targetOf(url: string, { dir = '.', output }: GetOptions): string {
+  return output === undefined ? join(dir, fileNameOf(HttpUrl.parse(url))) : resolve(dir, output)
+}
+
+/** @throws {ConfigError} when two URLs would become one file; one that is none fails by itself later */
+function checkTargets(urls: readonly string[], options: GetOptions): void {
+  const targets = new Set<string>()
+  for (const url of urls) {
+    if (!isUrl(url)) continue
+    const target = targetOf(url, options)
+    if (targets.has(target)) {
+      throw new ConfigError(
+        'url',
+        `Cannot write two URLs to ${target}: fetch one of them with another name (-o) or folder (-d)`,
+      )
+    }
+    targets.add(target)
+  }
+}
+
+function isUrl(text: string): boolean {
+  try {
+    HttpUrl.parse(text)
+    return true
+  } catch {
+    return false
+  }
+}
+
+/** Names that differ can be one to the file system: in case, or in how an accent is written. */
+async function checkNotMade(target: string, made: ReadonlySet<string>): Promise<void> {
+  const found = await fileAt(target)
+  if (found === undefined || !made.has(found)) return
+  throw new ConfigError(
+    'url',
+    `Cannot write ${target}: it is the file that another URL has become in this run`,
+  )
+}
+
+/** What tells a file from any other; undefined when there is none. */
+async function fileAt(path: string): Promise<string | undefined> {
+  const found = await stat(path, { bigint: true }).catch(() => undefined)
+  return found && `${found.dev}:${found.ino}`
 }
 
 /** Fields from `Name: value`, or from each line of a file named `@FILE`, which keeps secrets off the command line. */
@@ -248,12 +300,22 @@ async function tryMakeFolder(path: string): Promise<string | undefined> {
     return undefined
   } catch (cause) {
     const { code } = cause as NodeJS.ErrnoException
-    const found = code === 'EEXIST' ? await stat(path) : undefined
+    if (code !== 'EEXIST') return code
+    const found = await stat(path).catch(() => undefined)
     return found?.isDirectory() === true ? undefined : code
   }
 }
 
+const REASONS: Readonly<Record<string, string>> = {
+  EEXIST: 'a file, or a link that leads nowhere, has that name',
+  ENOTDIR: 'a part of the path is no folder',
+  ENAMETOOLONG: 'the name or its path is too long',
+  EACCES: 'permission denied',
+  EROFS: 'the file system is read-only',
+}
+
 function throwUnlessMade(path: string, code: string | undefined): void {
   if (code === undefined) return
-  throw new TransferError('not-writable', `Cannot make the folder ${path} (${code})`)
+  const reason = REASONS[code] ?? code
+  throw new TransferError('not-writable', `Cannot make the folder ${path}: ${reason}`)
 }

@@ -8,7 +8,7 @@ const MAX_CONNECTIONS = 64
 const EXIT_CODE_HELP = `
 Exit codes:
   0 all files are there, whole    8 the server refused (HTTP status)  14 no space left
-  1 unexpected failure            9 connection lost; can be resumed   15 cannot write there
+  1 unexpected failure            9 connection lost                   15 cannot write there
   2 unusable option or URL       10 the file changed at the server    16 another ferry writes it
   3 host not found               11 wrong checksum                    17 wrong range from server
   4 no connection                12 wrong size                       130 interrupted; can be
@@ -22,8 +22,9 @@ Examples:
   $ ferry get --checksum sha256=9f86d0… -o image.iso https://example.org/latest
   $ ferry get --header @token.txt https://example.org/private.tar
 
-An interrupted download, however it ended, goes on when the same command is run again. While it
-runs, its bytes are in FILE.part; FILE itself appears at once and whole.
+An interrupted download, however it ended, goes on when the same command is run again; it begins
+anew where the server does not say which version of the file it has. While it runs, its bytes are
+in FILE.part; FILE itself appears at once and whole.
 ${EXIT_CODE_HELP}`
 
 /** Runs the command line; resolves with the exit code. */

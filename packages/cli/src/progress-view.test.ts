@@ -45,6 +45,12 @@ describe('renderProgress()', () => {
     }
   })
 
+  test('cuts between characters, not within one', () => {
+    const [name] = renderProgress('😀'.repeat(50), RUNNING, 40)
+
+    expect(stripVTControlCharacters(name ?? '')).toBe(`${'😀'.repeat(38)}…`)
+  })
+
   test('never shows 100 % before the last byte', () => {
     const progress = { ...RUNNING, receivedBytes: 100 * MIB - 1 }
 

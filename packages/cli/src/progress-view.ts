@@ -9,7 +9,10 @@ const MAX_LISTED_CONNECTIONS = 16
 
 type ConnectionProgress = DownloadProgress['connections'][number]
 
-/** The lines of a terminal, none wider than `columns`. */
+/**
+ * The lines of a terminal, none of more characters than `columns`. Some characters take two cells;
+ * only the terminal knows which, so it has to be told not to wrap.
+ */
 export function renderProgress(
   name: string,
   progress: DownloadProgress,
@@ -79,8 +82,8 @@ function countOf(connections: number): string {
   return connections === 1 ? '1 connection' : `${connections} connections`
 }
 
-/** Cuts at the terminal's edge, so that a line never wraps and redrawing stays right. */
+/** Cuts at the terminal's edge; whole characters, not halves of a surrogate pair. */
 function cut(line: string, columns: number): string {
-  const plain = stripVTControlCharacters(line)
-  return plain.length < columns ? line : `${plain.slice(0, Math.max(0, columns - 2))}…`
+  const plain = [...stripVTControlCharacters(line)]
+  return plain.length < columns ? line : `${plain.slice(0, Math.max(0, columns - 2)).join('')}…`
 }

@@ -35,6 +35,11 @@ const FIRST_LINE_MS = 1000
 const LINE_MS = 5000
 const JSON_MS = 1000
 const DEFAULT_COLUMNS = 80
+// DECAWM, which every terminal since the VT100 knows: what is too wide is cut and not continued on
+// the next line, whatever the width of its characters. In one write with what it is for, so that
+// nothing else is drawn without wrapping.
+const NO_WRAP = '\u001b[?7l'
+const WRAP = '\u001b[?7h'
 
 /** Chooses the way of telling. */
 export function createReporter(
@@ -88,7 +93,7 @@ class TerminalReporter implements Reporter {
         this.#stderr.columns || DEFAULT_COLUMNS,
       )
       this.#clear()
-      this.#stderr.write(lines.map((line) => `${line}\n`).join(''))
+      this.#stderr.write(NO_WRAP + lines.map((line) => `${line}\n`).join('') + WRAP)
       this.#drawn = lines.length
     }
     this.#timer = setInterval(draw, REDRAW_MS)

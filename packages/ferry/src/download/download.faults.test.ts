@@ -1,9 +1,11 @@
 import { randomBytes } from 'node:crypto'
+import { readFile } from 'node:fs/promises'
 import { expect, test } from 'vitest'
 import { isFerryError } from '../errors.ts'
 import { DownloadFixture } from '../testing/download-fixture.ts'
 import type { Fault, LoggedRequest, ScriptedServerOptions } from '../testing/scripted-server.ts'
 import { download, type DownloadEvent } from './download.ts'
+import { parseResumeRecord } from './resume-record.ts'
 
 const CONTENT = randomBytes(2_000_000)
 
@@ -307,4 +309,57 @@ test('download() fetches again only what is missing after a break', async () => 
   expect(fetchedBytes).toBe(CONTENT.length)
   expect(fixture.server.requests[1]?.range).toEqual([1_500_000, CONTENT.length - 1])
   expect(fixture.server.requests[1]?.headers['if-range']).toBe('"v1"')
+})
+
+/** Bytes of another file behind a right Content-Range; only at its end a chunked answer is found out. */
+const lies: readonly [string, Fault][] = [
+  ['goes on behind its range', { type: 'surplus', bytes: 10 }],
+  ['ends before its range', { type: 'short', afterBytes: 900_000 }],
+]
+
+test.each(lies)('download() keeps no byte of a chunked answer that %s', async (_, fault) => {
+  await using fixture = await DownloadFixture.start({ content: CONTENT, bytesPerSecond: 8_000_000 })
+  await fixture.runUntil(500_000, { maxConnections: 1 })
+  const { options } = fixture.server
+  Object.assign(options, { content: randomBytes(CONTENT.length), fault: () => fault })
+  for (let run = 0; run < 2; run++) {
+    const result = fixture.start({ maxConnections: 1, maxRetries: 1 }).result
+    await expect(result).rejects.toSatisfy(isFerryError)
+  }
+  Object.assign(options, { content: CONTENT, fault: undefined })
+
+  const { resumedBytes, fetchedBytes } = await fixture.start().result
+
+  expect((await fixture.content()).equals(CONTENT)).toBe(true)
+  expect(resumedBytes).toBeGreaterThanOrEqual(500_000)
+  expect(resumedBytes + fetchedBytes).toBe(CONTENT.length)
+})
+
+test('download() reads an answer without a length to its end before it believes it', async () => {
+  await using fixture = await DownloadFixture.start({ content: CONTENT, bytesPerSecond: 2_000_000 })
+  await fixture.runUntil(200_000, { maxConnections: 1 })
+  // Every answer has a surplus; a connection that is cut off by another would not come to see it.
+  Object.assign(fixture.server.options, {
+    content: randomBytes(CONTENT.length),
+    fault: () => ({ type: 'surplus', bytes: 10 }),
+  })
+  const result = fixture.start({ maxConnections: 4, maxRetries: 1 }).result
+  await expect(result).rejects.toMatchObject({ code: 'range-mismatch' })
+  Object.assign(fixture.server.options, { content: CONTENT, fault: undefined })
+
+  await fixture.start().result
+
+  expect((await fixture.content()).equals(CONTENT)).toBe(true)
+})
+
+test('download() journals nothing of a chunked answer that is aborted', async () => {
+  await using fixture = await DownloadFixture.start({ content: CONTENT, bytesPerSecond: 8_000_000 })
+  await fixture.runUntil(500_000, { maxConnections: 1 })
+  const before = parseResumeRecord(await readFile(fixture.journalPath, 'utf8'))?.spans.bytes
+  fixture.server.options.chunked = true
+
+  await fixture.runUntil(1_500_000, { maxConnections: 1 })
+
+  const after = parseResumeRecord(await readFile(fixture.journalPath, 'utf8'))?.spans.bytes
+  expect(after).toBe(before)
 })

@@ -268,6 +268,32 @@ test.each(unusable)('download() refuses the options %o at once', (options) => {
   )
 })
 
+test.each(['Range', 'if-range'])(
+  'download() refuses the field %s, which it sends itself',
+  (name) => {
+    const headers = { [name]: 'bytes=0-5' }
+
+    expect(() => download('http://127.0.0.1:1/', '/nowhere/file', { headers })).toThrow(
+      expect.objectContaining({ code: 'config', option: 'headers' }),
+    )
+  },
+)
+
+test.each(['x'.repeat(251), `${'x'.repeat(200)}/`.repeat(30)])(
+  'download() says that a name is too long: %s',
+  async (name) => {
+    await using fixture = await DownloadFixture.start({ content: SMALL })
+
+    const { result } = download(fixture.server.url, join(fixture.folder, name))
+
+    await expect(result).rejects.toMatchObject({
+      code: 'not-writable',
+      message: expect.stringContaining('too long'),
+    })
+    expect(fixture.server.requests).toEqual([])
+  },
+)
+
 test('download() rejects with the reason of a signal that is aborted already', async () => {
   await using fixture = await DownloadFixture.start({ content: SMALL })
   const reason = new Error('no longer wanted')

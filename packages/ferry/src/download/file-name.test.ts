@@ -18,6 +18,10 @@ const urls: readonly [string, string][] = [
   ['http://a/%2e%2e', 'download'],
   ['http://a/nul%00byte', 'nul_byte'],
   ['http://a/%ff%fe', '%ff%fe'],
+  // An escape sequence in one character, and a mark that makes this read "mexe.jpg".
+  ['http://a/%C2%9B31m', '_31m'],
+  ['http://a/m%E2%80%AEgpj.exe', 'm_gpj.exe'],
+  ['http://a/%E2%80%8Ea%E2%81%A6b%E2%81%A9', '_a_b_'],
 ]
 
 test.each(urls)('fileNameOf(%s) is %s', (url, name) => {
@@ -59,7 +63,7 @@ test('safeFileName() gives a name that stays in its folder, whatever the text', 
     fc.property(fc.string({ unit: 'binary', maxLength: 400 }), (text) => {
       const name = safeFileName(text)
 
-      expect(name).not.toMatch(/[/\\\0-\x1f]/)
+      expect(name).not.toMatch(/[/\\\0-\x1f\x7f-\x9f\u200e\u200f\u202a-\u202e\u2066-\u2069]/)
       expect(['', '.', '..']).not.toContain(name)
       expect(Buffer.byteLength(name)).toBeLessThanOrEqual(200)
       expect(name).not.toMatch(/[. ]$/)

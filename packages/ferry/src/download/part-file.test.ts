@@ -67,6 +67,83 @@ test('PartFile reports a full disk, and does not write on after it', async () =>
   await file.close()
 })
 
+test('PartFile that could not sync or write once never again says that all is well', async () => {
+  // Nothing can be synced there, nor written.
+  await using unsynced = await PartFile.open('/dev/full')
+  await using unwritten = await PartFile.open('/dev/full')
+
+  const syncError = await unsynced.sync().catch((error: unknown) => error)
+  const writeError = await write(unwritten, 'abc', 0)
+
+  expect(syncError).toMatchObject({ code: 'disk-failed' })
+  expect(await write(unsynced, 'abc', 0)).toBe(syncError)
+  await expect(unsynced.sync()).rejects.toBe(syncError)
+  await expect(unwritten.sync()).rejects.toBe(writeError)
+})
+
+test('PartFile.isInPlace() sees that its name leads elsewhere', async () => {
+  await useFolder(async (folder) => {
+    const path = join(folder, 'a')
+    await using file = await PartFile.open(path)
+    expect(await file.isInPlace()).toBe(true)
+
+    await rm(path)
+    expect(await file.isInPlace()).toBe(false)
+    await writeFile(path, '')
+    expect(await file.isInPlace()).toBe(false)
+  })
+})
+
+/** A file system without hard links, as FAT. */
+function refuseLinks(code: string): () => Promise<void> {
+  return () => Promise.reject(Object.assign(new Error(code), { code }))
+}
+
+test.each(['EPERM', 'ENOTSUP', 'EOPNOTSUPP', 'ENOSYS'])(
+  'publishFile() replaces nothing where there are no hard links (%s)',
+  async (code) => {
+    await useFolder(async (folder) => {
+      const [part, target] = [join(folder, 'a.part'), join(folder, 'a')]
+      const options = { overwrite: false, makeLink: refuseLinks(code) }
+      await writeFile(part, 'new')
+      await writeFile(target, 'of somebody else')
+
+      await expect(publishFile(part, target, options)).rejects.toMatchObject({
+        code: 'target-exists',
+      })
+      expect(await readFile(target, 'utf8')).toBe('of somebody else')
+      await rm(target)
+      await publishFile(part, target, options)
+
+      expect(await readdir(folder)).toEqual(['a'])
+      expect(await readFile(target, 'utf8')).toBe('new')
+    })
+  },
+)
+
+test('publishFile() leaves no empty file where it cannot rename', async () => {
+  await useFolder(async (folder) => {
+    const options = { overwrite: false, makeLink: refuseLinks('EPERM') }
+
+    const published = publishFile(join(folder, 'a.part'), join(folder, 'a'), options)
+
+    await expect(published).rejects.toMatchObject({ code: 'not-writable' })
+    expect(await readdir(folder)).toEqual([])
+  })
+})
+
+test('publishFile() does not rename for any other failure to link', async () => {
+  await useFolder(async (folder) => {
+    await writeFile(join(folder, 'a.part'), 'new')
+    const options = { overwrite: false, makeLink: refuseLinks('EIO') }
+
+    const published = publishFile(join(folder, 'a.part'), join(folder, 'a'), options)
+
+    await expect(published).rejects.toMatchObject({ code: 'disk-failed' })
+    expect(await readdir(folder)).toEqual(['a.part'])
+  })
+})
+
 test('publishFile() renames, without overwriting unless told', async () => {
   await useFolder(async (folder) => {
     const [part, target] = [join(folder, 'a.part'), join(folder, 'a')]

@@ -6,7 +6,12 @@ import { formatRecord } from '../transfer/record-log.ts'
 import { SpanSet } from '../transfer/span.ts'
 import { Journal, loadResumeRecord, parseResumeRecord, removeJournal } from './resume-record.ts'
 
-const IDENTITY = { size: 1000, etag: '"a"', weakEtag: 'W/"b"', lastModified: 'Fri, 20 Nov 2026 10:00:00 GMT' }
+const IDENTITY = {
+  size: 1000,
+  etag: '"a"',
+  weakEtag: 'W/"b"',
+  lastModified: 'Fri, 20 Nov 2026 10:00:00 GMT',
+}
 const SOURCE = { url: 'http://a/b', salt: '00ff', queryDigest: 'abcd' }
 const HEADER = { type: 'download', format: 2, ...SOURCE, ...IDENTITY }
 const spans = (...pairs: [number, number][]): SpanSet =>

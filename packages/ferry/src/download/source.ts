@@ -43,7 +43,10 @@ export async function mayContinueFrom(
   return namesContent(identity) || (await hasSameQuery(source, url))
 }
 
-async function hasSameQuery({ url: known, salt, queryDigest }: Source, url: HttpUrl): Promise<boolean> {
+async function hasSameQuery(
+  { url: known, salt, queryDigest }: Source,
+  url: HttpUrl,
+): Promise<boolean> {
   if (salt === undefined || queryDigest === undefined) return url.href === known
   return (await digestOf(salt, url)) === queryDigest
 }

@@ -1,5 +1,5 @@
 import { type ChildProcess, spawn } from 'node:child_process'
-import { mkdtemp, readdir, readFile, rm, writeFile } from 'node:fs/promises'
+import { mkdir, mkdtemp, readdir, readFile, rm, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { expect, test } from 'vitest'
@@ -89,6 +89,44 @@ test('FileLock takes a file over that was left behind', async () => {
   await using _held = await FileLock.take(path)
 
   await expect(FileLock.take(path)).rejects.toMatchObject({ code: 'locked' })
+})
+
+test('FileLock.isHeld() sees that its file was removed, and leaves another one alone', async () => {
+  await using folder = await TempFolder.create()
+  const path = join(folder.path, 'a.lock')
+  const first = await FileLock.take(path)
+  expect(await first.isHeld()).toBe(true)
+  await rm(path)
+  expect(await first.isHeld()).toBe(false)
+  await using second = await FileLock.take(path)
+
+  expect(await first.isHeld()).toBe(false)
+  await first.release()
+
+  expect(await second.isHeld()).toBe(true)
+  await expect(FileLock.take(path)).rejects.toMatchObject({ code: 'locked' })
+})
+
+test('FileLock says that a name or path is too long', async () => {
+  await using folder = await TempFolder.create()
+  const deep = join(folder.path, ...Array.from({ length: 5 }, () => 'x'.repeat(100)))
+  await mkdir(deep, { recursive: true })
+
+  for (const path of [join(folder.path, 'x'.repeat(256)), join(deep, 'a.lock')]) {
+    await expect(FileLock.take(path)).rejects.toMatchObject({ code: 'ENAMETOOLONG' })
+  }
+})
+
+test('FileLock takes the longest path that it lets pass', async () => {
+  await using folder = await TempFolder.create()
+  const deep = join(folder.path, 'x'.repeat(200), 'y'.repeat(180))
+  await mkdir(deep, { recursive: true })
+  const path = join(deep, 'z'.repeat(504 - deep.length - 1))
+
+  await using lock = await FileLock.take(path)
+
+  expect(await lock.isHeld()).toBe(true)
+  await expect(FileLock.take(`${path}z`)).rejects.toMatchObject({ code: 'ENAMETOOLONG' })
 })
 
 test('FileLock surfaces that its folder is not there', async () => {

@@ -76,7 +76,7 @@ export class FileLock implements AsyncDisposable {
 }
 
 /** SQLite takes no path that is longer, whatever the system does. */
-const MAX_PATH_BYTES = 511
+const MAX_PATH_BYTES = 512
 
 function openDatabase(Database: typeof DatabaseSync, path: string): DatabaseSync {
   // SQLite keeps a journal beside the file.

@@ -154,3 +154,13 @@ test.each([
     expect.objectContaining({ message: expect.not.stringMatching(/user|sec/) }),
   )
 })
+
+test.each([
+  ['https://exa mple.org/x?token=SECRET', 'https://exa mple.org/x?…'],
+  ['http:/user:SECRET@h:99999/', 'http://…@h:99999/'],
+  ['http://user:SEC/RET@h:1:2/', 'http://…@h:1:2/'],
+  ['http://user:SEC?RET@h:1:2/', 'http://…@h:1:2/'],
+  ['//user:SECRET@h /', '//…@h /'],
+])('HttpUrl.parse() shows no secret of %j', (text, shown) => {
+  expect(() => HttpUrl.parse(text)).toThrow(`Cannot use ${JSON.stringify(shown)} as a URL`)
+})

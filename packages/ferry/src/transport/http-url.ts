@@ -119,7 +119,9 @@ function slotOf(text: string): number {
 
 /** Hides what could be credentials in text that is not a URL: a password may hold `/` and `@`. */
 function redact(text: string | URL): string {
-  return String(text).replace(/\/\/.*@/s, '//…@')
+  return String(text)
+    .replace(/^([a-z][a-z0-9+.-]*:)?\/*.*@/is, '$1//…@')
+    .replace(/\?.*$/s, '?…')
 }
 
 /** What stands before the path. */

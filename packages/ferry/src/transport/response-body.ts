@@ -2,7 +2,8 @@
  * The content of a response, taken once: whole, piece by piece, or by a sink without promises.
  *
  * Owns what has come and not been taken: at most one read beyond `HELD_BYTES`, then the connection
- * pauses. A body that is not taken to its end holds its connection; `cancel()` gives it back.
+ * pauses. A body that is not taken to its end holds its connection, `cancel()` gives it back; one that
+ * nobody begins to take is given up after the body timeout.
  */
 import { StreamError } from '../errors.ts'
 import { HeaderFields } from '../protocol/semantics/header-fields.ts'
