@@ -32,7 +32,9 @@ ${MODULES.map((name) => `LoadModule ${name}_module /usr/lib/apache2/modules/mod_
 Listen 127.0.0.1:${port}
 Listen 127.0.0.1:${tlsPort}
 ${process.getuid?.() === 0 ? 'User www-data\nGroup www-data' : ''}
-ServerLimit 4
+# Processes of before a reload stay while they wait for what is behind, and take a place each.
+ServerLimit 32
+ProxyTimeout 5
 StartServers 1
 ThreadsPerChild 25
 MaxRequestWorkers 100

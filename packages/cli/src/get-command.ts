@@ -1,9 +1,9 @@
 /** `ferry get`: turns options into downloads, one URL after another, and failures into exit codes. */
-import { mkdir, readFile, stat } from 'node:fs/promises'
-import { dirname, join, resolve } from 'node:path'
+import { readFile, stat } from 'node:fs/promises'
+import { join, resolve } from 'node:path'
 import { HttpClient } from 'ferry/client'
 import { type Download, download, fileNameOf, parseChecksum } from 'ferry/download'
-import { ConfigError, isFerryError, TransferError } from 'ferry/errors'
+import { ConfigError, isFerryError } from 'ferry/errors'
 import { HttpUrl } from 'ferry/transport'
 import {
   adviceFor,
@@ -14,6 +14,7 @@ import {
   EXIT_UNEXPECTED,
 } from './exit-codes.ts'
 import { formatBytes, parseRate } from './format.ts'
+import { makeFolder } from './make-folder.ts'
 import { createReporter, type Failure, type Reporter } from './reporter.ts'
 import { version } from './version.ts'
 
@@ -280,42 +281,4 @@ async function readOptionFile(option: string, path: string): Promise<string> {
       `Cannot read ${path} for --${option}: ${(cause as Error).message}`,
     )
   }
-}
-
-/** Makes a folder and those above it. (`recursive: true` never ends on file systems like /proc.) */
-async function makeFolder(path: string): Promise<void> {
-  const made = await tryMakeFolder(path)
-  if (made === 'ENOENT' && dirname(path) !== path) {
-    await makeFolder(dirname(path))
-    throwUnlessMade(path, await tryMakeFolder(path))
-  } else {
-    throwUnlessMade(path, made)
-  }
-}
-
-/** The system's code for why not; undefined when the folder is there. */
-async function tryMakeFolder(path: string): Promise<string | undefined> {
-  try {
-    await mkdir(path)
-    return undefined
-  } catch (cause) {
-    const { code } = cause as NodeJS.ErrnoException
-    if (code !== 'EEXIST') return code
-    const found = await stat(path).catch(() => undefined)
-    return found?.isDirectory() === true ? undefined : code
-  }
-}
-
-const REASONS: Readonly<Record<string, string>> = {
-  EEXIST: 'a file, or a link that leads nowhere, has that name',
-  ENOTDIR: 'a part of the path is no folder',
-  ENAMETOOLONG: 'the name or its path is too long',
-  EACCES: 'permission denied',
-  EROFS: 'the file system is read-only',
-}
-
-function throwUnlessMade(path: string, code: string | undefined): void {
-  if (code === undefined) return
-  const reason = REASONS[code] ?? code
-  throw new TransferError('not-writable', `Cannot make the folder ${path}: ${reason}`)
 }

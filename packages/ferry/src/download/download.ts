@@ -15,11 +15,12 @@ import { HttpUrl } from '../transport/http-url.ts'
 import { FileLock } from '../transfer/file-lock.ts'
 import { SpeedMeter } from '../transfer/speed-meter.ts'
 import { checkDigest, type Checksum, digestFile } from './checksum.ts'
-import { checkLength, type ConnectionProgress, FileFetch } from './file-fetch.ts'
+import { checkLength, FileFetch } from './file-fetch.ts'
 import { canBeContinued } from './identity.ts'
 import { fileError, PartFile, publishFile } from './part-file.ts'
 import { loadResumeRecord, removeJournal, type ResumeRecord } from './resume-record.ts'
 import { mayContinueFrom, sourceOf } from './source.ts'
+import type { ConnectionProgress } from './worker.ts'
 
 /** Settings of a download. */
 export interface DownloadOptions {

@@ -18,7 +18,6 @@ import type { HeaderFields } from '../protocol/semantics/header-fields.ts'
 import type { HttpResponse } from '../transport/http-response.ts'
 import type { HttpUrl } from '../transport/http-url.ts'
 import { type Span, SpanSet } from '../transfer/span.ts'
-import { SpeedMeter } from '../transfer/speed-meter.ts'
 import { TokenBucket } from '../transfer/token-bucket.ts'
 import {
   COUNT_TICK_MS,
@@ -28,22 +27,20 @@ import {
 } from './connection-count.ts'
 import { canBeContinued, type Identity, ifRangeOf } from './identity.ts'
 import { checkFreeSpace, type PartFile } from './part-file.ts'
-import { type Claim, planNextSpan } from './planner.ts'
+import { planNextSpan } from './planner.ts'
 import { decideResponse } from './response-decision.ts'
 import { Journal, type ResumeRecord } from './resume-record.ts'
 import { BlockPool, SegmentWriter } from './segment-writer.ts'
 import type { Source } from './source.ts'
 import { SpanKeeper } from './span-keeper.ts'
-
-/** What one connection does now. */
-export interface ConnectionProgress {
-  readonly id: number
-  readonly state: 'requesting' | 'receiving' | 'waiting'
-  readonly cursor: number
-  /** Exclusive; undefined when the size is unknown. */
-  readonly end: number | undefined
-  readonly bytesPerSecond: number
-}
+import {
+  type ConnectionProgress,
+  createWorker,
+  cursorOf,
+  toClaim,
+  toProgress,
+  type Worker,
+} from './worker.ts'
 
 /** What a fetch works with; all of it belongs to the caller. */
 export interface FileFetchContext {
@@ -64,27 +61,6 @@ export interface FileFetchContext {
   readonly signal: AbortSignal
   /** A new try begins after a failure, in `delayMs`. */
   readonly onRetry: (error: Error, attempt: number, delayMs: number) => void
-}
-
-interface Worker {
-  readonly id: number
-  readonly stopping: AbortController
-  readonly meter: SpeedMeter
-  state: ConnectionProgress['state']
-  /** The span that it fetches, [start, end); Infinity while the size is unknown. */
-  start: number
-  end: number
-  /** How far the response on the wire reaches; 0 without one. */
-  responseEnd: number
-  writer: SegmentWriter | undefined
-  /** Its response may yet turn out to be wrong, and has to be read to its end for that. */
-  unproven: boolean
-  /** In the current request. */
-  receivedBytes: number
-  /** In all its requests. */
-  totalBytes: number
-  /** Tries in a row that brought nothing. */
-  failures: number
 }
 
 // Long enough that a request more costs nothing, short enough that a connection whose span was
@@ -157,13 +133,7 @@ export class FileFetch {
   }
 
   get connections(): ConnectionProgress[] {
-    return [...this.#workers.values()].map((worker) => ({
-      id: worker.id,
-      state: worker.state,
-      cursor: cursorOf(worker),
-      end: Number.isFinite(worker.end) ? worker.end : undefined,
-      bytesPerSecond: worker.meter.bytesPerSecond,
-    }))
+    return [...this.#workers.values()].map(toProgress)
   }
 
   /**
@@ -229,7 +199,7 @@ export class FileFetch {
     while (!this.#stopped && this.#workers.size < this.#allowed()) {
       const span = this.#claimSpan()
       if (span === undefined) break
-      const worker = this.#createWorker(span)
+      const worker = createWorker(++this.#lastId, span)
       this.#workers.set(worker.id, worker)
       const work = this.#work(worker)
         .catch((error: unknown) => this.#stop(error as Error))
@@ -256,24 +226,6 @@ export class FileFetch {
 
   #canContinue(): boolean {
     return this.#identity !== undefined && canBeContinued(this.#identity)
-  }
-
-  #createWorker(span: Span): Worker {
-    this.#lastId++
-    return {
-      id: this.#lastId,
-      stopping: new AbortController(),
-      meter: new SpeedMeter(),
-      state: 'requesting',
-      start: span.start,
-      end: span.end,
-      responseEnd: 0,
-      writer: undefined,
-      unproven: false,
-      receivedBytes: 0,
-      totalBytes: 0,
-      failures: 0,
-    }
   }
 
   /** Finds work for a free connection and marks it as assigned. */
@@ -598,19 +550,6 @@ function isOfServer(error: Error): boolean {
     isFerryError(error, 'range-mismatch') ||
     isFerryError(error, 'representation-changed')
   )
-}
-
-function cursorOf(worker: Worker): number {
-  return worker.writer?.cursor ?? worker.start
-}
-
-function toClaim(worker: Worker): Claim {
-  return {
-    id: worker.id,
-    cursor: cursorOf(worker),
-    end: Number.isFinite(worker.end) ? worker.end : undefined,
-    bytesPerSecond: worker.meter.bytesPerSecond,
-  }
 }
 
 /** @throws {StreamError} when a response that seemed whole has ended before its announced end */

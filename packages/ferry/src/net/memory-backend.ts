@@ -153,7 +153,7 @@ export class MemoryStream implements NetworkStream {
 
 /** In the reader's own memory, where it offers enough. */
 function give(reader: StreamReader, bytes: Buffer): void {
-  const offered = reader.nextBuffer()
+  const offered = reader.nextBuffer?.()
   if (offered === undefined || offered.length < bytes.length) {
     reader.onBytes(bytes)
   } else {

@@ -50,7 +50,7 @@ export interface StreamReader {
    * The memory that the next bytes should land in; undefined leaves it to the stream.
    * Asked before each read, so it must be cheap; never empty.
    */
-  nextBuffer(): Buffer | undefined
+  nextBuffer?(): Buffer | undefined
 }
 
 /** A two-way stream of bytes. Who opens it closes it. */

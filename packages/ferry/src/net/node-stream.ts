@@ -9,6 +9,7 @@
  */
 import type { OnReadOpts, Socket } from 'node:net'
 import { HeldBytes } from './held-bytes.ts'
+import { readOnAfterFailedWrite } from './read-after-failed-write.ts'
 import type {
   Endpoint,
   ExtraInfo,
@@ -75,6 +76,7 @@ export class NodeStream implements NetworkStream {
     this.#node = node
     this.#described = node
     const { socket } = node
+    readOnAfterFailedWrite(socket)
     // Kept for later; before it is awaited nobody may have looked at it.
     node.tls?.secured.catch(() => {})
     if (node.hasOnread === false) socket.on('data', (bytes: Buffer) => this.#take(bytes))
@@ -168,7 +170,7 @@ export class NodeStream implements NetworkStream {
   }
 
   #nextBuffer(): Buffer | undefined {
-    const offered = this.#flowing ? this.#reader?.nextBuffer() : undefined
+    const offered = this.#flowing ? this.#reader?.nextBuffer?.() : undefined
     const next = offered ?? slab()
     if (next === this.#current) return undefined
     this.#current = next
