@@ -9,10 +9,15 @@ export interface Clock {
   after(delayMs: number, callback: () => void, options?: { background?: boolean }): () => void
 }
 
-/** The machine's own time. */
+// The longest that a timer of the platform can wait, 24.8 days.
+const MAX_DELAY_MS = 2_147_483_647
+
+/** The machine's own time. Delays beyond 24.8 days never end. */
 export const systemClock: Clock = {
   now: () => performance.now(),
   after(delayMs, callback, options) {
+    // A longer one would be taken for 1 ms.
+    if (delayMs > MAX_DELAY_MS) return () => {}
     const timer = setTimeout(callback, delayMs)
     if (options?.background === true) timer.unref()
     return () => clearTimeout(timer)

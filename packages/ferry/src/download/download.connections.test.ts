@@ -54,7 +54,7 @@ async function fetchFrom(
       client,
       clock: hastyClock,
       maxConnections: 4,
-      maxRetries: 2,
+      maxRetries: 20,
       onEvent: (event) => events.push(event),
     }).result
     return { result, content: await readFile(result.path), events, requests }
@@ -118,4 +118,43 @@ test('download() takes a refusal seriously once no connection delivers', async (
       return serve(request, response)
     }),
   ).rejects.toMatchObject({ code: 'http-status', status: 403 })
+})
+
+test('download() uses several connections after an outage, as before', async () => {
+  const open = new Set<ServerResponse>()
+  let state: 'fine' | 'ending' | 'out' | 'back' = 'fine'
+  const openAfter: number[] = []
+  const look = setInterval(() => {
+    if (state === 'back') openAfter.push(open.size)
+  }, PACE_MS)
+  const outage = async (): Promise<void> => {
+    // Both have brought something by then.
+    await pause(60)
+    state = 'out'
+    for (const { socket } of open) socket?.resetAndDestroy()
+    await pause(60)
+    state = 'back'
+  }
+
+  const { content } = await fetchFrom(async (_, request, response) => {
+    open.add(response)
+    response.on('close', () => open.delete(response))
+    if (state === 'fine' && open.size === 2) {
+      state = 'ending'
+      void outage()
+    }
+    if (state === 'out') {
+      // Long enough that both connections wait for an answer at once.
+      open.delete(response)
+      await pause(40)
+      request.socket.resetAndDestroy()
+    } else {
+      await serve(request, response)
+    }
+  }, 100_000)
+  clearInterval(look)
+
+  expect(content.equals(CONTENT)).toBe(true)
+  // Not only for the moment in which one takes the place of another.
+  expect(openAfter.filter((count) => count > 1).length).toBeGreaterThan(openAfter.length / 3)
 })

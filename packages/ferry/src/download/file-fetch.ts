@@ -305,9 +305,13 @@ export class FileFetch {
     return true
   }
 
+  /** Another connection brings bytes, or has and asks for more; one that tries again may be as lost. */
   #othersDeliver(worker: Worker): boolean {
     return [...this.#workers.values()].some(
-      (other) => other !== worker && other.totalBytes > 0 && other.state !== 'waiting',
+      (other) =>
+        other !== worker &&
+        other.totalBytes > 0 &&
+        (other.state === 'receiving' || (other.state === 'requesting' && other.failures === 0)),
     )
   }
 

@@ -118,6 +118,10 @@ export class MemoryStream implements NetworkStream {
     this.flush()
   }
 
+  [Symbol.dispose](): void {
+    this.close()
+  }
+
   #arrive(arrival: Arrival): void {
     if (this.closed) return
     this.#waiting.push(arrival)

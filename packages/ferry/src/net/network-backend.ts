@@ -54,7 +54,7 @@ export interface StreamReader {
 }
 
 /** A two-way stream of bytes. Who opens it closes it. */
-export interface NetworkStream {
+export interface NetworkStream extends Disposable {
   /**
    * What is known of the two ends and of what protects the stream. Found out when it is first asked
    * for; once the stream is closed only what was asked before is known.
@@ -84,6 +84,8 @@ export interface NetworkStream {
   setIdle(idle: boolean): void
   /** Closes both directions at once; idempotent, no callback of the reader comes after it. */
   close(): void
+  /** Closes it. */
+  [Symbol.dispose](): void
 }
 
 /** Trust, identity and limits of TLS connections; equal settings share one context. */

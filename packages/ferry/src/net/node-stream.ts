@@ -146,6 +146,10 @@ export class NodeStream implements NetworkStream {
     this.#letGo()?.socket.destroy()
   }
 
+  [Symbol.dispose](): void {
+    this.close()
+  }
+
   /**
    * Gives the socket to another stream; this one is closed from now on, though the socket is not.
    * @returns undefined when bytes have come that nobody has read, or when the peer has gone: then

@@ -69,3 +69,19 @@ export function lifetimeOf(use: ConnectionUse, ageMs: number, limits: LifetimeLi
   const hintMs = Math.max(use.keepAliveMs - KEEP_ALIVE_MARGIN_MS, use.keepAliveMs / 2)
   return Math.min(limits.idleTimeoutMs, hintMs, limits.maxConnectionAgeMs - ageMs)
 }
+
+// A new connection costs several round trips: taking turns at every request would cost more than it gives.
+const STARVING_MS = 100
+
+/**
+ * Whether a connection that has become free, while the total is reached, gives its place to another
+ * origin: when that one's first request waits longer than our own, and for long enough.
+ */
+export function yieldsPlace(
+  ownQueuedAt: number,
+  otherQueuedAt: number | undefined,
+  now: number,
+): boolean {
+  if (otherQueuedAt === undefined) return false
+  return otherQueuedAt < ownQueuedAt && now - otherQueuedAt >= STARVING_MS
+}

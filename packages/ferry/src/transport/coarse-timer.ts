@@ -11,19 +11,21 @@ const SHORTEST_INTERVAL_MS = 10
 export class CoarseTimer {
   readonly #clock: Clock
   readonly #check: () => boolean
-  #intervalMs = LONGEST_INTERVAL_MS
+  readonly #baseIntervalMs: number
+  #intervalMs: number
   #cancel: (() => void) | undefined
 
-  /** `check` tells whether there is anything left to watch. */
-  constructor(clock: Clock, check: () => boolean) {
+  /** `timeouts` are those that hold always; `check` tells whether there is anything left to watch. */
+  constructor(clock: Clock, timeouts: readonly number[], check: () => boolean) {
     this.#clock = clock
     this.#check = check
+    this.#baseIntervalMs = intervalFor(timeouts)
+    this.#intervalMs = this.#baseIntervalMs
   }
 
-  /** Checks often enough for these, from now on. */
-  sharpen(timeouts: Readonly<Record<string, number>> | object, ...more: readonly number[]): void {
-    const shortest = Math.min(...(Object.values(timeouts) as number[]), ...more)
-    const intervalMs = Math.max(SHORTEST_INTERVAL_MS, Math.floor(shortest / 4))
+  /** Checks often enough for these too, until nothing is left to watch. */
+  sharpen(timeouts: readonly number[]): void {
+    const intervalMs = intervalFor(timeouts)
     if (intervalMs >= this.#intervalMs) return
     this.#intervalMs = intervalMs
     if (this.#cancel === undefined) return
@@ -43,6 +45,11 @@ export class CoarseTimer {
   #tick(): void {
     this.#cancel = undefined
     if (this.#check()) this.start()
-    else this.#intervalMs = LONGEST_INTERVAL_MS
+    else this.#intervalMs = this.#baseIntervalMs
   }
+}
+
+function intervalFor(timeouts: readonly number[]): number {
+  const quarter = Math.floor(Math.min(...timeouts) / 4)
+  return Math.min(LONGEST_INTERVAL_MS, Math.max(SHORTEST_INTERVAL_MS, quarter))
 }

@@ -3,7 +3,7 @@
  * Owns the way there and the record of what it took; the pool owns what comes out.
  */
 import type { Clock } from '../clock.ts'
-import { StreamError } from '../errors.ts'
+import { ConfigError, StreamError } from '../errors.ts'
 import type {
   ConnectOptions,
   ConnectStep,
@@ -43,6 +43,9 @@ export class ConnectionOpener {
 
   /** @throws {ConfigError} when the proxy cannot be used */
   constructor(options: ConnectionOpenerOptions) {
+    if (options.proxy !== undefined && options.socketPath !== undefined) {
+      throw new ConfigError('socketPath', 'Cannot use socketPath and proxy together')
+    }
     this.#options = options
     this.#proxyOf = proxyChooser(options.proxy)
   }

@@ -2,6 +2,7 @@ import fc from 'fast-check'
 import { expect, test } from 'vitest'
 import { CLOSING_HELLO, HELLO, PoolFixture } from '../testing/pool-fixture.ts'
 import type { RecordingHandler } from '../testing/recording-handler.ts'
+import { yieldsPlace } from './assign-requests.ts'
 
 /** Adds the pool's lines up. */
 function totals(fixture: PoolFixture): { open: number; perOrigin: number; waiting: number } {
@@ -172,4 +173,28 @@ test('ConnectionPool keeps its limits and ends every request, in any order of ev
     }),
     { numRuns: 200 },
   )
+})
+
+test('ConnectionPool lets no origin starve while another keeps the total busy', async () => {
+  await using fixture = new PoolFixture({ maxConnections: 2 })
+  for (let request = 0; request < 10; request++) fixture.dispatch('http://busy/')
+  const patient = fixture.dispatch('http://patient/')
+  for (let round = 0; round < 8; round++) {
+    await fixture.turn()
+    fixture.clock.advance(60)
+    fixture.dispatch('http://busy/')
+    for (const stream of fixture.backend.streams) stream.send(HELLO)
+  }
+
+  expect(patient.events.at(-1)).toBe('complete')
+})
+
+test.each([
+  ['nobody else waits', 1_000, undefined, 2_000, false],
+  ['the other came later', 1_000, 1_001, 2_000, false],
+  ['both came together', 1_000, 1_000, 2_000, false],
+  ['the other came before, but just now', 1_050, 1_000, 1_099, false],
+  ['the other came before, and has waited', 1_050, 1_000, 1_100, true],
+])('yieldsPlace() when %s', (_, own, other, now, expected) => {
+  expect(yieldsPlace(own, other, now)).toBe(expected)
 })

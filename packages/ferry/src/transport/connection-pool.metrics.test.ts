@@ -5,6 +5,7 @@ import { HttpRequest } from './http-request.ts'
 const NOTHING = {
   created: 0,
   reused: 0,
+  upgraded: 0,
   closed: 0,
   failed: 0,
   active: 0,

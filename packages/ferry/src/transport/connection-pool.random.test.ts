@@ -203,8 +203,8 @@ class Run {
     for (const { signal } of this.aborts) {
       expect(getEventListeners(signal, 'abort')).toHaveLength(0)
     }
-    const { created, closed } = fixture.pool.metrics()
-    expect(closed).toBe(created)
+    const { created, closed, upgraded } = fixture.pool.metrics()
+    expect(closed + upgraded).toBe(created)
   }
 }
 

@@ -215,3 +215,47 @@ test('ConnectionPool waits anew for a connection when it sends again', async () 
 
   expect(handler.events.at(-1)).toBe('complete')
 })
+
+test('ConnectionPool does not send again when it was the source of the content that failed', async () => {
+  await using fixture = new PoolFixture()
+  fixture.dispatch()
+  await fixture.turn()
+  fixture.stream(0).send(HELLO)
+  let opened = 0
+  const content: StreamedContent = {
+    replayable: true,
+    async *open() {
+      opened++
+      await Promise.resolve()
+      throw new StreamError('another connection was lost')
+    },
+  }
+
+  const failed = fixture.pool.request(new HttpRequest('PUT', 'http://a/', { content }))
+
+  await expect(failed).rejects.toThrow('another connection was lost')
+  expect(opened).toBe(1)
+})
+
+test('ConnectionPool evicts nobody for a request that it sends again', async () => {
+  await using fixture = new PoolFixture({ maxConnections: 2 })
+  for (const host of ['a', 'b']) fixture.dispatch(`http://${host}/`)
+  await fixture.turn()
+  for (const stream of fixture.backend.streams) stream.send(HELLO)
+
+  fixture.dispatch('http://a/')
+  fixture.stream(0).sendEnd()
+  await fixture.turn()
+
+  expect(fixture.state()).toContain('http://b:80 active 0 idle 1')
+  expect(fixture.state()).toContain('http://a:80 active 1')
+})
+
+test('ConnectionPool does not use a connection again on which it has asked to close', async () => {
+  await using fixture = new PoolFixture()
+  fixture.send(new HttpRequest('GET', 'http://a/', { headers: { Connection: 'x, Close' } }))
+  await fixture.turn()
+  fixture.stream(0).send(HELLO)
+
+  expect(fixture.stream(0).closed).toBe(true)
+})

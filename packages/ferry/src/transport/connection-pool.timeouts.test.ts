@@ -270,3 +270,15 @@ test('a reader that is slow is not timed out', async () => {
   expect((await reader.next()).value).toHaveLength(10_000)
   expect((await reader.next()).done).toBe(true)
 })
+
+test('short limits of the pool stay sharp after a quiet time', async () => {
+  await using fixture = new PoolFixture({ headersTimeoutMs: 40, idleTimeoutMs: 60 })
+  for (let round = 0; round < 3; round++) {
+    const pending = fixture.pool.request(GET)
+    await fixture.turn()
+    fixture.clock.advance(51)
+    await expect(pending).rejects.toMatchObject({ phase: 'headers' })
+    fixture.clock.advance(1_000)
+    expect(fixture.clock.pending).toBe(0)
+  }
+})

@@ -8,7 +8,7 @@
 import { type Clock, systemClock } from '../clock.ts'
 import { type FerryError, StreamError, TimeoutError } from '../errors.ts'
 import { NodeBackend } from '../net/node-backend.ts'
-import { assignRequest, lifetimeOf, type OriginLoad } from './assign-requests.ts'
+import { assignRequest, lifetimeOf, type OriginLoad, yieldsPlace } from './assign-requests.ts'
 import { CoarseTimer } from './coarse-timer.ts'
 import type { ConnectionMetrics, Exchange, ResponseHandler } from './connection.ts'
 import { ConnectionOpener } from './connection-opener.ts'
@@ -20,6 +20,7 @@ import {
   type ConnectionPoolOptions,
   type ExchangeOptions,
   type PoolSettings,
+  type PoolTimeouts,
   resolvePoolOptions,
   resolveTimeouts,
 } from './pool-options.ts'
@@ -55,8 +56,10 @@ export class ConnectionPool implements AsyncDisposable, ExchangeOwner {
     this.#settings = resolvePoolOptions(options)
     this.#clock = options.clock ?? systemClock
     this.#tracer = new Tracer(options.trace, this.#clock)
-    this.#timer = new CoarseTimer(this.#clock, () => this.#sweep())
-    this.#timer.sharpen(this.#settings.timeouts, this.#settings.idleTimeoutMs)
+    const { timeouts, idleTimeoutMs } = this.#settings
+    this.#timer = new CoarseTimer(this.#clock, [...valuesOf(timeouts), idleTimeoutMs], () =>
+      this.#sweep(),
+    )
     this.#opener = new ConnectionOpener({
       backend: options.backend ?? new NodeBackend({ clock: this.#clock }),
       clock: this.#clock,
@@ -74,7 +77,7 @@ export class ConnectionPool implements AsyncDisposable, ExchangeOwner {
    * @throws {ConnectError} {TimeoutError} {StreamError} {RemoteProtocolError}, or `signal.reason`
    */
   request(request: HttpRequest, options: ExchangeOptions = {}): Promise<HttpResponse> {
-    return receiveResponse(request, (handler) => this.dispatch(request, handler, options))
+    return receiveResponse(request, options, (handler) => this.dispatch(request, handler, options))
   }
 
   /**
@@ -83,7 +86,7 @@ export class ConnectionPool implements AsyncDisposable, ExchangeOwner {
    * @throws as `request` does
    */
   upgrade(request: HttpRequest, options: ExchangeOptions = {}): Promise<UpgradeOutcome> {
-    return receiveUpgrade(request, (handler) => this.dispatch(request, handler, options))
+    return receiveUpgrade(request, options, (handler) => this.dispatch(request, handler, options))
   }
 
   /** Sends a request and gives its response by callback, without a promise on the way. */
@@ -106,7 +109,7 @@ export class ConnectionPool implements AsyncDisposable, ExchangeOwner {
     } else if (this.#closing.signal.aborted) {
       exchange.failWaiting(poolClosed())
     } else {
-      if (timeouts !== this.#settings.timeouts) this.#timer.sharpen(timeouts)
+      if (timeouts !== this.#settings.timeouts) this.#timer.sharpen(valuesOf(timeouts))
       const pool = this.#originPool(request.url.origin)
       // The usual case of assignRequest(), without asking it: nobody waits and somebody is free.
       const idle = pool.waiting.size === 0 ? this.#popIdle(pool, now) : undefined
@@ -168,8 +171,8 @@ export class ConnectionPool implements AsyncDisposable, ExchangeOwner {
     exchange.waitDeadline = this.#clock.now() + exchange.timeouts.poolTimeoutMs
     const pool = this.#originPool(exchange.request.url.origin)
     // It was first once already, so it goes before those who came later.
+    // Served when the pool is told that the old connection is closed, which frees a place.
     pool.putFirst(exchange)
-    this.#assign(pool)
   }
 
   /** @internal */
@@ -248,21 +251,24 @@ export class ConnectionPool implements AsyncDisposable, ExchangeOwner {
   async #connect(pool: OriginPool): Promise<void> {
     pool.connecting++
     this.#open++
+    let pooled: PooledConnection | undefined
+    let failure: Error | undefined
     try {
-      const pooled = await this.#opener.open(pool.origin, (changed) =>
-        this.#onStateChange(pool, changed),
-      )
-      pool.connecting--
+      pooled = await this.#opener.open(pool.origin, (changed) => this.#onStateChange(pool, changed))
+    } catch (error) {
+      failure = error as Error
+    }
+    pool.connecting--
+    if (pooled === undefined) {
+      pool.failed++
+      this.#open--
+      this.#failFirst(pool, failure as Error)
+    } else {
       pool.created++
       pool.connections.add(pooled)
       // The pool may have been closed between the opening and this turn.
       if (this.#closing.signal.aborted) pooled.connection.close()
       this.#onStateChange(pool, pooled)
-    } catch (error) {
-      pool.connecting--
-      pool.failed++
-      this.#open--
-      this.#failFirst(pool, error as Error)
     }
     if (this.#closing.signal.aborted) this.#forgetIfEmpty(pool)
   }
@@ -274,8 +280,7 @@ export class ConnectionPool implements AsyncDisposable, ExchangeOwner {
       pool.waiting.delete(first)
       first.failWaiting(error)
     }
-    this.#assign(pool)
-    this.#assignOthers(pool)
+    this.#assignAll(pool)
   }
 
   #onStateChange(pool: OriginPool, pooled: PooledConnection): void {
@@ -284,8 +289,7 @@ export class ConnectionPool implements AsyncDisposable, ExchangeOwner {
       if (!pool.remove(pooled)) return
       this.#open--
       this.#traceClose(pool, connection.id)
-      this.#assign(pool)
-      this.#assignOthers(pool)
+      this.#assignAll(pool)
       return
     }
     const now = this.#clock.now()
@@ -295,6 +299,12 @@ export class ConnectionPool implements AsyncDisposable, ExchangeOwner {
       return
     }
     const [first] = pool.waiting
+    const other = this.#findStarving(pool, now)
+    if (first !== undefined && yieldsPlace(first.queuedAt, other?.queuedAt, now)) {
+      // Closing it frees a place, which `#assignOthers` gives to whoever has waited longest.
+      connection.close()
+      return
+    }
     if (first !== undefined && !(first.needsNewConnection && connection.exchanges > 0)) {
       pool.waiting.delete(first)
       this.#startOn(pool, first, pooled, now)
@@ -317,12 +327,37 @@ export class ConnectionPool implements AsyncDisposable, ExchangeOwner {
     })
   }
 
-  /** A connection has become free: other origins may have waited for the total to sink. */
+  /** The total was reached: the origin whose first request has waited longest comes first. */
+  #assignAll(pool: OriginPool): void {
+    if (this.#open < this.#settings.limits.maxConnections - 1) {
+      this.#assign(pool)
+      return
+    }
+    for (const other of this.#waitingOrigins()) this.#assign(other)
+  }
+
+  /** A connection has become idle: other origins may have waited for the total to sink. */
   #assignOthers(pool: OriginPool): void {
     if (this.#open < this.#settings.limits.maxConnections - 1) return
+    for (const other of this.#waitingOrigins()) if (other !== pool) this.#assign(other)
+  }
+
+  #waitingOrigins(): OriginPool[] {
+    const origins = [...this.#origins.values()].filter(({ waiting }) => waiting.size > 0)
+    return origins.sort((a, b) => a.queuedAt - b.queuedAt)
+  }
+
+  /** The other origin that waits longest for nothing but a place within the total. */
+  #findStarving(pool: OriginPool, now: number): OriginPool | undefined {
+    if (this.#open < this.#settings.limits.maxConnections) return undefined
+    let longest: OriginPool | undefined
     for (const other of this.#origins.values()) {
-      if (other !== pool && other.waiting.size > 0) this.#assign(other)
+      if (other === pool || other.queuedAt >= (longest?.queuedAt ?? now)) continue
+      const open = other.connections.size + other.connecting
+      if (open >= this.#settings.limits.maxConnectionsPerOrigin) continue
+      if (other.connecting < other.waiting.size) longest = other
     }
+    return longest
   }
 
   #countIdle(except: OriginPool): number {
@@ -396,6 +431,10 @@ export class ConnectionPool implements AsyncDisposable, ExchangeOwner {
           ),
     )
   }
+}
+
+function valuesOf(timeouts: PoolTimeouts): number[] {
+  return Object.values(timeouts) as number[]
 }
 
 function poolClosed(): FerryError {

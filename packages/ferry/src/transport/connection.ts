@@ -11,7 +11,7 @@ export type ConnectionState = 'new' | 'active' | 'idle' | 'closed'
 /** Takes one response. Exactly one of `onComplete`, `onUpgrade` and `onError` comes, once, last. */
 export interface ResponseHandler {
   /** A 1xx response before the final one. */
-  onInformation?(head: ResponseHead): void
+  readonly onInformation?: ((head: ResponseHead) => void) | undefined
   /** The final head; `length` is that of the content in bytes, undefined when unknown. */
   onHead(head: ResponseHead, length: number | undefined, exchange: Exchange): void
   /**
@@ -111,7 +111,8 @@ export interface ExchangeTask {
   onContent(bytes: Buffer): boolean
   contentBuffer(): Buffer | undefined
   onComplete(trailers: HeaderFields, now: number): void
-  onError(error: Error, responseStarted: boolean): void
+  /** `isLoss`: the connection was lost, rather than the exchange given up or against the rules. */
+  onError(error: Error, how: { readonly responseStarted: boolean; readonly isLoss: boolean }): void
   /** See `ResponseHandler.untaken`. */
   readonly untaken: boolean
   /** Whether a response that switches protocols is welcome. */
@@ -144,6 +145,8 @@ export interface Connection {
   /** Its number in the pool. */
   readonly id: number
   readonly state: ConnectionState
+  /** Its stream was handed over to another protocol; it is closed for us. */
+  readonly upgraded: boolean
   /** Exchanges begun so far. */
   readonly exchanges: number
   /** When it became idle last, on the pool's clock. */

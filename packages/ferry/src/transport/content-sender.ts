@@ -9,8 +9,10 @@
  * chunks are copied, large ones waited for until the system has them. Does not know what comes back.
  */
 import type { Clock } from '../clock.ts'
+import { LocalProtocolError } from '../errors.ts'
 import type { NetworkStream } from '../net/network-backend.ts'
 import { formatChunkSize, formatLastChunk } from '../protocol/http1/request-writer.ts'
+import { checkPiece } from './content.ts'
 import type { RequestContent } from './http-request.ts'
 import { type RequestTrailers, resolveTrailers } from './request-trailers.ts'
 
@@ -35,8 +37,8 @@ export type ContentSenderState = 'held' | 'sending' | 'sent' | 'stopped'
 const COPIED_CHUNK_BYTES = 16_384
 // What may be on its way to the system before the source is asked for more.
 const MAX_UNFLUSHED_BYTES = 65_536
-/** Content in memory goes in pieces of this size, so that a peer that stops taking it is noticed. */
-const SLICE_BYTES = 1_048_576
+/** Large pieces go in slices, two at a time: each that leaves shows that the peer still takes something. */
+const SLICE_BYTES = 131_072
 
 /** The sending of one content. */
 export class ContentSender {
@@ -112,6 +114,7 @@ export class ContentSender {
     let given = 0
     for await (const chunk of content.open(this.#stopping.signal)) {
       if (this.#isStopped()) return
+      checkPiece(chunk)
       given += chunk.length
       checkLength(given, length)
       if (chunk.length > 0) await this.#sendChunk(chunk, length === undefined)
@@ -125,8 +128,9 @@ export class ContentSender {
   async #sendSlices(bytes: Uint8Array): Promise<void> {
     for (let at = 0; at < bytes.length && !this.#isStopped(); at += SLICE_BYTES) {
       this.#write(bytes.subarray(at, at + SLICE_BYTES))
-      await this.#flushed(0)
+      await this.#flushed(SLICE_BYTES)
     }
+    await this.#flushed(0)
   }
 
   async #sendChunk(chunk: Uint8Array, chunked: boolean): Promise<void> {
@@ -136,9 +140,8 @@ export class ContentSender {
       return
     }
     if (chunked) this.#write(formatChunkSize(chunk.length))
-    this.#write(chunk)
-    if (chunked) this.#write('\r\n')
-    await this.#flushed(0)
+    await this.#sendSlices(chunk)
+    if (chunked && !this.#isStopped()) this.#write('\r\n')
   }
 
   #write(bytes: string | Uint8Array): void {
@@ -175,5 +178,7 @@ function frameChunk(chunk: Uint8Array): Buffer {
 
 function checkLength(given: number, announced: number | undefined, atEnd = false): void {
   if (announced === undefined || (atEnd ? given === announced : given <= announced)) return
-  throw new RangeError(`Cannot send the content: ${announced} bytes announced, ${given} given`)
+  throw new LocalProtocolError(
+    `Cannot send the content: ${announced} bytes announced, ${given} given`,
+  )
 }

@@ -35,7 +35,7 @@ const FRAMING_FIELDS = ['content-length', 'transfer-encoding'] as const
  * An immutable response. Whoever receives it takes the body to its end or cancels it; `with…` gives
  * changed copies, which share it.
  */
-export class HttpResponse {
+export class HttpResponse implements Disposable {
   readonly status: number
   readonly statusText: string
   readonly version: ResponseHead['version']
@@ -78,6 +78,11 @@ export class HttpResponse {
   /** What carried it; undefined for one that was constructed. */
   get connection(): ConnectionFacts | undefined {
     return this.#exchange?.connection
+  }
+
+  /** Gives up what has not come of the body. */
+  [Symbol.dispose](): void {
+    this.body.cancel()
   }
 
   withStatus(status: number, statusText = ''): HttpResponse {

@@ -1,4 +1,5 @@
 import fc from 'fast-check'
+import { inspect } from 'node:util'
 import { expect, test } from 'vitest'
 import { ConfigError } from '../errors.ts'
 import { HttpUrl } from './http-url.ts'
@@ -163,4 +164,11 @@ test.each([
   ['//user:SECRET@h /', '//…@h /'],
 ])('HttpUrl.parse() shows no secret of %j', (text, shown) => {
   expect(() => HttpUrl.parse(text)).toThrow(`Cannot use ${JSON.stringify(shown)} as a URL`)
+})
+
+test('HttpUrl shows no secret to whoever looks into it', () => {
+  const url = HttpUrl.parse('https://user:SECRET@example.org/a?token=SECRET')
+
+  expect(inspect(url)).toBe('HttpUrl https://example.org/a?…')
+  expect(inspect({ url }, { depth: 9 })).not.toContain('SECRET')
 })

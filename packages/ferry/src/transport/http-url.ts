@@ -117,6 +117,13 @@ function slotOf(text: string): number {
   return sum % RECENT_URLS
 }
 
+// What `console.log` shows: neither credentials nor query.
+Object.defineProperty(HttpUrl.prototype, Symbol.for('nodejs.util.inspect.custom'), {
+  value(this: HttpUrl): string {
+    return `HttpUrl ${this.label}`
+  },
+})
+
 /** Hides what could be credentials in text that is not a URL: a password may hold `/` and `@`. */
 function redact(text: string | URL): string {
   return String(text)

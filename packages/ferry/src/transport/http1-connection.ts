@@ -17,6 +17,7 @@ import {
 } from '../protocol/http1/response-parser.ts'
 import { formatRequestHead } from '../protocol/http1/request-writer.ts'
 import { HeaderFields } from '../protocol/semantics/header-fields.ts'
+import { parseTokenList } from '../protocol/semantics/grammar.ts'
 import { parseKeepAlive } from '../protocol/semantics/keep-alive.ts'
 import type {
   Connection,
@@ -28,6 +29,7 @@ import type {
 import { ConnectionCounters } from './connection-counters.ts'
 import type { HttpRequest, RequestContent } from './http-request.ts'
 import { expectsContinue, Http1Exchange, type Http1ExchangeOwner } from './http1-exchange.ts'
+import { forwardTarget } from './request-target.ts'
 
 /** What a connection is made with. */
 export interface Http1ConnectionOptions {
@@ -51,11 +53,16 @@ export class Http1Connection
   #state: ConnectionState = 'new'
   #idleSince: number
   #keepAliveMs = Number.POSITIVE_INFINITY
+  #upgraded = false
+  /** The running request says that it is the last (RFC 9112 §9.6). */
+  #isLast = false
   readonly #stream: NetworkStream
   readonly #options: Http1ConnectionOptions
   readonly #parser = new ResponseParser(this)
   readonly #counters = new ConnectionCounters()
   #running: Http1Exchange | undefined
+  /** One whose response is whole and whose request is not: the connection is not free yet. */
+  #sending: Http1Exchange | undefined
   /** When the bytes came that are being read. */
   #readAt = 0
   /** The trailers of a response that became whole in the current read. */
@@ -78,6 +85,10 @@ export class Http1Connection
 
   get state(): ConnectionState {
     return this.#state
+  }
+
+  get upgraded(): boolean {
+    return this.#upgraded
   }
 
   get exchanges(): number {
@@ -103,6 +114,7 @@ export class Http1Connection
     const head = this.#formatHead(request)
     const running = new Http1Exchange(this, task, now)
     this.#running = running
+    this.#isLast = asksToClose(request)
     this.#state = 'active'
     this.#counters.requestCount++
     this.#stream.setIdle(false)
@@ -120,24 +132,39 @@ export class Http1Connection
   }
 
   checkTimeouts(now: number): void {
-    const error = this.#running?.findTimeout(now)
+    const error = (this.#running ?? this.#sending)?.findTimeout(now)
     if (error !== undefined) this.close(error)
   }
 
   close(reason?: Error): void {
+    this.#fail(reason, false)
+  }
+
+  /** Closes; `isLoss` tells that the connection broke, and nobody chose to end the exchange. */
+  #fail(reason: Error | undefined, isLoss: boolean): void {
     if (this.#state === 'closed') return
     const running = this.#running
     this.#state = 'closed'
     this.#running = undefined
     this.#stream.close()
+    this.#endSending()
     if (running !== undefined) {
+      const error = reason ?? running.describeLoss('the connection was closed')
       const now = this.#options.clock.now()
       this.#counters.countEnd(now - running.startedAt, { failed: true, sent: running.sentBytes })
-      const error = reason ?? running.describeLoss('the connection was closed')
       running.end(error)
-      running.task.onError(error, running.started)
+      running.task.onError(error, { responseStarted: running.started, isLoss })
     }
     this.#options.onStateChange(this)
+  }
+
+  /** The sending that went on after its response is over, one way or the other. */
+  #endSending(): void {
+    const sending = this.#sending
+    if (sending === undefined) return
+    this.#sending = undefined
+    this.#counters.bytesSent += sending.sentBytes
+    sending.end()
   }
 
   // ── StreamReader
@@ -166,11 +193,11 @@ export class Http1Connection
     const running = this.#running
     this.#readAt = this.#options.clock.now()
     if (running !== undefined && this.#parser.finish()) this.#finishCompleted(running, false)
-    this.close(running?.describeLoss('the server closed the connection'))
+    this.#fail(running?.describeLoss('the server closed the connection'), true)
   }
 
   onError(cause: Error): void {
-    this.close(this.#running?.describeLoss(cause.message, cause))
+    this.#fail(this.#running?.describeLoss(cause.message, cause), true)
   }
 
   nextBuffer(): Buffer | undefined {
@@ -221,47 +248,57 @@ export class Http1Connection
     if (this.#running === running) this.#stream.resume()
   }
 
-  giveUp(running: Http1Exchange, reason: Error): void {
-    if (this.#running === running) this.close(reason)
+  giveUp(exchange: Http1Exchange, reason: Error): void {
+    if (this.#running === exchange || this.#sending === exchange) this.close(reason)
   }
 
-  /** A response may have been whole before the request was. */
-  onRequestSent(running: Http1Exchange): void {
-    if (this.#running !== running || running.pendingTrailers === undefined) return
-    this.#end(running, running.pendingTrailers, true)
+  /** The response may have been whole before: then the connection becomes free only now. */
+  onRequestSent(exchange: Http1Exchange): void {
+    if (this.#sending !== exchange) return
+    this.#endSending()
+    this.#becomeIdle(this.#options.clock.now())
+    this.#options.onStateChange(this)
   }
 
+  /**
+   * Ends a whole response. The owner hears first, so that whoever waits has the connection before
+   * the one who is told of the end asks for another.
+   */
   #finishCompleted(running: Http1Exchange, clean: boolean): void {
     const trailers = this.#completed
     this.#completed = undefined
     if (trailers === undefined || this.#running !== running) return
-    const reusable = clean && this.#parser.keepAlive
+    const now = this.#readAt
+    const reusable = clean && this.#parser.keepAlive && !this.#isLast && this.#takeKeepAliveHint()
+    this.#running = undefined
+    running.endReading()
     if (reusable && running.isSending) {
       // The server has accepted already, and reads on: what is left of the content is still its due.
-      running.pendingTrailers = trailers
-      return
-    }
-    this.#end(running, trailers, reusable && running.isSent)
-  }
-
-  /** Ends a whole exchange. Whoever hears of it may start the next one in the same turn. */
-  #end(running: Http1Exchange, trailers: HeaderFields, reusable: boolean): void {
-    const now = this.#readAt
-    this.#running = undefined
-    this.#counters.countEnd(now - running.startedAt, { failed: false, sent: running.sentBytes })
-    running.end()
-    if (reusable && this.#takeKeepAliveHint()) {
-      this.#state = 'idle'
-      this.#idleSince = now
-      this.#stream.setIdle(true)
-      // Last: what was held back meanwhile may come at once, and closes the connection.
+      this.#sending = running
+      this.#counters.countEnd(now - running.startedAt, { failed: false, sent: 0 })
       if (running.paused) this.#stream.resume()
     } else {
-      this.#state = 'closed'
-      this.#stream.close()
+      this.#counters.countEnd(now - running.startedAt, { failed: false, sent: running.sentBytes })
+      const wasSent = running.isSent
+      running.end()
+      if (reusable && wasSent) this.#becomeIdle(now, running.paused)
+      else this.#becomeClosed()
+      this.#options.onStateChange(this)
     }
     running.task.onComplete(trailers, now)
-    this.#options.onStateChange(this)
+  }
+
+  #becomeIdle(now: number, wasPaused = false): void {
+    this.#state = 'idle'
+    this.#idleSince = now
+    this.#stream.setIdle(true)
+    // Last: what was held back meanwhile may come at once, and closes the connection.
+    if (wasPaused) this.#stream.resume()
+  }
+
+  #becomeClosed(): void {
+    this.#state = 'closed'
+    this.#stream.close()
   }
 
   /** Whether the server lets the connection live on. */
@@ -288,12 +325,14 @@ export class Http1Connection
     if (this.#running !== running) return
     this.#running = undefined
     this.#state = 'closed'
+    this.#upgraded = true
     const now = this.#readAt
     this.#counters.countEnd(now - running.startedAt, { failed: false, sent: running.sentBytes })
+    running.endReading()
     running.end()
     this.#stream.unread(rest)
-    running.task.onUpgrade(head, this.#stream, now)
     this.#options.onStateChange(this)
+    running.task.onUpgrade(head, this.#stream, now)
   }
 
   #formatHead(request: HttpRequest): string {
@@ -309,7 +348,10 @@ export class Http1Connection
     }
     return formatRequestHead({
       method: request.method,
-      target: forward === undefined ? request.requestTarget : url.href,
+      target:
+        forward === undefined
+          ? request.requestTarget
+          : forwardTarget(request.method, request.requestTarget, url),
       authority: url.authority,
       headers,
       contentLength: content === undefined ? undefined : (content.length ?? 'chunked'),
@@ -335,4 +377,9 @@ function joinHeadAndContent(head: string, content: Uint8Array): Buffer {
   joined.write(head, 0, 'latin1')
   joined.set(content, head.length)
   return joined
+}
+
+function asksToClose({ headers }: HttpRequest): boolean {
+  const connection = headers.get('connection')
+  return connection !== undefined && parseTokenList(connection).includes('close')
 }

@@ -1,4 +1,5 @@
 import { expect, test } from 'vitest'
+import { LocalProtocolError } from '../errors.ts'
 import { MemoryStream } from '../net/memory-backend.ts'
 import { FakeClock } from '../testing/fake-clock.ts'
 import { RecordingHandler } from '../testing/recording-handler.ts'
@@ -120,7 +121,7 @@ test('Http1Connection fails, sends nothing of it and closes when a source gives 
   await source.give('de')
 
   expect(sent()).toBe('abc')
-  expect(handler.error).toBeInstanceOf(RangeError)
+  expect(handler.error).toBeInstanceOf(LocalProtocolError)
   expect(states).toEqual(['closed'])
   expect(source.closed).toBe(true)
 })
@@ -131,7 +132,7 @@ test('Http1Connection fails and closes when a source gives too little', async ()
   await source.give('abc')
   await source.end()
 
-  expect(handler.error).toBeInstanceOf(RangeError)
+  expect(handler.error).toBeInstanceOf(LocalProtocolError)
   expect(states).toEqual(['closed'])
 })
 
@@ -271,7 +272,7 @@ test('Http1Connection sends large bytes in slices that the server must take in t
   const { stream, clock, connection, handler, sent } = upload(Buffer.alloc(3_000_000, 'y'))
   stream.stalled = true
   await turn()
-  expect(sent().length).toBe(2_097_152)
+  expect(sent().length).toBe(393_216)
 
   stream.flush()
   await turn()
@@ -322,17 +323,17 @@ test('Http1Connection fails when its trailers cannot be had', async () => {
 
 // ── Early responses
 
-test('Http1Connection goes on sending after an early 2xx, and gives the end when all is sent', async () => {
+test('Http1Connection goes on sending after an early 2xx, and is idle when all is sent', async () => {
   const source = new Source()
   const { stream, sent, states, handler } = upload(source)
   await source.give('a')
   stream.send('HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok')
-  expect(handler.events).toEqual(['head 200 2', 'content ok'])
+  expect(handler.events).toEqual(['head 200 2', 'content ok', 'complete'])
+  expect(states).toEqual([])
 
   await source.give('b')
   await source.end()
 
-  expect(handler.events.at(-1)).toBe('complete')
   expect(sent()).toBe('1\r\na\r\n1\r\nb\r\n0\r\n\r\n')
   expect(states).toEqual(['idle'])
 })
@@ -348,15 +349,62 @@ test('Http1Connection ends with an early 2xx that closes', async () => {
   expect(states).toEqual(['closed'])
 })
 
-test('Http1Connection fails when the server goes after an early 2xx and before the rest', async () => {
+const EARLY_OK = 'HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok'
+
+test.each([
+  ['the server goes', (far: MemoryStream) => far.sendEnd()],
+  ['the connection breaks', (far: MemoryStream) => far.fail(new Error('reset'))],
+  ['bytes come that nobody asked for', (far: MemoryStream) => far.send('HTTP/1.1 400 No\r\n\r\n')],
+])('Http1Connection closes when, after an early 2xx and before the rest, %s', async (_, happen) => {
+  const source = new Source()
+  const { stream, states, handler } = upload(source)
+  await source.give('a')
+  stream.send(EARLY_OK)
+
+  happen(stream)
+  await source.give('b')
+
+  expect(handler.events).toEqual(['head 200 2', 'content ok', 'complete'])
+  expect(states).toEqual(['closed'])
+  expect(source.closed).toBe(true)
+})
+
+test('Http1Connection closes when, after an early 2xx, its source fails', async () => {
+  const source = new Source()
+  const { stream, states, handler } = upload(source)
+  stream.send(EARLY_OK)
+
+  await source.fail(new Error('cannot read'))
+
+  expect(handler.events.at(-1)).toBe('complete')
+  expect(states).toEqual(['closed'])
+})
+
+test('Http1Connection closes when, after an early 2xx, the server takes no more', async () => {
+  const source = new Source()
+  const { stream, clock, connection, states, handler } = upload(source)
+  stream.stalled = true
+  await source.give(LARGE)
+  stream.send(EARLY_OK)
+
+  clock.advance(500)
+  connection.checkTimeouts(clock.now())
+
+  expect(handler.events.at(-1)).toBe('complete')
+  expect(states).toEqual(['closed'])
+})
+
+test('Http1Connection does not touch the memory of a response that is whole', async () => {
   const source = new Source()
   const { stream, handler } = upload(source)
+  handler.offered = Buffer.alloc(100)
   await source.give('a')
-  stream.send('HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok')
+  stream.send(EARLY_OK)
+  await source.end()
 
-  stream.sendEnd()
+  stream.send('stray')
 
-  expect(handler.events.at(-1)).toBe('error after the response began')
+  expect(handler.offered.equals(Buffer.alloc(100))).toBe(true)
 })
 
 test('Http1Connection carries both ways at once', async () => {
@@ -451,4 +499,29 @@ test('Http1Connection does not time out an upload that moves', async () => {
   connection.checkTimeouts(clock.now())
 
   expect(handler.error).toMatchObject({ phase: 'headers' })
+})
+
+test.each([
+  ['a source of text', 'hello' as unknown as Uint8Array],
+  ['a source of numbers', 5 as unknown as Uint8Array],
+])('Http1Connection sends nothing of %s', async (_, piece) => {
+  async function* pieces(): AsyncGenerator<Uint8Array> {
+    await Promise.resolve()
+    yield piece
+  }
+  const { handler, sent } = upload({ replayable: true, open: pieces })
+  await turn()
+
+  expect(handler.error).toBeInstanceOf(TypeError)
+  expect(sent()).toBe('')
+})
+
+test('Http1Connection refuses trailers that are a promise', async () => {
+  const source = new Source()
+  const { handler } = upload(source, {
+    trailers: (() => Promise.resolve({ A: '1' })) as unknown as () => Record<string, string>,
+  })
+  await source.end()
+
+  expect(handler.error).toBeInstanceOf(LocalProtocolError)
 })

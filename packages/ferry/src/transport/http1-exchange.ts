@@ -5,7 +5,6 @@
 import type { Clock } from '../clock.ts'
 import { StreamError, TimeoutError } from '../errors.ts'
 import type { NetworkStream } from '../net/network-backend.ts'
-import type { HeaderFields } from '../protocol/semantics/header-fields.ts'
 import type { ExchangeTask, Flow } from './connection.ts'
 import { ContentSender, type ContentSenderOwner } from './content-sender.ts'
 import type { HttpRequest, RequestContent } from './http-request.ts'
@@ -28,15 +27,13 @@ export class Http1Exchange implements Flow, ContentSenderOwner {
   paused = false
   bytesReceived = 0
   sender: ContentSender | undefined
-  /** Those of a response that is whole while the request is not. */
-  pendingTrailers: HeaderFields | undefined
   readonly #owner: Http1ExchangeOwner
   /** The content's length as announced, once the head is here. */
   #length: number | undefined
   /** When to hear from the peer next; never, while it is our turn. */
   #readDeadline: number
   #cancelContinueTimer: (() => void) | undefined
-  #ended = false
+  #hasEnded = false
 
   constructor(owner: Http1ExchangeOwner, task: ExchangeTask, now: number) {
     this.#owner = owner
@@ -72,7 +69,6 @@ export class Http1Exchange implements Flow, ContentSenderOwner {
       trailers: request.trailers,
       owner: this,
     })
-    this.#readDeadline = Number.POSITIVE_INFINITY
     if (expectsContinue(request)) {
       this.#cancelContinueTimer = clock.after(timeouts.continueTimeoutMs, () => this.startSending())
     } else {
@@ -84,6 +80,7 @@ export class Http1Exchange implements Flow, ContentSenderOwner {
   startSending(): void {
     this.#cancelContinueTimer?.()
     if (this.sender?.state !== 'held') return
+    this.#readDeadline = Number.POSITIVE_INFINITY
     this.task.trace?.start('send-body')
     this.sender.start()
   }
@@ -91,7 +88,7 @@ export class Http1Exchange implements Flow, ContentSenderOwner {
   /** The head, and content that goes with it, is with the system; called only while traced. */
   onHeadSent(): void {
     const { trace } = this.task
-    if (this.#ended) return
+    if (this.#hasEnded) return
     trace?.end('send-head')
     if (this.sender === undefined && !this.started) trace?.start('wait')
   }
@@ -134,6 +131,7 @@ export class Http1Exchange implements Flow, ContentSenderOwner {
 
   stopSending(): void {
     this.#cancelContinueTimer?.()
+    if (this.isSending) this.task.trace?.end('send-body')
     this.sender?.stop()
   }
 
@@ -150,18 +148,19 @@ export class Http1Exchange implements Flow, ContentSenderOwner {
 
   // ── Ending
 
+  /** The response is whole; content may still be on its way. */
+  endReading(): void {
+    this.#hasEnded = true
+    const { trace } = this.task
+    trace?.end('read-head')
+    trace?.end('read-body')
+  }
+
   /** Lets go of everything; the task is told by the connection. */
   end(error?: Error): void {
-    this.#ended = true
+    this.#hasEnded = true
+    if (error !== undefined) this.task.trace?.fail(error)
     this.stopSending()
-    const { trace } = this.task
-    if (trace === undefined) return
-    if (error === undefined) {
-      trace.end('read-head')
-      trace.end('read-body')
-    } else {
-      trace.fail(error)
-    }
   }
 
   /** The error that ends it now, when its time has run out. */

@@ -13,7 +13,10 @@ export type {
   TlsOptions,
   TlsSession,
 } from '../net/network-backend.ts'
+export type { Clock } from '../clock.ts'
+export { toDuplex } from '../net/duplex.ts'
 export { NodeBackend } from '../net/node-backend.ts'
+export type { ProxyOptions } from '../net/proxy.ts'
 export type {
   ConnectionFacts,
   ConnectionMetrics,

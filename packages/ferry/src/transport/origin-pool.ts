@@ -24,7 +24,9 @@ export interface PoolCounts {
   readonly created: number
   /** Exchanges that began on a connection that had carried one before. */
   readonly reused: number
-  /** Connections that were closed, handed over to another protocol included. */
+  /** Connections that were handed over to another protocol. */
+  readonly upgraded: number
+  /** Connections that were closed. */
   readonly closed: number
   /** Connections that could not be opened. */
   readonly failed: number
@@ -46,11 +48,18 @@ export class OriginPool {
   connecting = 0
   created = 0
   reused = 0
+  upgraded = 0
   closed = 0
   failed = 0
 
   constructor(origin: Origin) {
     this.origin = origin
+  }
+
+  /** Since when its first request waits, on the pool's clock; Infinity when none does. */
+  get queuedAt(): number {
+    const [first] = this.waiting
+    return first?.queuedAt ?? Number.POSITIVE_INFINITY
   }
 
   get isEmpty(): boolean {
@@ -62,7 +71,8 @@ export class OriginPool {
     if (!this.connections.delete(pooled)) return false
     const at = this.idle.indexOf(pooled)
     if (at !== -1) this.idle.splice(at, 1)
-    this.closed++
+    if (pooled.connection.upgraded) this.upgraded++
+    else this.closed++
     return true
   }
 
@@ -74,10 +84,11 @@ export class OriginPool {
   }
 
   counts(): PoolCounts {
-    const { created, reused, closed, failed, connecting } = this
+    const { created, reused, upgraded, closed, failed, connecting } = this
     return {
       created,
       reused,
+      upgraded,
       closed,
       failed,
       active: this.connections.size - this.idle.length,
@@ -98,6 +109,7 @@ export function addCounts(all: Iterable<PoolCounts>): PoolCounts {
   const sum = {
     created: 0,
     reused: 0,
+    upgraded: 0,
     closed: 0,
     failed: 0,
     active: 0,

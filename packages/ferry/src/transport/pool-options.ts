@@ -3,6 +3,7 @@ import type { Clock } from '../clock.ts'
 import { ConfigError } from '../errors.ts'
 import type { NetworkBackend, TlsOptions } from '../net/network-backend.ts'
 import type { ProxyOptions } from '../net/proxy.ts'
+import type { ResponseHead } from '../protocol/http1/response-parser.ts'
 import type { PoolLimits } from './assign-requests.ts'
 import type { ExchangeTimeouts } from './connection.ts'
 import type { Origin } from './http-url.ts'
@@ -57,6 +58,8 @@ export interface ConnectionPoolOptions extends Partial<PoolLimits>, TimeoutOptio
 /** Settings of one exchange. */
 export interface ExchangeOptions extends TimeoutOptions {
   readonly signal?: AbortSignal | undefined
+  /** Is told of 1xx responses: 103 (Early Hints), say. For `request()` and `upgrade()`. */
+  readonly onInformation?: ((head: ResponseHead) => void) | undefined
 }
 
 /** Every timeout of an exchange, in ms. */

@@ -5,7 +5,6 @@
  * sent. Then, once, the request goes out again on a new connection, if nothing of a response had
  * come, the method is idempotent and the content can be sent again (RFC 9110 §9.2.2).
  */
-import { StreamError } from '../errors.ts'
 import type { NetworkStream } from '../net/network-backend.ts'
 import type { ResponseHead } from '../protocol/http1/response-parser.ts'
 import type { HeaderFields } from '../protocol/semantics/header-fields.ts'
@@ -20,11 +19,12 @@ import type {
 import type { HttpRequest } from './http-request.ts'
 import type { PooledConnection } from './origin-pool.ts'
 import type { PoolTimeouts } from './pool-options.ts'
+import { throwLater } from './throw-later.ts'
 import type { ExchangeTrace } from './trace.ts'
 
 /** What a pool does for an exchange. */
 export interface ExchangeOwner {
-  /** Queues it again, for a new connection. */
+  /** Queues it again, for a new connection; the closing of the old one is told right after. */
   retryOnNewConnection(exchange: PooledExchange): void
   /** Forgets it while it waits. */
   forget(exchange: PooledExchange): void
@@ -55,9 +55,9 @@ export class PooledExchange implements ExchangeTask, Exchange {
   #onAbort: (() => void) | undefined
   #pooled: PooledConnection | undefined
   #running: Flow | undefined
-  #givenUp = false
   #ended = false
-  readonly #queuedAt: number
+  /** On the pool's clock. */
+  readonly queuedAt: number
   #startedAt: number | undefined
   #headAt: number | undefined
   #endedAt: number | undefined
@@ -75,7 +75,7 @@ export class PooledExchange implements ExchangeTask, Exchange {
     this.timeouts = timeouts
     this.trace = trace
     this.totalDeadline = now + timeouts.totalTimeoutMs
-    this.#queuedAt = now
+    this.queuedAt = now
     trace?.start('queue')
     if (signal !== undefined) {
       this.#signal = signal
@@ -86,7 +86,7 @@ export class PooledExchange implements ExchangeTask, Exchange {
 
   get timings(): ExchangeTimings {
     return {
-      queueMs: difference(this.#queuedAt, this.#startedAt),
+      queueMs: difference(this.queuedAt, this.#startedAt),
       headMs: difference(this.#startedAt, this.#headAt),
       bodyMs: difference(this.#headAt, this.#endedAt),
       opening: this.#reused ? undefined : this.#pooled?.opening,
@@ -145,7 +145,6 @@ export class PooledExchange implements ExchangeTask, Exchange {
       this.#owner.forget(this)
       this.#fail(reason, false)
     } else {
-      this.#givenUp = true
       this.#running.abort(reason)
     }
   }
@@ -172,20 +171,31 @@ export class PooledExchange implements ExchangeTask, Exchange {
   onComplete(trailers: HeaderFields, now: number): void {
     this.#endedAt = now
     this.#end()
-    this.#handler.onComplete(trailers)
+    try {
+      this.#handler.onComplete(trailers)
+    } catch (thrown) {
+      throwLater(thrown)
+    }
   }
 
   onUpgrade(head: ResponseHead, stream: NetworkStream, now: number): void {
     this.#headAt = now
     this.#endedAt = now
     this.#end()
-    this.#handler.onUpgrade?.(head, stream, this)
+    try {
+      this.#handler.onUpgrade?.(head, stream, this)
+    } catch (thrown) {
+      stream.close()
+      throwLater(thrown)
+    }
   }
 
-  onError(error: Error, responseStarted: boolean): void {
+  onError(
+    error: Error,
+    { responseStarted, isLoss }: { readonly responseStarted: boolean; readonly isLoss: boolean },
+  ): void {
     const { idempotent, replayable } = this.request
-    // A reason to give up may be a StreamError as well: of the other half of a transfer, for instance.
-    const stale = this.#reused && !responseStarted && !this.#givenUp && error instanceof StreamError
+    const stale = this.#reused && isLoss && !responseStarted
     if (stale && idempotent && replayable && !this.needsNewConnection) {
       this.needsNewConnection = true
       this.#running = undefined
@@ -201,7 +211,11 @@ export class PooledExchange implements ExchangeTask, Exchange {
     if (this.#ended) return
     this.#end()
     this.trace?.fail(error)
-    this.#handler.onError(error, responseStarted)
+    try {
+      this.#handler.onError(error, responseStarted)
+    } catch (thrown) {
+      throwLater(thrown)
+    }
   }
 
   #end(): void {

@@ -2,18 +2,24 @@
 import type { NetworkStream } from '../net/network-backend.ts'
 import type { ResponseHead } from '../protocol/http1/response-parser.ts'
 import type { HeaderFields } from '../protocol/semantics/header-fields.ts'
-import type { Exchange, ResponseHandler } from './connection.ts'
+import type { ConnectionFacts, Exchange, ExchangeTimings, ResponseHandler } from './connection.ts'
 import type { HttpRequest } from './http-request.ts'
 import { HttpResponse } from './http-response.ts'
 import { ResponseBody } from './response-body.ts'
 
+/** Who is told of 1xx responses. */
+interface ReceiveOptions {
+  readonly onInformation?: ResponseHandler['onInformation']
+}
+
 /** Starts an exchange and gives its response once the head is here. */
 export function receiveResponse(
   request: HttpRequest,
+  { onInformation }: ReceiveOptions,
   start: (handler: ResponseHandler) => Exchange,
 ): Promise<HttpResponse> {
   return new Promise((resolve, reject) => {
-    start(new ResponseReceiver(request, resolve, reject))
+    start(new ResponseReceiver(request, resolve, reject, onInformation))
   })
 }
 
@@ -25,6 +31,8 @@ export type UpgradeOutcome =
       readonly head: ResponseHead
       /** Read from first what came after the head; the receiver closes it. */
       readonly stream: NetworkStream
+      readonly timings: ExchangeTimings
+      readonly connection: ConnectionFacts | undefined
     }
   | {
       readonly type: 'refused'
@@ -35,14 +43,16 @@ export type UpgradeOutcome =
 /** Starts an exchange that may end in another protocol. */
 export function receiveUpgrade(
   request: HttpRequest,
+  { onInformation }: ReceiveOptions,
   start: (handler: ResponseHandler) => Exchange,
 ): Promise<UpgradeOutcome> {
   return new Promise((resolve, reject) => {
-    start(new UpgradeReceiver(request, resolve, reject))
+    start(new UpgradeReceiver(request, resolve, reject, onInformation))
   })
 }
 
 class ResponseReceiver implements ResponseHandler {
+  readonly onInformation: ResponseHandler['onInformation']
   readonly #request: HttpRequest
   readonly #resolve: (response: HttpResponse) => void
   readonly #reject: (error: Error) => void
@@ -52,7 +62,9 @@ class ResponseReceiver implements ResponseHandler {
     request: HttpRequest,
     resolve: (response: HttpResponse) => void,
     reject: (error: Error) => void,
+    onInformation: ResponseHandler['onInformation'],
   ) {
+    this.onInformation = onInformation
     this.#request = request
     this.#resolve = resolve
     this.#reject = reject
@@ -93,12 +105,14 @@ class UpgradeReceiver extends ResponseReceiver {
     request: HttpRequest,
     resolve: (outcome: UpgradeOutcome) => void,
     reject: (error: Error) => void,
+    onInformation: ResponseHandler['onInformation'],
   ) {
-    super(request, (response) => resolve({ type: 'refused', response }), reject)
+    super(request, (response) => resolve({ type: 'refused', response }), reject, onInformation)
     this.#settle = resolve
   }
 
-  onUpgrade(head: ResponseHead, stream: NetworkStream): void {
-    this.#settle({ type: 'upgraded', head, stream })
+  onUpgrade(head: ResponseHead, stream: NetworkStream, exchange: Exchange): void {
+    const { timings, connection } = exchange
+    this.#settle({ type: 'upgraded', head, stream, timings, connection })
   }
 }

@@ -1,6 +1,7 @@
 import { expect, test } from 'vitest'
 import { LocalProtocolError } from '../errors.ts'
-import { checkTarget } from './request-target.ts'
+import { HttpRequest } from './http-request.ts'
+import { checkTarget, forwardTarget } from './request-target.ts'
 
 test.each([
   ['GET', '/'],
@@ -41,4 +42,16 @@ test.each([
   ['CONNECT', 'http://h:80'],
 ])('checkTarget() refuses %s %j', (method, target) => {
   expect(() => checkTarget(method, target)).toThrow(LocalProtocolError)
+})
+
+test.each([
+  ['GET', undefined, 'http://o.test/a?b'],
+  ['GET', '/b', 'http://o.test/b'],
+  ['OPTIONS', '*', 'http://o.test'],
+  ['GET', 'http://other.test/x', 'http://other.test/x'],
+  ['CONNECT', 'other.test:99', 'other.test:99'],
+])('forwardTarget() of %s with target %j', (method, target, expected) => {
+  const request = new HttpRequest(method, 'http://user:secret@o.test/a?b', { target })
+
+  expect(forwardTarget(method, request.requestTarget, request.url)).toBe(expected)
 })

@@ -26,6 +26,18 @@ export function connectTarget({ origin }: HttpUrl): string {
   return host.includes(':') ? `[${host}]:${port}` : `${host}:${port}`
 }
 
+/** What a forwarding proxy is asked for (RFC 9112 §3.2.2): the whole URL, where it is not a tunnel. */
+export function forwardTarget(
+  method: string,
+  target: string,
+  { origin, authority }: HttpUrl,
+): string {
+  if (method === 'CONNECT' || ABSOLUTE.test(target)) return target
+  const root = `${origin.scheme}://${authority}`
+  // RFC 9112 §3.2.4: the last proxy turns a URL without a path back into `*`.
+  return target === '*' ? root : root + target
+}
+
 /** What it should have been; undefined when it is right. */
 function expectedForm(method: string, target: string): string | undefined {
   if (typeof target !== 'string' || !VISIBLE.test(target) || target.includes('#')) {

@@ -41,7 +41,11 @@ export function toTrailers(init: TrailersInit): RequestTrailers {
  */
 export function resolveTrailers(trailers: RequestTrailers | undefined): HeaderFields {
   if (typeof trailers !== 'function') return trailers ?? HeaderFields.empty
-  return checkTrailers(HeaderFields.from(trailers()))
+  const fields = trailers()
+  if (typeof (fields as { readonly then?: unknown }).then === 'function') {
+    throw new LocalProtocolError('Cannot send trailers: their function gives a promise')
+  }
+  return checkTrailers(HeaderFields.from(fields))
 }
 
 function checkTrailers(fields: HeaderFields): HeaderFields {

@@ -375,3 +375,26 @@ test('a body that nobody reads holds no more than 64 KiB and one read', async ()
   expect(sent).toBe(2 * READ_BYTES)
   await iterator.return?.()
 })
+
+test('pipe() gives what was held before what is still to come, whenever its sink resumes', async () => {
+  await using fixture = new PoolFixture()
+  const first = 'a'.repeat(READ_BYTES)
+  const { response, stream } = await answer(fixture, withLength(READ_BYTES + 3, first))
+  stream.send('bcd')
+  const chunks: string[] = []
+  let resume = (): void => {}
+
+  await response.body.pipe({
+    start: (flow) => {
+      resume = () => flow.resume()
+      resume()
+    },
+    write: (bytes) => {
+      chunks.push(bytes.toString('latin1'))
+      resume()
+      return false
+    },
+  })
+
+  expect(chunks.join('')).toBe(`${first}bcd`)
+})

@@ -26,7 +26,7 @@ const HELD_BYTES = 65_536
 type Outcome = { readonly ok: true } | { readonly ok: false; readonly error: Error }
 
 /** The content of one response. */
-export class ResponseBody implements AsyncIterable<Uint8Array> {
+export class ResponseBody implements AsyncIterable<Uint8Array>, Disposable {
   /** Bytes announced; undefined when the server did not tell. */
   readonly length: number | undefined
   readonly #flow: Flow
@@ -37,8 +37,11 @@ export class ResponseBody implements AsyncIterable<Uint8Array> {
   #outcome: Outcome | undefined
   #settle: (() => void) | undefined
   #trailers = HeaderFields.empty
+  readonly #onUse: (() => void) | undefined
 
-  constructor(flow: Flow, length: number | undefined) {
+  /** `onUse` is called when somebody begins to take the content. */
+  constructor(flow: Flow, length: number | undefined, onUse?: () => void) {
+    this.#onUse = onUse
     this.#flow = flow
     this.length = length
   }
@@ -75,13 +78,24 @@ export class ResponseBody implements AsyncIterable<Uint8Array> {
     this.#held = []
     this.#heldBytes = 0
     let flowing = true
+    let givesHeld = true
+    let hasResumed = false
+    const resume = (): void => {
+      // What is held comes before what is still to come.
+      if (givesHeld) hasResumed = true
+      else this.#flow.resume()
+    }
     try {
-      sink.start?.({ resume: () => this.#flow.resume() })
-      for (const bytes of held) flowing = sink.write(bytes)
+      sink.start?.({ resume })
+      for (const bytes of held) {
+        hasResumed = false
+        flowing = sink.write(bytes) || hasResumed
+      }
     } catch (error) {
       this.#flow.abort(error as Error)
       throw error
     }
+    givesHeld = false
     if (flowing) this.#flow.resume()
     await this.#end()
   }
@@ -110,6 +124,11 @@ export class ResponseBody implements AsyncIterable<Uint8Array> {
   /** Gives up what has not come; no effect after the end. Idempotent. */
   cancel(reason: Error = new StreamError('The response was given up')): void {
     if (this.#outcome === undefined) this.#flow.abort(reason)
+  }
+
+  /** Gives up what has not come. */
+  [Symbol.dispose](): void {
+    this.cancel()
   }
 
   // ── For the receiver of the response
@@ -144,6 +163,7 @@ export class ResponseBody implements AsyncIterable<Uint8Array> {
   #use(): void {
     if (this.#used) throw new TypeError('The content of a response can be taken only once')
     this.#used = true
+    this.#onUse?.()
   }
 
   #takeHeld(): Buffer {

@@ -2,6 +2,8 @@ import fc from 'fast-check'
 import { expect, test } from 'vitest'
 import { LocalProtocolError, StreamError } from '../errors.ts'
 import { PoolFixture, GET } from '../testing/pool-fixture.ts'
+import { HeaderFields } from '../protocol/semantics/header-fields.ts'
+import { ResponseBody } from './response-body.ts'
 import { createResponseStream } from './response-stream.ts'
 import type { StreamProgress } from './request-stream.ts'
 
@@ -83,17 +85,14 @@ test('trailers come with the end', async () => {
   expect([...body.trailers]).toEqual([['A', '1']])
 })
 
-test('a body that nobody takes reads some 64 KiB ahead, then waits', async () => {
+test('a body reads nothing before it is taken, and nothing when it is cancelled', async () => {
   const source = new Endless()
   const body = createResponseStream(source)
   await turn()
-  await turn()
-  expect(source.pulled).toBe(7)
-
   body.cancel()
   await turn()
 
-  expect(source.closed).toBe(true)
+  expect(source.pulled).toBe(0)
   await expect(body.bytes()).rejects.toThrow(StreamError)
 })
 
@@ -198,3 +197,23 @@ test.each(['hello', Buffer.alloc(100_000)])(
     await expect(createResponseStream(source, { onProgress }).bytes()).rejects.toBe(error)
   },
 )
+
+test('wrapping a body does not take it: forgotten, it is given up like any other', async () => {
+  let aborted: Error | undefined
+  const source = new ResponseBody({ resume: () => {}, abort: (reason) => (aborted = reason) }, 10)
+  const wrapped = createResponseStream(source)
+  expect(source.used).toBe(false)
+
+  const reason = new Error('enough')
+  wrapped.cancel(reason)
+
+  expect(aborted).toBe(reason)
+  await expect(wrapped.bytes()).rejects.toBe(reason)
+})
+
+test('a wrapped body of a response to HEAD is empty, whatever it announces', async () => {
+  const source = new ResponseBody({ resume: () => {}, abort: () => {} }, 10)
+  source.complete(HeaderFields.empty)
+
+  expect(await createResponseStream(source).bytes()).toHaveLength(0)
+})

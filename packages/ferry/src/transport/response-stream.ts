@@ -59,11 +59,16 @@ class ContentFlow implements Flow {
   constructor(source: ContentInit, options: ResponseStreamOptions) {
     const content = toContent(source)
     const total = agreedLength(calculateContentLength(content), options.contentLength)
-    this.#counter = new Counter(total, options.onProgress)
+    this.#counter = new Counter({
+      total,
+      expected: total,
+      onProgress: options.onProgress,
+    })
     this.#trailers = HeaderFields.from(options.trailers)
-    this.body = new ResponseBody(this, total)
-    if (content instanceof Uint8Array && content.length <= DIRECT_BYTES) this.#giveAll(content)
-    else void this.#run(openContent(content, this.#stopping.signal))
+    const isDirect = content instanceof Uint8Array && content.length <= DIRECT_BYTES
+    const run = (): void => void this.#run(openContent(content, this.#stopping.signal))
+    this.body = new ResponseBody(this, total, isDirect ? undefined : run)
+    if (isDirect) this.#giveAll(content)
   }
 
   resume(): void {
@@ -119,42 +124,51 @@ class ContentFlow implements Flow {
 /** Counts what passes, and holds it against what was announced. */
 class Counter {
   readonly #total: number | undefined
+  readonly #expected: number | undefined
   readonly #onProgress: ResponseStreamOptions['onProgress']
   #bytes = 0
 
-  constructor(total: number | undefined, onProgress: ResponseStreamOptions['onProgress']) {
-    this.#total = total
-    this.#onProgress = onProgress
+  constructor(options: {
+    /** For progress. */
+    readonly total: number | undefined
+    /** What must come, neither more nor less. */
+    readonly expected: number | undefined
+    readonly onProgress: ResponseStreamOptions['onProgress']
+  }) {
+    this.#total = options.total
+    this.#expected = options.expected
+    this.#onProgress = options.onProgress
   }
 
   add(length: number): void {
     this.#bytes += length
-    if (this.#total !== undefined && this.#bytes > this.#total) throw this.#error('more')
+    if (this.#expected !== undefined && this.#bytes > this.#expected) throw this.#error('more')
     this.#onProgress?.({ bytes: this.#bytes, total: this.#total })
   }
 
   finish(): void {
-    if (this.#total !== undefined && this.#bytes < this.#total) throw this.#error('fewer')
+    if (this.#expected !== undefined && this.#bytes < this.#expected) throw this.#error('fewer')
   }
 
   #error(word: 'more' | 'fewer'): StreamError {
     const bytes = this.#bytes
     return new StreamError(
-      `Cannot take the response: ${word} bytes than the ${this.#total} announced, ${bytes}`,
-      { bytesReceived: bytes, expectedBytes: this.#total },
+      `Cannot take the response: ${word} bytes than the ${this.#expected} announced, ${bytes}`,
+      { bytesReceived: bytes, expectedBytes: this.#expected },
     )
   }
 }
 
-/** Passes on what a body receives, without a promise for each piece. */
+/** Passes on what a body receives, without a promise for each piece; begins when it is taken. */
 function wrapBody(source: ResponseBody, options: ResponseStreamOptions): ResponseBody {
   const total = agreedLength(source.length, options.contentLength)
-  const counter = new Counter(total, options.onProgress)
-  let resume = (): void => {}
-  const body = new ResponseBody(
-    { resume: () => resume(), abort: (reason) => source.cancel(reason) },
+  const counter = new Counter({
     total,
-  )
+    // The source holds its own length against what comes; HEAD announces one and brings nothing.
+    expected: options.contentLength,
+    onProgress: options.onProgress,
+  })
+  let resume = (): void => {}
   const finish = async (): Promise<void> => {
     await source.pipe({
       start: (flow) => (resume = () => flow.resume()),
@@ -167,6 +181,12 @@ function wrapBody(source: ResponseBody, options: ResponseStreamOptions): Respons
     counter.finish()
     body.complete(HeaderFields.from(options.trailers ?? source.trailers))
   }
-  finish().catch((error: Error) => body.fail(error))
+  const abort = (reason: Error): void => {
+    source.cancel(reason)
+    if (!source.used) body.fail(reason)
+  }
+  const body = new ResponseBody({ resume: () => resume(), abort }, total, () => {
+    finish().catch((error: Error) => body.fail(error))
+  })
   return body
 }

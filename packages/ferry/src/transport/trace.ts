@@ -10,6 +10,7 @@
 import { type Channel, channel } from 'node:diagnostics_channel'
 import type { Clock } from '../clock.ts'
 import type { ConnectStep } from '../net/network-backend.ts'
+import { throwLater } from './throw-later.ts'
 
 export type ExchangeStep = 'queue' | 'send-head' | 'send-body' | 'wait' | 'read-head' | 'read-body'
 
@@ -18,7 +19,7 @@ export type TraceStep = ConnectStep['step'] | ExchangeStep | 'close'
 /** One step that began, ended or failed. */
 export interface TraceEvent {
   readonly step: TraceStep
-  /** `close` has no start: `end` when nothing was lost, `error` when an exchange was cut off. */
+  /** `close` has only an `end`; an exchange that it cuts off tells its own `error`. */
   readonly phase: 'start' | 'end' | 'error'
   /** Monotonic ms on the pool's clock; only differences mean something. */
   readonly at: number
@@ -35,7 +36,7 @@ export interface TraceEvent {
   readonly error?: Error | undefined
 }
 
-/** Takes trace events; must not throw. */
+/** Takes trace events. What it throws becomes an uncaught exception. */
 export type TraceListener = (event: TraceEvent) => void
 
 /** The diagnostics channel on which every pool of the process publishes its trace events. */
@@ -60,7 +61,11 @@ export class Tracer {
 
   emit(event: Omit<TraceEvent, 'at'>): void {
     const timed: TraceEvent = { ...event, at: this.#clock.now() }
-    this.#listener?.(timed)
+    try {
+      this.#listener?.(timed)
+    } catch (error) {
+      throwLater(error)
+    }
     traceChannel.publish(timed)
   }
 }
