@@ -81,12 +81,13 @@ export class ConnectionOpener {
       local: stream.getExtraInfo('local'),
       tls: stream.getExtraInfo('tls'),
     }
-    let pooled: PooledConnection | undefined
+    // Filled when the connection is given; what happens to it before is for us alone.
+    const given: { pooled?: PooledConnection } = {}
     const connection = new Http1Connection(stream, {
       clock,
       id,
       onStateChange: () => {
-        if (pooled !== undefined) onStateChange(pooled)
+        if (given.pooled !== undefined) onStateChange(given.pooled)
       },
       forward: forwards ? { authorization: authorizationFor(proxy) } : undefined,
     })
@@ -94,14 +95,14 @@ export class ConnectionOpener {
     if (connection.state === 'closed') {
       throw new StreamError(`Cannot use the connection to ${origin.key}: it was closed at once`)
     }
-    pooled = {
+    given.pooled = {
       connection,
       openedAt: clock.now(),
       opening: stopwatch.timings,
       extraInfo,
       expiresAt: 0,
     }
-    return pooled
+    return given.pooled
   }
 
   #connect(

@@ -157,7 +157,7 @@ class Run {
         fixture.backend.refuse = event.on ? new ConnectError('connect', 'refused') : undefined
         return undefined
       default:
-        throw event satisfies never
+        return event satisfies never
     }
   }
 

@@ -226,8 +226,7 @@ test('ConnectionPool does not send again when it was the source of the content t
     replayable: true,
     async *open() {
       opened++
-      await Promise.resolve()
-      throw new StreamError('another connection was lost')
+      yield await Promise.reject<Buffer>(new StreamError('another connection was lost'))
     },
   }
 

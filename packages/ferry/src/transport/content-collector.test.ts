@@ -62,7 +62,7 @@ test('a collector gives nothing where a length was announced for HEAD', () => {
 test('a collector does not believe a large length', () => {
   const collector = createCollector(MIB + 1, Number.POSITIVE_INFINITY)
 
-  expect(collector.buffer).toBeUndefined()
+  expect(collector).not.toHaveProperty('buffer')
   expect(collector.take()).toHaveLength(0)
 })
 

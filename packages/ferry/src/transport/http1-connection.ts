@@ -8,7 +8,7 @@
  * over instead. Knows no pool, no retry, no redirect.
  */
 import type { Clock } from '../clock.ts'
-import { RemoteProtocolError, StreamError } from '../errors.ts'
+import { RemoteProtocolError } from '../errors.ts'
 import type { NetworkStream, StreamReader } from '../net/network-backend.ts'
 import {
   type ResponseEvents,

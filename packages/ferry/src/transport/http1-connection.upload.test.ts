@@ -215,7 +215,7 @@ test('Http1Connection sends what a source gave before its memory is used again',
       ['b', 20_000],
       ['c', 16_384],
     ] as const) {
-      yield memory.subarray(0, length).fill(letter)
+      yield await Promise.resolve(memory.subarray(0, length).fill(letter))
     }
     memory.fill('z')
   }
@@ -481,7 +481,7 @@ test('Http1Connection forgets its timer when given up while content is held', as
 })
 
 async function* piecesOf(...pieces: string[]): AsyncGenerator<Uint8Array> {
-  for (const piece of pieces) yield Buffer.from(piece)
+  for (const piece of pieces) yield await Promise.resolve(Buffer.from(piece))
 }
 
 test('Http1Connection does not time out an upload that moves', async () => {

@@ -45,7 +45,7 @@ test('a pool tells of content that is sent', async () => {
   const { events, fixture } = tracedFixture()
   await using _ = fixture
   async function* content(): AsyncGenerator<Uint8Array> {
-    yield Buffer.from('x')
+    yield await Promise.resolve(Buffer.from('x'))
   }
   fixture.send(new HttpRequest('PUT', 'http://a/', { content: content() }))
   for (let turns = 0; turns < 4; turns++) await fixture.turn()
