@@ -51,7 +51,6 @@ function ask(stream: NetworkStream, question: string): Promise<string> {
         resolve(answer)
       },
       onError: reject,
-      nextBuffer: () => undefined,
     })
     stream.write(question)
   })

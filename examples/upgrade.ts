@@ -48,7 +48,6 @@ function talk(stream: NetworkStream): Promise<void> {
       },
       onEnd: () => reject(new Error('The server said too little')),
       onError: reject,
-      nextBuffer: () => undefined,
     })
     stream.write('hello\n')
   })
