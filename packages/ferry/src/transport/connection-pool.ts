@@ -36,6 +36,8 @@ export interface PoolMetrics extends PoolCounts {
   readonly connections: readonly (ConnectionMetrics & { readonly origin: string })[]
 }
 
+const NO_OPTIONS: ExchangeOptions = Object.freeze({})
+
 /** A pool of connections. Whoever makes it closes it. */
 export class ConnectionPool implements AsyncDisposable, ExchangeOwner {
   readonly #settings: PoolSettings
@@ -76,7 +78,7 @@ export class ConnectionPool implements AsyncDisposable, ExchangeOwner {
    * Sends a request and gives its response once the head is here.
    * @throws {ConnectError} {TimeoutError} {StreamError} {RemoteProtocolError}, or `signal.reason`
    */
-  request(request: HttpRequest, options: ExchangeOptions = {}): Promise<HttpResponse> {
+  request(request: HttpRequest, options: ExchangeOptions = NO_OPTIONS): Promise<HttpResponse> {
     return receiveResponse(request, options, (handler) => this.dispatch(request, handler, options))
   }
 
@@ -85,7 +87,7 @@ export class ConnectionPool implements AsyncDisposable, ExchangeOwner {
    * leaves the pool, is not counted in its limits, and is the caller's to close.
    * @throws as `request` does
    */
-  upgrade(request: HttpRequest, options: ExchangeOptions = {}): Promise<UpgradeOutcome> {
+  upgrade(request: HttpRequest, options: ExchangeOptions = NO_OPTIONS): Promise<UpgradeOutcome> {
     return receiveUpgrade(request, options, (handler) => this.dispatch(request, handler, options))
   }
 
@@ -93,11 +95,14 @@ export class ConnectionPool implements AsyncDisposable, ExchangeOwner {
   dispatch(
     request: HttpRequest,
     handler: ResponseHandler,
-    options: ExchangeOptions = {},
+    options: ExchangeOptions = NO_OPTIONS,
   ): Exchange {
     const { signal } = options
     const now = this.#clock.now()
-    const timeouts = resolveTimeouts(options, this.#settings.timeouts)
+    const timeouts =
+      options === NO_OPTIONS
+        ? this.#settings.timeouts
+        : resolveTimeouts(options, this.#settings.timeouts)
     const exchange = new PooledExchange(this, request, handler, {
       timeouts,
       signal,
@@ -292,10 +297,16 @@ export class ConnectionPool implements AsyncDisposable, ExchangeOwner {
       this.#assignAll(pool)
       return
     }
-    const now = this.#clock.now()
+    // It has become idle in this very turn.
+    const now = connection.idleSince
     pooled.expiresAt = now + lifetimeOf(connection, now - pooled.openedAt, this.#settings)
     if (pooled.expiresAt <= now) {
       connection.close()
+      return
+    }
+    if (pool.waiting.size === 0) {
+      pool.idle.push(pooled)
+      this.#assignOthers(pool)
       return
     }
     const [first] = pool.waiting
@@ -311,8 +322,7 @@ export class ConnectionPool implements AsyncDisposable, ExchangeOwner {
       return
     }
     pool.idle.push(pooled)
-    if (first === undefined) this.#assignOthers(pool)
-    else this.#assign(pool)
+    this.#assign(pool)
   }
 
   #traceClose(pool: OriginPool, id: number): void {

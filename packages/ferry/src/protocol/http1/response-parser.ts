@@ -58,7 +58,7 @@ export const DEFAULT_PARSER_LIMITS: ParserLimits = { maxHeadBytes: 65_536, maxFi
 
 // A peer may send 1xx responses as it likes (RFC 9110 §15.2), but not for ever.
 const MAX_INFORMATION_RESPONSES = 64
-const STATUS_LINE = /^HTTP\/1\.([01]) ([1-9][0-9]{2})(?: ([\t\x20-\x7e\x80-\xff]*))?$/
+const STATUS_LINE = /HTTP\/1\.([01]) ([1-9][0-9]{2})(?: ([\t\x20-\x7e\x80-\xff]*))?\r\n/y
 // Whole field lines (RFC 9112 §5), the name a token: no bare CR or LF, no other control character, no
 // blank before the colon, no line that continues the one before it. One pass decides over all of them.
 const FIELD_LINES = /(?:[!#$%&'*+\-.^_`|~0-9A-Za-z]+:[\t\x20-\x7e\x80-\xff]*\r\n)*$/y
@@ -232,17 +232,18 @@ export class ResponseParser {
   }
 
   #takeHead(text: string): void {
-    const lineEnd = text.indexOf('\r\n')
-    const line = STATUS_LINE.exec(text.slice(0, lineEnd))
+    STATUS_LINE.lastIndex = 0
+    const line = STATUS_LINE.exec(text)
     if (line === null) {
       if (!LINES.test(text)) throw badLines()
+      const got = quote(text.slice(0, text.indexOf('\r\n')))
       throw new RemoteProtocolError(
-        `Cannot read the response: expected an HTTP/1.1 status line, got ${quote(text.slice(0, lineEnd))}`,
+        `Cannot read the response: expected an HTTP/1.1 status line, got ${got}`,
       )
     }
     const status = Number(line[2])
     const version = line[1] === '1' ? '1.1' : '1.0'
-    const { headers, framing } = this.#parseFields(text, lineEnd + 2)
+    const { headers, framing } = this.#parseFields(text, line[0].length)
     const head: ResponseHead = { status, statusText: line[3] ?? '', version, headers }
     if (status < 200 && status !== 101) {
       this.#takeInformation(head)
@@ -410,7 +411,7 @@ export class ResponseParser {
         )
       }
       const name = text.slice(position, colon)
-      const value = trimOws(text.slice(colon + 1, lineEnd))
+      const value = trimOws(text, colon + 1, lineEnd)
       names.push(name)
       values.push(value)
       noteFraming(framing, name, value)

@@ -23,14 +23,17 @@ export function parseTokenList(text: string): string[] {
   return text
     .toLowerCase()
     .split(',')
-    .map(trimOws)
+    .map((element) => trimOws(element))
     .filter((element) => element !== '')
 }
 
-/** Removes optional whitespace, SP and HTAB only, from both ends (RFC 9110 §5.6.3). */
-export function trimOws(text: string): string {
-  let start = 0
-  let end = text.length
+/**
+ * Gives text, or the part of it from `from` to `to`, without optional whitespace, SP and HTAB only,
+ * at its ends (RFC 9110 §5.6.3).
+ */
+export function trimOws(text: string, from = 0, to: number = text.length): string {
+  let start = from
+  let end = to
   while (start < end && isOws(text.charCodeAt(start))) start++
   while (end > start && isOws(text.charCodeAt(end - 1))) end--
   return start === 0 && end === text.length ? text : text.slice(start, end)
