@@ -22,6 +22,9 @@ const MIN_LIFE_MS = 100
 const MAX_LIFE_MS = 3000
 // The journal is written every half second; a sync on a busy disk may take as long again.
 const MAX_LOST_SECONDS = 1
+// nginx paces a response as if it had begun a second ago: this much comes at once.
+const BURST_SECONDS = 1
+const BYTES_PER_SECOND = CONNECTIONS * LIMIT_RATE
 
 /** Numbers in [0, 1) that a seed repeats (mulberry32). */
 function createRandom(seed: number): () => number {
@@ -38,16 +41,13 @@ function createRandom(seed: number): () => number {
 interface Lane {
   kills: number
   files: number
-  /** How long its runs took, one after another. */
-  elapsedMs: number
   /** Bytes known to have come before a kill that the next run did not have. */
   readonly lostBytes: number[]
 }
 
 /** Runs one download, killing it again and again; begins anew when one was faster than its kill. */
 async function killAgainAndAgain(nginx: Nginx, path: string, random: () => number): Promise<Lane> {
-  const lane: Lane = { kills: 0, files: 0, elapsedMs: 0, lostBytes: [] }
-  const startedAt = performance.now()
+  const lane: Lane = { kills: 0, files: 0, lostBytes: [] }
   await using dir = await TempDir.create()
   const args = ['get', '--json', '-x', String(CONNECTIONS), nginx.url(path)]
   let receivedBytes = 0
@@ -75,7 +75,6 @@ async function killAgainAndAgain(nginx: Nginx, path: string, random: () => numbe
       if (!isLast) await dir.remove(path)
     }
   }
-  lane.elapsedMs = performance.now() - startedAt
   return lane
 }
 
@@ -103,17 +102,18 @@ test('a download that is killed again and again ends whole and fetches little tw
   )
 
   const requests = await nginx.requests()
-  for (const [index, { kills, files, elapsedMs, lostBytes }] of lanes.entries()) {
+  for (const [index, { kills, files, lostBytes }] of lanes.entries()) {
     const sent = requests.filter(({ uri }) => uri === `/${names[index]}`)
     const sentBytes = sent.reduce((sum, request) => sum + request.sentBytes, 0)
-    const bytesPerSecond = (sentBytes * 1000) / elapsedMs
     expect(kills).toBe(KILLS_PER_LANE)
-    // As the server has it: every byte beyond one copy of each file was sent again.
+    // As the server has it: every byte beyond one copy of each file was sent again. A kill in the
+    // first moments may lose the burst too, of which the client may not have read a byte.
     const sentAgain = sentBytes - files * CONTENT.length
-    expect(sentAgain).toBeLessThanOrEqual(kills * MAX_LOST_SECONDS * bytesPerSecond)
+    const maxSentAgain = kills * (MAX_LOST_SECONDS + BURST_SECONDS) * BYTES_PER_SECOND
+    expect(sentAgain).toBeLessThanOrEqual(maxSentAgain)
     // As the runs say it, of each kill; at its end a run may be at full speed.
     for (const lost of lostBytes) {
-      expect(lost).toBeLessThanOrEqual(MAX_LOST_SECONDS * CONNECTIONS * LIMIT_RATE)
+      expect(lost).toBeLessThanOrEqual(MAX_LOST_SECONDS * BYTES_PER_SECOND)
     }
   }
 }, 60_000)
