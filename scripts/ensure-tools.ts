@@ -23,6 +23,10 @@ const FOR_TESTS: readonly Tool[] = [
   'tinyproxy',
   'danted',
   'microsocks',
+  'nghttpd',
+  'nghttpx',
+  'python3-h2',
+  'python3-websockets',
 ]
 const FOR_BENCHMARKS: readonly Tool[] = ['wget2', 'axel', 'time']
 /** Debian asks this program whether a freshly installed service may start; 101 means no. */

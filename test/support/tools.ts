@@ -2,7 +2,7 @@
  * The programs that tests and benchmarks run beside our own code, and where Debian has them.
  * Tests call `requireTool`; `scripts/ensure-tools.ts` installs what is missing beforehand.
  */
-import { accessSync, constants } from 'node:fs'
+import { accessSync, constants, existsSync } from 'node:fs'
 import { delimiter, join } from 'node:path'
 
 /** Program → Debian package that brings it. */
@@ -26,12 +26,25 @@ export const DEBIAN_PACKAGES = {
   tinyproxy: 'tinyproxy-bin',
   danted: 'dante-server',
   microsocks: 'microsocks',
+  nghttpd: 'nghttp2-server',
+  nghttpx: 'nghttp2-proxy',
+  // Modules of python3; h2 brings hyperframe and hpack.
+  'python3-h2': 'python3-h2',
+  'python3-websockets': 'python3-websockets',
 } as const
+
+/** Where Debian puts modules of python3. */
+const PYTHON_MODULES = '/usr/lib/python3/dist-packages'
+const PYTHON_PREFIX = 'python3-'
 
 export type Tool = keyof typeof DEBIAN_PACKAGES
 
-/** Gives the path of a program, or undefined when it is not installed. */
+/** Gives the path of a program or Python module, or undefined when it is not installed. */
 export function findTool(name: Tool): string | undefined {
+  if (name.startsWith(PYTHON_PREFIX)) {
+    const folder = join(PYTHON_MODULES, name.slice(PYTHON_PREFIX.length))
+    return existsSync(folder) ? folder : undefined
+  }
   // Debian puts servers where only root's PATH looks.
   const folders = [...(process.env['PATH'] ?? '').split(delimiter), '/usr/local/sbin', '/usr/sbin']
   return folders

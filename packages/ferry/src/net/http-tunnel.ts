@@ -1,11 +1,8 @@
 /** What an HTTP proxy is told to open a tunnel (RFC 9110 §9.3.6), and how its answer is read. */
-import {
-  type ResponseEvents,
-  type ResponseHead,
-  ResponseParser,
-} from '../protocol/http1/response-parser.ts'
+import { type ResponseEvents, ResponseParser } from '../protocol/http1/response-parser.ts'
 import { formatRequestHead } from '../protocol/http1/request-writer.ts'
 import { formatBasicCredentials } from '../protocol/semantics/basic-credentials.ts'
+import type { ResponseHead } from '../protocol/semantics/response-head.ts'
 import { type Negotiation, TunnelRefused } from './negotiation.ts'
 import type { ProxySettings } from './proxy.ts'
 

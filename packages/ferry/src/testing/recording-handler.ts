@@ -2,7 +2,7 @@
  * A ResponseHandler that writes down what it is told, one line an event, for tests to compare.
  * Content is copied, as a handler must; `flowing` decides what `onContent` answers.
  */
-import type { ResponseHead } from '../protocol/http1/response-parser.ts'
+import type { ResponseHead } from '../protocol/semantics/response-head.ts'
 import type { HeaderFields } from '../protocol/semantics/header-fields.ts'
 import type { Exchange, ResponseHandler } from '../transport/connection.ts'
 

@@ -1,6 +1,6 @@
 /** The port between the pool and a protocol: one connection to one origin that carries exchanges. */
 import type { ExtraInfo, NetworkStream } from '../net/network-backend.ts'
-import type { ResponseHead } from '../protocol/http1/response-parser.ts'
+import type { ResponseHead } from '../protocol/semantics/response-head.ts'
 import type { HeaderFields } from '../protocol/semantics/header-fields.ts'
 import type { HttpRequest } from './http-request.ts'
 import type { ExchangeTrace } from './trace.ts'

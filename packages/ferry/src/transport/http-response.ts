@@ -3,7 +3,7 @@
  * comes; tests, caches and interceptors make their own, checked when it is made.
  */
 import { LocalProtocolError } from '../errors.ts'
-import type { ResponseHead } from '../protocol/http1/response-parser.ts'
+import type { ResponseHead } from '../protocol/semantics/response-head.ts'
 import { isFieldValue } from '../protocol/semantics/grammar.ts'
 import { HeaderFields, type HeaderFieldsInit } from '../protocol/semantics/header-fields.ts'
 import type { ConnectionFacts, Exchange, ExchangeTimings } from './connection.ts'

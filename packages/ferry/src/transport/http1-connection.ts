@@ -10,15 +10,12 @@
 import type { Clock } from '../clock.ts'
 import { RemoteProtocolError } from '../errors.ts'
 import type { NetworkStream, StreamReader } from '../net/network-backend.ts'
-import {
-  type ResponseEvents,
-  type ResponseHead,
-  ResponseParser,
-} from '../protocol/http1/response-parser.ts'
+import { type ResponseEvents, ResponseParser } from '../protocol/http1/response-parser.ts'
 import { formatRequestHead } from '../protocol/http1/request-writer.ts'
 import { HeaderFields } from '../protocol/semantics/header-fields.ts'
 import { parseTokenList } from '../protocol/semantics/grammar.ts'
 import { parseKeepAlive } from '../protocol/semantics/keep-alive.ts'
+import type { ResponseHead } from '../protocol/semantics/response-head.ts'
 import type {
   Connection,
   ConnectionMetrics,

@@ -1,6 +1,6 @@
 /** The transport engine: requests, responses, connections and their pool. */
 export { HeaderFields, type HeaderFieldsInit } from '../protocol/semantics/header-fields.ts'
-export type { ResponseHead } from '../protocol/http1/response-parser.ts'
+export type { ResponseHead } from '../protocol/semantics/response-head.ts'
 export type {
   ConnectOptions,
   ConnectStep,

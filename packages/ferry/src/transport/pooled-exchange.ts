@@ -6,7 +6,7 @@
  * come, the method is idempotent and the content can be sent again (RFC 9110 §9.2.2).
  */
 import type { NetworkStream } from '../net/network-backend.ts'
-import type { ResponseHead } from '../protocol/http1/response-parser.ts'
+import type { ResponseHead } from '../protocol/semantics/response-head.ts'
 import type { HeaderFields } from '../protocol/semantics/header-fields.ts'
 import type {
   ConnectionFacts,

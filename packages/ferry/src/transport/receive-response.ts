@@ -1,6 +1,6 @@
 /** Turns the callbacks of an exchange into a promise of its response. */
 import type { NetworkStream } from '../net/network-backend.ts'
-import type { ResponseHead } from '../protocol/http1/response-parser.ts'
+import type { ResponseHead } from '../protocol/semantics/response-head.ts'
 import type { HeaderFields } from '../protocol/semantics/header-fields.ts'
 import type { ConnectionFacts, Exchange, ExchangeTimings, ResponseHandler } from './connection.ts'
 import type { HttpRequest } from './http-request.ts'

@@ -12,15 +12,8 @@
  */
 import { LocalProtocolError, RemoteProtocolError } from '../../errors.ts'
 import { HeaderFields } from '../semantics/header-fields.ts'
+import type { ResponseHead } from '../semantics/response-head.ts'
 import { isToken, parseTokenList, trimOws } from '../semantics/grammar.ts'
-
-/** The status line and the fields of a response. */
-export interface ResponseHead {
-  readonly status: number
-  readonly statusText: string
-  readonly version: '1.0' | '1.1'
-  readonly headers: HeaderFields
-}
 
 /** What the parser tells, in the order of the wire. */
 export interface ResponseEvents {
