@@ -28,7 +28,7 @@ export function startExchange(
   handler: ResponseHandler,
   { clock, timeouts, trace }: StartOptions,
 ): PooledExchange {
-  const owner = { retryOnNewConnection: () => {}, forget: () => {} }
+  const owner = { retry: () => {}, forget: () => {} }
   const now = clock.now()
   const exchange = new PooledExchange(owner, request, handler, {
     timeouts: { ...TIMEOUTS, ...timeouts },
@@ -36,9 +36,16 @@ export function startExchange(
     trace,
     now,
   })
-  exchange.needsNewConnection = true
+  exchange.minConnectionId = 1
   exchange.startOn(
-    { connection, openedAt: now, opening: NO_OPENING, extraInfo: NO_INFO, expiresAt: 0 },
+    {
+      connection,
+      openedAt: now,
+      opening: NO_OPENING,
+      extraInfo: NO_INFO,
+      expiresAt: 0,
+      isFree: false,
+    },
     now,
   )
   return exchange

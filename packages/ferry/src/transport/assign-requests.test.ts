@@ -10,16 +10,34 @@ import {
 } from './assign-requests.ts'
 
 const LIMITS: PoolLimits = { maxConnections: 4, maxConnectionsPerOrigin: 2 }
-const NONE: OriginLoad = { waiting: 1, idle: 0, connecting: 0, open: 0 }
+const NONE: OriginLoad = {
+  waiting: 1,
+  free: 0,
+  connecting: 0,
+  streamsPerConnection: 1,
+  open: 0,
+}
 
 const rows: readonly [string, Partial<OriginLoad>, Partial<PoolLoad>, Assignment][] = [
-  ['nobody waits', { waiting: 0, idle: 1, open: 1 }, { open: 1 }, 'wait'],
-  ['one is idle', { idle: 1, open: 1 }, { open: 1 }, 'use-idle'],
-  ['one is idle, all limits are reached', { idle: 1, open: 2 }, { open: 4 }, 'use-idle'],
+  ['nobody waits', { waiting: 0, free: 1, open: 1 }, { open: 1 }, 'wait'],
+  ['one is idle', { free: 1, open: 1 }, { open: 1 }, 'use-free'],
+  ['one is idle, all limits are reached', { free: 1, open: 2 }, { open: 4 }, 'use-free'],
   ['nothing is open', {}, {}, 'open'],
   ['all are active, below both limits', { open: 1 }, { open: 3 }, 'open'],
   ['one is being opened for the one who waits', { connecting: 1, open: 1 }, { open: 1 }, 'wait'],
   ['one is being opened, two wait', { waiting: 2, connecting: 1, open: 1 }, { open: 1 }, 'open'],
+  [
+    'one is being opened that takes many',
+    { waiting: 50, connecting: 1, streamsPerConnection: 100, open: 1 },
+    { open: 1 },
+    'wait',
+  ],
+  [
+    'more wait than the one being opened takes',
+    { waiting: 101, connecting: 1, streamsPerConnection: 100, open: 1 },
+    { open: 1 },
+    'open',
+  ],
   ['the origin is at its limit', { open: 2 }, { open: 2 }, 'wait'],
   ['the origin is at its limit, others idle', { open: 2 }, { open: 4, idleElsewhere: 2 }, 'wait'],
   ['the pool is full, nobody is idle', { open: 1 }, { open: 4 }, 'wait'],
@@ -37,6 +55,7 @@ test.each(rows)('assignRequest() when %s', (_, origin, pool, expected) => {
 const situation = fc
   .record({
     waiting: fc.nat(5),
+    streams: fc.constantFrom(1, 3, Number.POSITIVE_INFINITY),
     idle: fc.nat(5),
     connecting: fc.nat(5),
     active: fc.nat(5),
@@ -48,7 +67,13 @@ const situation = fc
   .map((n) => {
     const open = n.idle + n.connecting + n.active
     return {
-      origin: { waiting: n.waiting, idle: n.idle, connecting: n.connecting, open },
+      origin: {
+        waiting: n.waiting,
+        free: n.idle,
+        connecting: n.connecting,
+        streamsPerConnection: n.streams,
+        open,
+      },
       pool: { open: open + n.idleElsewhere + n.activeElsewhere, idleElsewhere: n.idleElsewhere },
       limits: n,
     }
@@ -68,13 +93,13 @@ test('assignRequest() never opens beyond a limit', () => {
   )
 })
 
-test('assignRequest() opens or evicts only when nothing of the origin is idle', () => {
+test('assignRequest() opens or evicts only when nothing of the origin has room', () => {
   fc.assert(
     fc.property(situation, ({ origin, pool, limits }) => {
       const assignment = assignRequest(origin, pool, limits)
 
-      if (origin.waiting > 0 && origin.idle > 0) expect(assignment).toBe('use-idle')
-      if (assignment === 'use-idle') expect(origin.idle).toBeGreaterThan(0)
+      if (origin.waiting > 0 && origin.free > 0) expect(assignment).toBe('use-free')
+      if (assignment === 'use-free') expect(origin.free).toBeGreaterThan(0)
       if (assignment === 'evict-idle') expect(pool.idleElsewhere).toBeGreaterThan(0)
     }),
   )
@@ -85,7 +110,9 @@ test('assignRequest() lets a request wait only for a reason', () => {
     fc.property(situation, ({ origin, pool, limits }) => {
       if (assignRequest(origin, pool, limits) !== 'wait') return
 
-      const served = origin.connecting >= origin.waiting
+      const { connecting, streamsPerConnection, waiting } = origin
+      const served =
+        waiting === 0 || (connecting > 0 && connecting * streamsPerConnection >= waiting)
       const originFull = origin.open >= limits.maxConnectionsPerOrigin
       const poolFull = pool.open >= limits.maxConnections && pool.idleElsewhere === 0
       expect(served || originFull || poolFull).toBe(true)

@@ -14,10 +14,12 @@ export interface OriginLoad {
   /** Requests without a connection. */
   readonly waiting: number
   /** Connections that could take a request now. */
-  readonly idle: number
-  /** Connections being opened. */
+  readonly free: number
+  /** Connections being opened, or not yet known to take as many as they may. */
   readonly connecting: number
-  /** All connections: idle, active and being opened. */
+  /** How many requests each of those is expected to take at once. */
+  readonly streamsPerConnection: number
+  /** All connections: free, full and being opened. */
   readonly open: number
 }
 
@@ -29,17 +31,18 @@ export interface PoolLoad {
 }
 
 /**
- * use-idle: hand it an idle connection · open: open one for it · evict-idle: close the idle
+ * use-free: hand it a connection with room · open: open one for it · evict-idle: close the idle
  * connection of another origin that was used longest ago, then open · wait: nothing can be done now
  */
-export type Assignment = 'use-idle' | 'open' | 'evict-idle' | 'wait'
+export type Assignment = 'use-free' | 'open' | 'evict-idle' | 'wait'
 
 /** Decides for the first waiting request of an origin. */
 export function assignRequest(origin: OriginLoad, pool: PoolLoad, limits: PoolLimits): Assignment {
   if (origin.waiting === 0) return 'wait'
-  if (origin.idle > 0) return 'use-idle'
+  if (origin.free > 0) return 'use-free'
   // Those being opened will serve the waiting ones in their order.
-  if (origin.connecting >= origin.waiting) return 'wait'
+  const { connecting, streamsPerConnection } = origin
+  if (connecting > 0 && connecting * streamsPerConnection >= origin.waiting) return 'wait'
   if (origin.open >= limits.maxConnectionsPerOrigin) return 'wait'
   if (pool.open < limits.maxConnections) return 'open'
   return pool.idleElsewhere > 0 ? 'evict-idle' : 'wait'

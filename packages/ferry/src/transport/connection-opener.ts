@@ -14,11 +14,12 @@ import type {
 } from '../net/network-backend.ts'
 import { connectThroughProxy, parseProxy, type ProxySettings } from '../net/proxy.ts'
 import { formatBasicCredentials } from '../protocol/semantics/basic-credentials.ts'
-import type { OpeningTimings } from './connection.ts'
-import { Http1Connection } from './http1-connection.ts'
+import type { Connection, OpeningTimings } from './connection.ts'
+import { Http1Connection, type Http1ConnectionOptions } from './http1-connection.ts'
+import { Http2Connection } from './http2-connection.ts'
 import type { Origin } from './http-url.ts'
 import type { PooledConnection } from './origin-pool.ts'
-import type { ProxyChoice } from './pool-options.ts'
+import type { Http2Choice, Http2Settings, ProxyChoice } from './pool-options.ts'
 import type { Tracer } from './trace.ts'
 
 /** What an opener works with. */
@@ -30,10 +31,26 @@ export interface ConnectionOpenerOptions {
   readonly proxy: ProxyChoice | undefined
   readonly socketPath: string | undefined
   readonly connectTimeoutMs: number
+  readonly http2: Http2Settings
   readonly signal: AbortSignal
 }
 
-const ALPN_PROTOCOLS = ['http/1.1']
+/** Which connection is wanted, and who is told of it. */
+export interface OpenRequest {
+  readonly origin: Origin
+  /** Whether HTTP/2 will not do. */
+  readonly http1Only: boolean
+  /** Is told when the connection has room, is idle or closed, once it has been given. */
+  readonly onStateChange: (pooled: PooledConnection) => void
+}
+
+const HTTP1_ONLY = ['http/1.1']
+/** The protocols to offer by ALPN, the preferred first (RFC 7301, RFC 9113 §3.2). */
+const OFFERS: Readonly<Record<Http2Choice, readonly string[]>> = {
+  alpn: ['h2', 'http/1.1'],
+  'prior-knowledge': ['h2'],
+  off: HTTP1_ONLY,
+}
 
 /** Opens the connections of one pool. */
 export class ConnectionOpener {
@@ -50,31 +67,29 @@ export class ConnectionOpener {
     this.#proxyOf = proxyChooser(options.proxy)
   }
 
+  /** The number that the next connection gets. */
+  get nextId(): number {
+    return this.#nextId
+  }
+
+  /** Whether connections to an origin may turn out to take many requests at once. */
+  mayMultiplex({ scheme }: Origin): boolean {
+    const { choice } = this.#options.http2
+    return choice === 'prior-knowledge' || (choice === 'alpn' && scheme === 'https')
+  }
+
   /**
-   * `onStateChange` is told when the connection becomes idle or closed, once it has been given.
    * @throws {ConnectError} {TimeoutError}
    * @throws {StreamError} when it is closed at once
    */
-  async open(
-    origin: Origin,
-    onStateChange: (pooled: PooledConnection) => void,
-  ): Promise<PooledConnection> {
-    const { clock, signal, tracer } = this.#options
+  async open({ origin, http1Only, onStateChange }: OpenRequest): Promise<PooledConnection> {
+    const { clock, signal } = this.#options
     const id = this.#nextId++
     const stopwatch = new OpeningStopwatch(clock)
-    const proxy = this.#proxyOf(origin)
-    const forwards = proxy !== undefined && proxy.type !== 'socks5' && origin.scheme === 'http'
-    const stream = await this.#connect(origin, proxy, forwards, (step) => {
+    const way = this.#wayTo(origin, http1Only)
+    const stream = await this.#connect(origin, way, (step) => {
       stopwatch.note(step)
-      if (tracer.active) {
-        tracer.emit({
-          ...step,
-          origin: origin.key,
-          connection: id,
-          exchange: undefined,
-          request: undefined,
-        })
-      }
+      this.#trace(step, origin, id)
     })
     const extraInfo: ExtraInfo = {
       peer: stream.getExtraInfo('peer'),
@@ -83,13 +98,12 @@ export class ConnectionOpener {
     }
     // Filled when the connection is given; what happens to it before is for us alone.
     const given: { pooled?: PooledConnection } = {}
-    const connection = new Http1Connection(stream, {
+    const connection = this.#speak(stream, way, {
       clock,
       id,
       onStateChange: () => {
         if (given.pooled !== undefined) onStateChange(given.pooled)
       },
-      forward: forwards ? { authorization: authorizationFor(proxy) } : undefined,
     })
     if (signal.aborted) connection.close()
     if (connection.state === 'closed') {
@@ -101,14 +115,46 @@ export class ConnectionOpener {
       opening: stopwatch.timings,
       extraInfo,
       expiresAt: 0,
+      isFree: false,
     }
     return given.pooled
   }
 
+  #wayTo(origin: Origin, http1Only: boolean): Way {
+    const proxy = this.#proxyOf(origin)
+    const choice = http1Only ? 'off' : this.#options.http2.choice
+    // Over a proxy that forwards, its HTTP/1.1 is what counts.
+    const isPlain = origin.scheme === 'http' && choice !== 'prior-knowledge'
+    return { proxy, choice, forwards: proxy !== undefined && proxy.type !== 'socks5' && isPlain }
+  }
+
+  /** Speaks the protocol that was agreed on. */
+  #speak(
+    stream: NetworkStream,
+    { proxy, choice, forwards }: Way,
+    options: Omit<Http1ConnectionOptions, 'forward'>,
+  ): Connection {
+    const agreed = stream.getExtraInfo('tls')?.alpnProtocol
+    if (agreed === 'h2' || choice === 'prior-knowledge') {
+      const { pingIntervalMs, pingTimeoutMs } = this.#options.http2
+      return new Http2Connection(stream, { ...options, pingIntervalMs, pingTimeoutMs })
+    }
+    const authorization = proxy === undefined ? undefined : authorizationFor(proxy)
+    return new Http1Connection(stream, {
+      ...options,
+      forward: forwards ? { authorization } : undefined,
+    })
+  }
+
+  #trace(step: ConnectStep, { key }: Origin, connection: number): void {
+    const { tracer } = this.#options
+    if (!tracer.active) return
+    tracer.emit({ ...step, origin: key, connection, exchange: undefined, request: undefined })
+  }
+
   #connect(
     { scheme, host, port }: Origin,
-    proxy: ProxySettings | undefined,
-    forwards: boolean,
+    { proxy, choice, forwards }: Way,
     onStep: (step: ConnectStep) => void,
   ): Promise<NetworkStream> {
     const { backend, tls, socketPath, connectTimeoutMs, signal } = this.#options
@@ -117,7 +163,7 @@ export class ConnectionOpener {
       port,
       socketPath,
       tls: scheme === 'https' ? tls : undefined,
-      alpnProtocols: ALPN_PROTOCOLS,
+      alpnProtocols: OFFERS[choice],
       timeoutMs: connectTimeoutMs,
       signal,
       onStep,
@@ -129,8 +175,17 @@ export class ConnectionOpener {
       host: proxy.host,
       port: proxy.port,
       tls: proxy.type === 'https' ? proxy.tls : undefined,
+      alpnProtocols: HTTP1_ONLY,
     })
   }
+}
+
+/** How an origin is reached. */
+interface Way {
+  readonly proxy: ProxySettings | undefined
+  readonly choice: Http2Choice
+  /** The proxy is asked for the resource itself (RFC 9112 §3.2.2). */
+  readonly forwards: boolean
 }
 
 function proxyChooser(

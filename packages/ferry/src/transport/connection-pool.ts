@@ -15,7 +15,13 @@ import { ConnectionOpener } from './connection-opener.ts'
 import type { HttpRequest } from './http-request.ts'
 import type { HttpResponse } from './http-response.ts'
 import type { Origin } from './http-url.ts'
-import { addCounts, OriginPool, type PoolCounts, type PooledConnection } from './origin-pool.ts'
+import {
+  addCounts,
+  http1Name,
+  OriginPool,
+  type PoolCounts,
+  type PooledConnection,
+} from './origin-pool.ts'
 import {
   type ConnectionPoolOptions,
   type ExchangeOptions,
@@ -36,6 +42,8 @@ export interface PoolMetrics extends PoolCounts {
   readonly connections: readonly (ConnectionMetrics & { readonly origin: string })[]
 }
 
+const MAX_REMEMBERED_ORIGINS = 1000
+
 const NO_OPTIONS: ExchangeOptions = Object.freeze({})
 
 /** A pool of connections. Whoever makes it closes it. */
@@ -46,6 +54,8 @@ export class ConnectionPool implements AsyncDisposable, ExchangeOwner {
   readonly #opener: ConnectionOpener
   readonly #timer: CoarseTimer
   readonly #origins = new Map<string, OriginPool>()
+  /** How many requests a connection took at once, by origin: also of origins that were forgotten. */
+  readonly #streamsOf = new Map<string, number>()
   readonly #closing = new AbortController()
   /** Connections that are open or being opened. */
   #open = 0
@@ -58,9 +68,11 @@ export class ConnectionPool implements AsyncDisposable, ExchangeOwner {
     this.#settings = resolvePoolOptions(options)
     this.#clock = options.clock ?? systemClock
     this.#tracer = new Tracer(options.trace, this.#clock)
-    const { timeouts, idleTimeoutMs } = this.#settings
-    this.#timer = new CoarseTimer(this.#clock, [...valuesOf(timeouts), idleTimeoutMs], () =>
-      this.#sweep(),
+    const { timeouts, idleTimeoutMs, http2 } = this.#settings
+    this.#timer = new CoarseTimer(
+      this.#clock,
+      [...valuesOf(timeouts), idleTimeoutMs, http2.pingIntervalMs, http2.pingTimeoutMs],
+      () => this.#sweep(),
     )
     this.#opener = new ConnectionOpener({
       backend: options.backend ?? new NodeBackend({ clock: this.#clock }),
@@ -70,6 +82,7 @@ export class ConnectionPool implements AsyncDisposable, ExchangeOwner {
       proxy: options.proxy,
       socketPath: options.socketPath,
       connectTimeoutMs: this.#settings.connectTimeoutMs,
+      http2: this.#settings.http2,
       signal: this.#closing.signal,
     })
   }
@@ -115,11 +128,11 @@ export class ConnectionPool implements AsyncDisposable, ExchangeOwner {
       exchange.failWaiting(poolClosed())
     } else {
       if (timeouts !== this.#settings.timeouts) this.#timer.sharpen(valuesOf(timeouts))
-      const pool = this.#originPool(request.url.origin)
+      const pool = this.#poolFor(exchange)
       // The usual case of assignRequest(), without asking it: nobody waits and somebody is free.
-      const idle = pool.waiting.size === 0 ? this.#popIdle(pool, now) : undefined
-      if (idle !== undefined) {
-        this.#startOn(pool, exchange, idle, now)
+      const free = pool.waiting.size === 0 ? this.#takeFree(pool, exchange, now) : undefined
+      if (free !== undefined) {
+        this.#startOn(pool, exchange, free, now)
       } else {
         exchange.waitDeadline = now + timeouts.poolTimeoutMs
         pool.waiting.add(exchange)
@@ -140,7 +153,7 @@ export class ConnectionPool implements AsyncDisposable, ExchangeOwner {
     const origins = [...this.#origins.values()]
     return {
       ...addCounts([this.#past, ...origins.map((pool) => pool.counts())]),
-      origins: Object.fromEntries(origins.map((pool) => [pool.origin.key, pool.counts()])),
+      origins: countsByOrigin(origins),
       connections: origins.flatMap(({ origin, connections }) =>
         [...connections].map(({ connection }) => ({ ...connection.metrics, origin: origin.key })),
       ),
@@ -168,21 +181,24 @@ export class ConnectionPool implements AsyncDisposable, ExchangeOwner {
   }
 
   /** @internal */
-  retryOnNewConnection(exchange: PooledExchange): void {
+  retry(exchange: PooledExchange, { afterLoss }: { readonly afterLoss: boolean }): void {
     if (this.#closing.signal.aborted) {
       exchange.failWaiting(poolClosed())
       return
     }
     exchange.waitDeadline = this.#clock.now() + exchange.timeouts.poolTimeoutMs
-    const pool = this.#originPool(exchange.request.url.origin)
-    // It was first once already, so it goes before those who came later.
-    // Served when the pool is told that the old connection is closed, which frees a place.
-    pool.putFirst(exchange)
+    if (afterLoss) exchange.minConnectionId = this.#opener.nextId
+    const pool = this.#poolFor(exchange)
+    pool.waiting.addReturned(exchange)
+    // After a loss it is served when the pool is told that the old connection is closed, which frees
+    // a place.
+    if (!afterLoss) this.#assign(pool)
   }
 
   /** @internal */
   forget(exchange: PooledExchange): void {
-    this.#origins.get(exchange.request.url.origin.key)?.waiting.delete(exchange)
+    const { key } = exchange.request.url.origin
+    for (const name of [key, http1Name(key)]) this.#origins.get(name)?.waiting.delete(exchange)
   }
 
   #traceOf(request: HttpRequest): ExchangeTrace | undefined {
@@ -204,10 +220,13 @@ export class ConnectionPool implements AsyncDisposable, ExchangeOwner {
       const { limits } = this.#settings
       const idleElsewhere = this.#open < limits.maxConnections ? 0 : this.#countIdle(pool)
       switch (assignRequest(load, { open: this.#open, idleElsewhere }, limits)) {
-        case 'use-idle':
+        case 'use-free': {
+          const free = this.#takeFree(pool, exchange, now)
+          if (free === undefined) return
           pool.waiting.delete(exchange)
-          this.#startOn(pool, exchange, pool.idle.pop() as PooledConnection, now)
+          this.#startOn(pool, exchange, free, now)
           break
+        }
         case 'evict-idle':
           // Closing it frees a place, which `#assignOthers` gives away at once: to this origin too.
           this.#evictIdle(pool)
@@ -222,25 +241,50 @@ export class ConnectionPool implements AsyncDisposable, ExchangeOwner {
   }
 
   #loadOf(pool: OriginPool, exchange: PooledExchange, now: number): OriginLoad {
-    // What has expired is of no use, and for an exchange that met a stale connection no idle one is:
-    // all of them have been idle for longer, since the stack gives the newest first.
-    for (const pooled of [...pool.idle]) {
-      if (exchange.needsNewConnection || pooled.expiresAt <= now) pooled.connection.close()
+    // What has expired is of no use, and for an exchange that met a stale connection those that were
+    // idle then are not.
+    for (const pooled of pool.idle) {
+      const { id } = pooled.connection
+      if (id < exchange.minConnectionId || pooled.expiresAt <= now) pooled.connection.close()
     }
     return {
       waiting: pool.waiting.size,
-      idle: pool.idle.length,
-      connecting: pool.connecting,
+      free: pool.free.filter((pooled) => this.#canTake(pooled, exchange, now)).length,
+      connecting: pool.connecting + pool.unsettled,
+      streamsPerConnection: pool.streamsPerConnection,
       open: pool.connections.size + pool.connecting,
     }
   }
 
-  #popIdle(pool: OriginPool, now: number): PooledConnection | undefined {
-    for (;;) {
-      const pooled = pool.idle.pop()
-      if (pooled === undefined || pooled.expiresAt > now) return pooled
-      pooled.connection.close()
+  /** The free connection that was used last and will do for an exchange. */
+  #takeFree(pool: OriginPool, exchange: PooledExchange, now: number): PooledConnection | undefined {
+    for (let index = pool.free.length - 1; index >= 0; index--) {
+      const pooled = pool.free[index] as PooledConnection
+      if (pooled.expiresAt <= now) {
+        pooled.connection.close()
+        continue
+      }
+      if (!this.#canTake(pooled, exchange, now)) continue
+      // Full after this one.
+      if (this.#capacityOf(pooled, now) === 1) pool.removeFree(pooled)
+      return pooled
     }
+    return undefined
+  }
+
+  #canTake(pooled: PooledConnection, exchange: PooledExchange, now: number): boolean {
+    const { connection } = pooled
+    if (this.#capacityOf(pooled, now) === 0 || connection.id < exchange.minConnectionId)
+      return false
+    // RFC 8441 §3: whether it takes another protocol must be known first.
+    return !exchange.asksForProtocol || connection.takesUpgrades !== undefined
+  }
+
+  /** How many requests it may be given, its age and the number of those before taken into account. */
+  #capacityOf({ connection, openedAt }: PooledConnection, now: number): number {
+    const { maxRequestsPerConnection, maxConnectionAgeMs } = this.#settings
+    if (now - openedAt >= maxConnectionAgeMs) return 0
+    return Math.min(connection.capacity, maxRequestsPerConnection - connection.exchanges)
   }
 
   #startOn(
@@ -250,16 +294,22 @@ export class ConnectionPool implements AsyncDisposable, ExchangeOwner {
     now: number,
   ): void {
     if (pooled.connection.exchanges > 0) pool.reused++
+    pooled.expiresAt = Number.POSITIVE_INFINITY
     exchange.startOn(pooled, now)
   }
 
   async #connect(pool: OriginPool): Promise<void> {
     pool.connecting++
     this.#open++
+    const startedAt = this.#clock.now()
     let pooled: PooledConnection | undefined
     let failure: Error | undefined
     try {
-      pooled = await this.#opener.open(pool.origin, (changed) => this.#onStateChange(pool, changed))
+      pooled = await this.#opener.open({
+        origin: pool.origin,
+        http1Only: pool.http1Only,
+        onStateChange: (changed) => this.#onStateChange(pool, changed),
+      })
     } catch (error) {
       failure = error as Error
     }
@@ -267,25 +317,40 @@ export class ConnectionPool implements AsyncDisposable, ExchangeOwner {
     if (pooled === undefined) {
       pool.failed++
       this.#open--
-      this.#failFirst(pool, failure as Error)
+      this.#failWaiting(pool, failure as Error, startedAt)
     } else {
       pool.created++
       pool.connections.add(pooled)
+      this.#learn(pool, pooled)
       // The pool may have been closed between the opening and this turn.
       if (this.#closing.signal.aborted) pooled.connection.close()
       this.#onStateChange(pool, pooled)
+      // Others may have waited to see whether this one takes many.
+      if (pool.waiting.size > 0) this.#assign(pool)
     }
     if (this.#closing.signal.aborted) this.#forgetIfEmpty(pool)
   }
 
-  /** A failed attempt was made for the request that has waited longest. */
-  #failFirst(pool: OriginPool, error: Error): void {
-    const [first] = pool.waiting
-    if (first !== undefined) {
-      pool.waiting.delete(first)
-      first.failWaiting(error)
+  /**
+   * A failed attempt was made for the request that has waited longest; where one connection was to
+   * serve all, for all that waited when it began.
+   */
+  #failWaiting(pool: OriginPool, error: Error, startedAt: number): void {
+    const isShared = pool.streamsPerConnection > 1
+    for (const [index, exchange] of [...pool.waiting].entries()) {
+      if (index > 0 && !(isShared && exchange.queuedAt <= startedAt)) break
+      pool.waiting.delete(exchange)
+      exchange.failWaiting(error)
     }
     this.#assignAll(pool)
+  }
+
+  /** Takes note of how many requests connections of an origin take at once. */
+  #learn(pool: OriginPool, { connection }: PooledConnection): void {
+    pool.streamsPerConnection = connection.maxStreams
+    if (pool.http1Only) return
+    if (this.#streamsOf.size >= MAX_REMEMBERED_ORIGINS) this.#streamsOf.clear()
+    this.#streamsOf.set(pool.origin.key, connection.maxStreams)
   }
 
   #onStateChange(pool: OriginPool, pooled: PooledConnection): void {
@@ -297,32 +362,47 @@ export class ConnectionPool implements AsyncDisposable, ExchangeOwner {
       this.#assignAll(pool)
       return
     }
-    // It has become idle in this very turn.
+    if (connection.maxStreams !== pool.streamsPerConnection) this.#learn(pool, pooled)
+    if (connection.state !== 'active' && this.#endsIdle(pool, pooled)) return
+    if (pool.waiting.size > 0) this.#serve(pool, pooled)
+    else if (!pooled.isFree && this.#capacityOf(pooled, connection.idleSince) > 0) {
+      pool.addFree(pooled)
+      this.#assignOthers(pool)
+    }
+  }
+
+  /** A connection has become idle in this very turn. @returns whether it was closed instead */
+  #endsIdle(pool: OriginPool, pooled: PooledConnection): boolean {
+    const { connection } = pooled
     const now = connection.idleSince
     pooled.expiresAt = now + lifetimeOf(connection, now - pooled.openedAt, this.#settings)
     if (pooled.expiresAt <= now) {
       connection.close()
-      return
+      return true
     }
-    if (pool.waiting.size === 0) {
-      pool.idle.push(pooled)
-      this.#assignOthers(pool)
-      return
-    }
-    const [first] = pool.waiting
+    const { first } = pool.waiting
+    if (first === undefined) return false
     const other = this.#findStarving(pool, now)
-    if (first !== undefined && yieldsPlace(first.queuedAt, other?.queuedAt, now)) {
-      // Closing it frees a place, which `#assignOthers` gives to whoever has waited longest.
-      connection.close()
-      return
-    }
-    if (first !== undefined && !(first.needsNewConnection && connection.exchanges > 0)) {
+    if (!yieldsPlace(first.queuedAt, other?.queuedAt, now)) return false
+    // Closing it frees a place, which `#assignOthers` gives to whoever has waited longest.
+    connection.close()
+    return true
+  }
+
+  /** Gives a connection that has room to those who wait. */
+  #serve(pool: OriginPool, pooled: PooledConnection): void {
+    const now = this.#clock.now()
+    for (;;) {
+      const { first } = pool.waiting
+      if (first === undefined || !this.#canTake(pooled, first, now)) break
       pool.waiting.delete(first)
       this.#startOn(pool, first, pooled, now)
-      return
     }
-    pool.idle.push(pooled)
-    this.#assign(pool)
+    const hasRoom = this.#capacityOf(pooled, now) > 0
+    if (hasRoom) pool.addFree(pooled)
+    else pool.removeFree(pooled)
+    // Those that it cannot take may need another: always so when it does not take one at a time.
+    if (pool.waiting.size > 0 && (hasRoom || pooled.connection.maxStreams > 1)) this.#assign(pool)
   }
 
   #traceClose(pool: OriginPool, id: number): void {
@@ -379,7 +459,7 @@ export class ConnectionPool implements AsyncDisposable, ExchangeOwner {
   #evictIdle(except: OriginPool): void {
     let oldest: PooledConnection | undefined
     for (const pool of this.#origins.values()) {
-      const first = pool.idle[0]
+      const [first] = pool.idle
       if (pool === except || first === undefined) continue
       if (oldest === undefined || first.connection.idleSince < oldest.connection.idleSince) {
         oldest = first
@@ -388,18 +468,32 @@ export class ConnectionPool implements AsyncDisposable, ExchangeOwner {
     oldest?.connection.close()
   }
 
-  #originPool(origin: Origin): OriginPool {
+  /**
+   * Where an exchange waits. One that asks for another protocol goes by HTTP/1.1, which every server
+   * takes for that, unless a connection is open whose server takes it over HTTP/2.
+   */
+  #poolFor(exchange: PooledExchange): OriginPool {
+    const { origin } = exchange.request.url
     const known = this.#origins.get(origin.key)
-    if (known !== undefined) return known
-    const pool = new OriginPool(origin)
-    this.#origins.set(origin.key, pool)
+    const isByAlpn = this.#settings.http2.choice === 'alpn' && this.#opener.mayMultiplex(origin)
+    if (!exchange.asksForProtocol || !isByAlpn || (known !== undefined && takesUpgrades(known))) {
+      return known ?? this.#addOrigin(origin, false)
+    }
+    return this.#origins.get(http1Name(origin.key)) ?? this.#addOrigin(origin, true)
+  }
+
+  #addOrigin(origin: Origin, http1Only: boolean): OriginPool {
+    const mayMultiplex = !http1Only && this.#opener.mayMultiplex(origin)
+    const streams = mayMultiplex ? (this.#streamsOf.get(origin.key) ?? Number.POSITIVE_INFINITY) : 1
+    const pool = new OriginPool(origin, { streamsPerConnection: streams, http1Only })
+    this.#origins.set(pool.name, pool)
     return pool
   }
 
   #forgetIfEmpty(pool: OriginPool): void {
     if (!pool.isEmpty) return
     this.#past = addCounts([this.#past, pool.counts()])
-    this.#origins.delete(pool.origin.key)
+    this.#origins.delete(pool.name)
   }
 
   // ── Time
@@ -441,6 +535,23 @@ export class ConnectionPool implements AsyncDisposable, ExchangeOwner {
           ),
     )
   }
+}
+
+/** Whether a request for another protocol may go the usual way. */
+function takesUpgrades({ connections, streamsPerConnection }: OriginPool): boolean {
+  if (streamsPerConnection === 1) return true
+  for (const { connection } of connections) if (connection.takesUpgrades === true) return true
+  return false
+}
+
+function countsByOrigin(pools: readonly OriginPool[]): Record<string, PoolCounts> {
+  const counts: Record<string, PoolCounts> = {}
+  for (const pool of pools) {
+    const { key } = pool.origin
+    const others = counts[key]
+    counts[key] = others === undefined ? pool.counts() : addCounts([others, pool.counts()])
+  }
+  return counts
 }
 
 function valuesOf(timeouts: PoolTimeouts): number[] {

@@ -5,7 +5,7 @@ import type { HeaderFields } from '../protocol/semantics/header-fields.ts'
 import type { HttpRequest } from './http-request.ts'
 import type { ExchangeTrace } from './trace.ts'
 
-/** new: never used; active: as many exchanges as it takes; idle: can take one; closed: none again. */
+/** new: never used; active: carries an exchange; idle: carries none; closed: none again. */
 export type ConnectionState = 'new' | 'active' | 'idle' | 'closed'
 
 /** Takes one response. Exactly one of `onComplete`, `onUpgrade` and `onError` comes, once, last. */
@@ -97,6 +97,16 @@ export interface ExchangeTimeouts {
   readonly totalTimeoutMs: number
 }
 
+/** How an exchange failed. */
+export interface ExchangeFailure {
+  /** A byte of a response had come. */
+  readonly responseStarted: boolean
+  /** The connection was lost, rather than the exchange given up or against the rules. */
+  readonly isLoss: boolean
+  /** The peer says that it has done nothing with the request (RFC 9113 §8.7). */
+  readonly unprocessed: boolean
+}
+
 /** One request as a connection takes it: what to send, and whom to tell. */
 export interface ExchangeTask {
   readonly request: HttpRequest
@@ -111,8 +121,7 @@ export interface ExchangeTask {
   onContent(bytes: Buffer): boolean
   contentBuffer(): Buffer | undefined
   onComplete(trailers: HeaderFields, now: number): void
-  /** `isLoss`: the connection was lost, rather than the exchange given up or against the rules. */
-  onError(error: Error, how: { readonly responseStarted: boolean; readonly isLoss: boolean }): void
+  onError(error: Error, how: ExchangeFailure): void
   /** See `ResponseHandler.untaken`. */
   readonly untaken: boolean
   /** Whether a response that switches protocols is welcome. */
@@ -145,6 +154,12 @@ export interface Connection {
   /** Its number in the pool. */
   readonly id: number
   readonly state: ConnectionState
+  /** How many exchanges it could take now. */
+  readonly capacity: number
+  /** Exchanges that it takes at once, as far as is known; Infinity when the peer does not bound them. */
+  readonly maxStreams: number
+  /** Whether a request may ask it for another protocol; undefined while the peer has not told. */
+  readonly takesUpgrades: boolean | undefined
   /** Its stream was handed over to another protocol; it is closed for us. */
   readonly upgraded: boolean
   /** Exchanges begun so far. */
@@ -155,12 +170,12 @@ export interface Connection {
   readonly keepAliveMs: number
   readonly metrics: ConnectionMetrics
   /**
-   * Starts an exchange; only in state new or idle. `now` on the pool's clock.
+   * Starts an exchange; only while it has capacity. `now` on the pool's clock.
    * @throws {LocalProtocolError} when the request cannot be written; the task is not told
    */
   start(task: ExchangeTask, now: number): Flow
   /** Fails exchanges whose time has run out. `now` on the pool's clock. */
   checkTimeouts(now: number): void
-  /** Closes at once; a running exchange fails with `reason`. Idempotent. */
+  /** Closes at once; running exchanges fail with `reason`. Idempotent. */
   close(reason?: Error): void
 }

@@ -1,6 +1,6 @@
 /**
- * Sends the content of one request (RFC 9112 §6, §7.1): from memory or piece by piece from its
- * source, chunked when the length is unknown, at the pace at which the peer takes it.
+ * Sends the content of one request, from memory or piece by piece from its source, at the pace at
+ * which the peer takes it. How it is framed is the business of its sink.
  *
  *     held → sending → sent
  *       └──────┴─────→ stopped
@@ -10,9 +10,8 @@
  */
 import type { Clock } from '../clock.ts'
 import { LocalProtocolError } from '../errors.ts'
-import type { NetworkStream } from '../net/network-backend.ts'
-import { formatChunkSize, formatLastChunk } from '../protocol/http1/request-writer.ts'
-import { checkPiece } from './content.ts'
+import { checkPiece, type StreamedContent } from './content.ts'
+import type { ContentSink } from './content-sink.ts'
 import type { RequestContent } from './http-request.ts'
 import { type RequestTrailers, resolveTrailers } from './request-trailers.ts'
 
@@ -24,7 +23,7 @@ export interface ContentSenderOwner {
 
 /** What a sender works with. */
 export interface ContentSenderOptions {
-  readonly stream: NetworkStream
+  readonly sink: ContentSink
   readonly clock: Clock
   readonly content: RequestContent
   readonly trailers: RequestTrailers | undefined
@@ -50,6 +49,8 @@ export class ContentSender {
   #stalledSince: number | undefined
   #onFlushed: (() => void) | undefined
   #sentBytes = 0
+  /** Bytes that the source has given. */
+  #givenBytes = 0
 
   constructor(options: ContentSenderOptions) {
     this.#options = options
@@ -59,7 +60,7 @@ export class ContentSender {
     return this.#state
   }
 
-  /** Bytes handed to the stream, framing included. */
+  /** Bytes handed to the sink, framing included. */
   get sentBytes(): number {
     return this.#sentBytes
   }
@@ -85,6 +86,7 @@ export class ContentSender {
     this.#state = 'stopped'
     this.#stalledSince = undefined
     this.#stopping.abort()
+    this.#options.sink.stop?.()
     this.#onFlushed?.()
   }
 
@@ -105,54 +107,55 @@ export class ContentSender {
   }
 
   async #send(): Promise<void> {
-    const { content, trailers } = this.#options
+    const { content, trailers, sink } = this.#options
     if (content instanceof Uint8Array) {
       await this.#sendSlices(content)
-      return
+    } else {
+      await this.#sendPieces(content)
+      if (!this.#isStopped()) checkLength(this.#givenBytes, content.length, true)
     }
-    const { length } = content
-    let given = 0
+    if (!this.#isStopped()) this.#sentBytes += sink.end(resolveTrailers(trailers))
+  }
+
+  async #sendPieces(content: StreamedContent): Promise<void> {
     for await (const chunk of content.open(this.#stopping.signal)) {
       if (this.#isStopped()) return
       checkPiece(chunk)
-      given += chunk.length
-      checkLength(given, length)
-      if (chunk.length > 0) await this.#sendChunk(chunk, length === undefined)
+      this.#givenBytes += chunk.length
+      checkLength(this.#givenBytes, content.length)
+      if (chunk.length > 0) await this.#sendChunk(chunk)
       // It may have been stopped meanwhile; then the source is not asked for more.
       if (this.#isStopped()) return
     }
-    checkLength(given, length, true)
-    if (length === undefined) this.#write(formatLastChunk(resolveTrailers(trailers)))
   }
 
   async #sendSlices(bytes: Uint8Array): Promise<void> {
+    const { sink } = this.#options
     for (let at = 0; at < bytes.length && !this.#isStopped(); at += SLICE_BYTES) {
-      this.#write(bytes.subarray(at, at + SLICE_BYTES))
+      const slice = bytes.subarray(at, at + SLICE_BYTES)
+      this.#sentBytes += sink.send(slice, this.#startFlush(slice.length))
       await this.#flushed(SLICE_BYTES)
     }
     await this.#flushed(0)
   }
 
-  async #sendChunk(chunk: Uint8Array, chunked: boolean): Promise<void> {
-    if (chunk.length <= COPIED_CHUNK_BYTES) {
-      this.#write(chunked ? frameChunk(chunk) : Buffer.from(chunk))
-      if (this.#unflushedBytes > MAX_UNFLUSHED_BYTES) await this.#flushed(MAX_UNFLUSHED_BYTES / 2)
+  async #sendChunk(chunk: Uint8Array): Promise<void> {
+    if (chunk.length > COPIED_CHUNK_BYTES) {
+      await this.#sendSlices(chunk)
       return
     }
-    if (chunked) this.#write(formatChunkSize(chunk.length))
-    await this.#sendSlices(chunk)
-    if (chunked && !this.#isStopped()) this.#write('\r\n')
+    this.#sentBytes += this.#options.sink.sendCopy(chunk, this.#startFlush(chunk.length))
+    if (this.#unflushedBytes > MAX_UNFLUSHED_BYTES) await this.#flushed(MAX_UNFLUSHED_BYTES / 2)
   }
 
-  #write(bytes: string | Uint8Array): void {
-    const { length } = bytes
-    this.#sentBytes += length
+  /** Counts bytes that go to the sink. @returns what the sink calls when it has taken them */
+  #startFlush(length: number): () => void {
     this.#unflushedBytes += length
-    this.#options.stream.write(bytes, () => {
+    return () => {
       this.#unflushedBytes -= length
       if (this.#stalledSince !== undefined) this.#stalledSince = this.#options.clock.now()
       this.#onFlushed?.()
-    })
+    }
   }
 
   /** Waits until no more than so many bytes are on their way to the system. */
@@ -164,16 +167,6 @@ export class ContentSender {
     this.#stalledSince = undefined
     this.#onFlushed = undefined
   }
-}
-
-/** A chunk with its framing, copied. */
-function frameChunk(chunk: Uint8Array): Buffer {
-  const size = formatChunkSize(chunk.length)
-  const framed = Buffer.allocUnsafe(size.length + chunk.length + 2)
-  framed.write(size, 0, 'latin1')
-  framed.set(chunk, size.length)
-  framed.write('\r\n', size.length + chunk.length, 'latin1')
-  return framed
 }
 
 function checkLength(given: number, announced: number | undefined, atEnd = false): void {

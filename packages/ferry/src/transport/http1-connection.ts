@@ -24,8 +24,9 @@ import type {
   Flow,
 } from './connection.ts'
 import { ConnectionCounters } from './connection-counters.ts'
+import { ChunkedSink, type ContentSink, IdentitySink } from './content-sink.ts'
 import type { HttpRequest, RequestContent } from './http-request.ts'
-import { expectsContinue, Http1Exchange, type Http1ExchangeOwner } from './http1-exchange.ts'
+import { expectsContinue, RunningExchange, type RunningExchangeOwner } from './running-exchange.ts'
 import { forwardTarget } from './request-target.ts'
 
 /** What a connection is made with. */
@@ -34,7 +35,7 @@ export interface Http1ConnectionOptions {
   /** Its number in the pool. */
   readonly id: number
   /** The state has become idle or closed. */
-  readonly onStateChange: (connection: Http1Connection) => void
+  readonly onStateChange: (connection: Connection) => void
   /** The peer is a proxy that forwards (RFC 9112 §3.2.2). */
   readonly forward?: { readonly authorization: string | undefined } | undefined
 }
@@ -44,9 +45,11 @@ const MAX_INLINE_CONTENT_BYTES = 65_536
 
 /** An HTTP/1.1 connection. */
 export class Http1Connection
-  implements Connection, StreamReader, ResponseEvents, Http1ExchangeOwner
+  implements Connection, StreamReader, ResponseEvents, RunningExchangeOwner
 {
   readonly id: number
+  readonly maxStreams = 1
+  readonly takesUpgrades = true
   #state: ConnectionState = 'new'
   #idleSince: number
   #keepAliveMs = Number.POSITIVE_INFINITY
@@ -57,9 +60,9 @@ export class Http1Connection
   readonly #options: Http1ConnectionOptions
   readonly #parser = new ResponseParser(this)
   readonly #counters = new ConnectionCounters()
-  #running: Http1Exchange | undefined
+  #running: RunningExchange | undefined
   /** One whose response is whole and whose request is not: the connection is not free yet. */
-  #sending: Http1Exchange | undefined
+  #sending: RunningExchange | undefined
   /** When the bytes came that are being read. */
   #readAt = 0
   /** The trailers of a response that became whole in the current read. */
@@ -82,6 +85,10 @@ export class Http1Connection
 
   get state(): ConnectionState {
     return this.#state
+  }
+
+  get capacity(): number {
+    return this.#state === 'new' || this.#state === 'idle' ? 1 : 0
   }
 
   get upgraded(): boolean {
@@ -109,7 +116,7 @@ export class Http1Connection
     const { request, trace } = task
     const { content } = request
     const head = this.#formatHead(request)
-    const running = new Http1Exchange(this, task, now)
+    const running = new RunningExchange(this, task, now)
     this.#running = running
     this.#isLast = asksToClose(request)
     this.#state = 'active'
@@ -123,7 +130,7 @@ export class Http1Connection
       this.#send(joinHeadAndContent(head, content), trace && (() => running.onHeadSent()))
     } else {
       this.#send(head, trace && (() => running.onHeadSent()))
-      running.openSender(this.#stream)
+      running.openSender(this.#sinkFor(content))
     }
     return running
   }
@@ -150,7 +157,11 @@ export class Http1Connection
       const now = this.#options.clock.now()
       this.#counters.countEnd(now - running.startedAt, { failed: true, sent: running.sentBytes })
       running.end(error)
-      running.task.onError(error, { responseStarted: running.started, isLoss })
+      running.task.onError(error, {
+        responseStarted: running.started,
+        isLoss,
+        unprocessed: false,
+      })
     }
     this.#options.onStateChange(this)
   }
@@ -239,18 +250,18 @@ export class Http1Connection
     this.#completed = trailers
   }
 
-  // ── Http1ExchangeOwner
+  // ── RunningExchangeOwner
 
-  resumeReading(running: Http1Exchange): void {
+  resumeReading(running: RunningExchange): void {
     if (this.#running === running) this.#stream.resume()
   }
 
-  giveUp(exchange: Http1Exchange, reason: Error): void {
+  giveUp(exchange: RunningExchange, reason: Error): void {
     if (this.#running === exchange || this.#sending === exchange) this.close(reason)
   }
 
   /** The response may have been whole before: then the connection becomes free only now. */
-  onRequestSent(exchange: Http1Exchange): void {
+  onRequestSent(exchange: RunningExchange): void {
     if (this.#sending !== exchange) return
     this.#endSending()
     this.#becomeIdle(this.#options.clock.now())
@@ -261,7 +272,7 @@ export class Http1Connection
    * Ends a whole response. The owner hears first, so that whoever waits has the connection before
    * the one who is told of the end asks for another.
    */
-  #finishCompleted(running: Http1Exchange, clean: boolean): void {
+  #finishCompleted(running: RunningExchange, clean: boolean): void {
     const trailers = this.#completed
     this.#completed = undefined
     if (trailers === undefined || this.#running !== running) return
@@ -307,7 +318,7 @@ export class Http1Connection
     return remainingRequests !== 0
   }
 
-  #checkSwitch(running: Http1Exchange, head: ResponseHead): void {
+  #checkSwitch(running: RunningExchange, head: ResponseHead): void {
     const { request, takesUpgrade } = running.task
     const asked = request.method === 'CONNECT' || request.headers.has('upgrade')
     if (takesUpgrade && asked) return
@@ -316,7 +327,7 @@ export class Http1Connection
     )
   }
 
-  #handOver(running: Http1Exchange, rest: Buffer): void {
+  #handOver(running: RunningExchange, rest: Buffer): void {
     const head = this.#switched as ResponseHead
     this.#switched = undefined
     if (this.#running !== running) return
@@ -353,6 +364,12 @@ export class Http1Connection
       headers,
       contentLength: content === undefined ? undefined : (content.length ?? 'chunked'),
     })
+  }
+
+  #sinkFor(content: RequestContent): ContentSink {
+    return content.length === undefined
+      ? new ChunkedSink(this.#stream)
+      : new IdentitySink(this.#stream)
   }
 
   #send(bytes: string | Uint8Array, onFlushed: (() => void) | undefined): void {

@@ -5,7 +5,7 @@
 import type { ExtraInfo } from '../net/network-backend.ts'
 import type { Connection, OpeningTimings } from './connection.ts'
 import type { Origin } from './http-url.ts'
-import type { PooledExchange } from './pooled-exchange.ts'
+import { RequestQueue } from './request-queue.ts'
 
 /** A connection with what the pool knows of it. */
 export interface PooledConnection {
@@ -14,8 +14,10 @@ export interface PooledConnection {
   readonly opening: OpeningTimings
   /** Asked for at once: of a closed stream nothing can be learnt. */
   readonly extraInfo: ExtraInfo
-  /** Until when it may take a request while idle, on the pool's clock. */
+  /** Until when it may take a request, on the pool's clock; Infinity while it carries one. */
   expiresAt: number
+  /** It stands among those that have room. */
+  isFree: boolean
 }
 
 /** How many of what there are now, and have been since the pool was made. */
@@ -41,10 +43,14 @@ export interface PoolCounts {
 export class OriginPool {
   readonly origin: Origin
   readonly connections: Set<PooledConnection> = new Set()
-  /** Used as a stack: the last is the one used last. */
-  readonly idle: PooledConnection[] = []
-  /** In the order of arrival. */
-  readonly waiting: Set<PooledExchange> = new Set()
+  /** Those that have room. Used as a stack: the last is the one used last. */
+  readonly free: PooledConnection[] = []
+  readonly waiting: RequestQueue = new RequestQueue()
+  /**
+   * How many requests a connection takes at once, as far as is known: Infinity also before one has
+   * been opened that may turn out to take many.
+   */
+  streamsPerConnection: number
   connecting = 0
   created = 0
   reused = 0
@@ -52,14 +58,27 @@ export class OriginPool {
   closed = 0
   failed = 0
 
-  constructor(origin: Origin) {
+  /** Its connections speak HTTP/1.1 although the origin may know HTTP/2. */
+  readonly http1Only: boolean
+
+  constructor(
+    origin: Origin,
+    options: { readonly streamsPerConnection: number; readonly http1Only: boolean },
+  ) {
     this.origin = origin
+    this.streamsPerConnection = options.streamsPerConnection
+    this.http1Only = options.http1Only
+  }
+
+  /** `https://h:443`, or `https://h:443 (http/1.1)`. */
+  get name(): string {
+    const { key } = this.origin
+    return this.http1Only ? http1Name(key) : key
   }
 
   /** Since when its first request waits, on the pool's clock; Infinity when none does. */
   get queuedAt(): number {
-    const [first] = this.waiting
-    return first?.queuedAt ?? Number.POSITIVE_INFINITY
+    return this.waiting.first?.queuedAt ?? Number.POSITIVE_INFINITY
   }
 
   get isEmpty(): boolean {
@@ -69,30 +88,50 @@ export class OriginPool {
   /** Forgets a connection. @returns whether it was known */
   remove(pooled: PooledConnection): boolean {
     if (!this.connections.delete(pooled)) return false
-    const at = this.idle.indexOf(pooled)
-    if (at !== -1) this.idle.splice(at, 1)
+    this.removeFree(pooled)
     if (pooled.connection.upgraded) this.upgraded++
     else this.closed++
     return true
   }
 
-  /** Puts a request before those that came later. */
-  putFirst(exchange: PooledExchange): void {
-    const others = [...this.waiting]
-    this.waiting.clear()
-    for (const one of [exchange, ...others]) this.waiting.add(one)
+  addFree(pooled: PooledConnection): void {
+    if (pooled.isFree) return
+    pooled.isFree = true
+    this.free.push(pooled)
+  }
+
+  removeFree(pooled: PooledConnection): void {
+    if (!pooled.isFree) return
+    pooled.isFree = false
+    if (this.free.at(-1) === pooled) this.free.pop()
+    else this.free.splice(this.free.indexOf(pooled), 1)
+  }
+
+  /** Those that carry nothing now. */
+  get idle(): PooledConnection[] {
+    return this.free.filter(({ connection }) => connection.state !== 'active')
+  }
+
+  /** Connections that may yet turn out to take more, or fewer, than is known. */
+  get unsettled(): number {
+    let count = 0
+    for (const { connection } of this.connections) {
+      if (connection.takesUpgrades === undefined) count++
+    }
+    return count
   }
 
   counts(): PoolCounts {
     const { created, reused, upgraded, closed, failed, connecting } = this
+    const idle = this.idle.length
     return {
       created,
       reused,
       upgraded,
       closed,
       failed,
-      active: this.connections.size - this.idle.length,
-      idle: this.idle.length,
+      active: this.connections.size - idle,
+      idle,
       connecting,
       waiting: this.waiting.size,
     }
@@ -100,7 +139,7 @@ export class OriginPool {
 
   toString(): string {
     const { active, idle, connecting, waiting } = this.counts()
-    return `${this.origin.key} active ${active} idle ${idle} connecting ${connecting} waiting ${waiting}`
+    return `${this.name} active ${active} idle ${idle} connecting ${connecting} waiting ${waiting}`
   }
 }
 
@@ -121,4 +160,9 @@ export function addCounts(all: Iterable<PoolCounts>): PoolCounts {
     for (const name of Object.keys(sum) as (keyof PoolCounts)[]) sum[name] += counts[name]
   }
   return sum
+}
+
+/** What the part of an origin is called that only speaks HTTP/1.1. */
+export function http1Name(key: string): string {
+  return `${key} (http/1.1)`
 }

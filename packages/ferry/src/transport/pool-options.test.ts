@@ -12,6 +12,7 @@ test('resolvePoolOptions() fills in every default', () => {
       continueTimeoutMs: 1000,
       totalTimeoutMs: Number.POSITIVE_INFINITY,
     },
+    http2: { choice: 'alpn', pingIntervalMs: 20_000, pingTimeoutMs: 10_000 },
     connectTimeoutMs: 10_000,
     idleTimeoutMs: 15_000,
     maxConnectionAgeMs: Number.POSITIVE_INFINITY,

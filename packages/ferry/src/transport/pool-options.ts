@@ -15,6 +15,19 @@ export type ProxyChoice =
   | ProxyOptions
   | ((origin: Origin) => string | ProxyOptions | undefined)
 
+/**
+ * alpn: HTTP/2 where a TLS server agrees to it, HTTP/1.1 elsewhere · prior-knowledge: nothing but
+ * HTTP/2, without TLS too (RFC 9113 §3.3) · off: HTTP/1.1 alone
+ */
+export type Http2Choice = 'alpn' | 'prior-knowledge' | 'off'
+
+/** How HTTP/2 is spoken, with every default in its place; durations in ms. */
+export interface Http2Settings {
+  readonly choice: Http2Choice
+  readonly pingIntervalMs: number
+  readonly pingTimeoutMs: number
+}
+
 /** How long the parts of an exchange may take, in ms; `Infinity` for no limit. */
 export interface TimeoutOptions {
   /** How long a request waits for a connection. @defaultValue 60 000 */
@@ -50,6 +63,15 @@ export interface ConnectionPoolOptions extends Partial<PoolLimits>, TimeoutOptio
   readonly maxConnectionAgeMs?: number | undefined
   /** How many requests a connection carries. @defaultValue Infinity */
   readonly maxRequestsPerConnection?: number | undefined
+  /** @defaultValue 'alpn' */
+  readonly http2?: Http2Choice | undefined
+  /**
+   * How long an HTTP/2 connection with open streams may bring nothing before it is sent a PING.
+   * @defaultValue 20 000
+   */
+  readonly pingIntervalMs?: number | undefined
+  /** How long the server has to show a sign of life then. @defaultValue 10 000 */
+  readonly pingTimeoutMs?: number | undefined
   /** Is told of each step; see also the diagnostics channel `ferry:transport`. */
   readonly trace?: TraceListener | undefined
   readonly clock?: Clock
@@ -75,6 +97,7 @@ export interface PoolSettings {
   readonly idleTimeoutMs: number
   readonly maxConnectionAgeMs: number
   readonly maxRequestsPerConnection: number
+  readonly http2: Http2Settings
 }
 
 // A service can live with these: they bound descriptors, and a burst to one origin queues.
@@ -86,6 +109,11 @@ const DEFAULT_TIMEOUTS: PoolTimeouts = {
   // As curl waits.
   continueTimeoutMs: 1000,
   totalTimeoutMs: Number.POSITIVE_INFINITY,
+}
+const HTTP2_CHOICES: Readonly<Record<Http2Choice, true>> = {
+  alpn: true,
+  'prior-knowledge': true,
+  off: true,
 }
 const TIMEOUT_NAMES = Object.keys(DEFAULT_TIMEOUTS) as (keyof PoolTimeouts)[]
 
@@ -112,7 +140,19 @@ export function resolvePoolOptions(options: ConnectionPoolOptions): PoolSettings
       'maxRequestsPerConnection',
       Number.POSITIVE_INFINITY,
     ),
+    http2: {
+      choice: choiceOf(options.http2 ?? 'alpn'),
+      // Below the half minute after which routers begin to forget a silent connection.
+      pingIntervalMs: durationOf(options, 'pingIntervalMs', 20_000),
+      pingTimeoutMs: durationOf(options, 'pingTimeoutMs', 10_000),
+    },
   }
+}
+
+function choiceOf(value: Http2Choice): Http2Choice {
+  if (value in HTTP2_CHOICES) return value
+  const accepted = Object.keys(HTTP2_CHOICES).join(', ')
+  throw new ConfigError('http2', `Cannot use http2 ${JSON.stringify(value)}: expected ${accepted}`)
 }
 
 /**
@@ -127,7 +167,12 @@ export function resolveTimeouts(options: TimeoutOptions, defaults: PoolTimeouts)
 }
 
 /** Names of options that are numbers. */
-type NumberOption = keyof PoolTimeouts | keyof PoolSettings | keyof PoolLimits
+type NumberOption =
+  | keyof PoolTimeouts
+  | Exclude<keyof PoolSettings, 'http2'>
+  | keyof PoolLimits
+  | 'pingIntervalMs'
+  | 'pingTimeoutMs'
 
 type Numbers = { readonly [Name in NumberOption]?: unknown }
 

@@ -1,9 +1,10 @@
 /**
  * One request on its way through the pool: first waiting for a connection, then running on one.
  *
- * Owns the rule for stale connections: a server may close a kept connection just as a request is
- * sent. Then, once, the request goes out again on a new connection, if nothing of a response had
- * come, the method is idempotent and the content can be sent again (RFC 9110 §9.2.2).
+ * Owns the rules for sending again. A server may close a kept connection just as a request is sent:
+ * then, once, the request goes out on a new connection, if nothing of a response had come, the method
+ * is idempotent and the content can be sent again (RFC 9110 §9.2.2). A server may also say that it has
+ * not touched a request (RFC 9113 §8.7): then any method goes out again, a few times.
  */
 import type { NetworkStream } from '../net/network-backend.ts'
 import type { ResponseHead } from '../protocol/semantics/response-head.ts'
@@ -11,6 +12,7 @@ import type { HeaderFields } from '../protocol/semantics/header-fields.ts'
 import type {
   ConnectionFacts,
   Exchange,
+  ExchangeFailure,
   ExchangeTask,
   ExchangeTimings,
   Flow,
@@ -24,8 +26,11 @@ import type { ExchangeTrace } from './trace.ts'
 
 /** What a pool does for an exchange. */
 export interface ExchangeOwner {
-  /** Queues it again, for a new connection; the closing of the old one is told right after. */
-  retryOnNewConnection(exchange: PooledExchange): void
+  /**
+   * Queues it again. `afterLoss`: only for a connection opened from now on; the closing of the old
+   * one is told right after.
+   */
+  retry(exchange: PooledExchange, how: { readonly afterLoss: boolean }): void
   /** Forgets it while it waits. */
   forget(exchange: PooledExchange): void
 }
@@ -39,6 +44,9 @@ export interface PooledExchangeOptions {
   readonly now: number
 }
 
+// Who reloads, or is full, says so once or twice; who says it always is not to be asked for ever.
+const MAX_REFUSALS = 5
+
 /** A request in the pool. */
 export class PooledExchange implements ExchangeTask, Exchange {
   readonly request: HttpRequest
@@ -47,8 +55,8 @@ export class PooledExchange implements ExchangeTask, Exchange {
   readonly totalDeadline: number
   /** When waiting for a connection is over, on the pool's clock. */
   waitDeadline: number = Number.POSITIVE_INFINITY
-  /** It may only run on a connection that has carried nothing yet. */
-  needsNewConnection = false
+  /** It may only run on connections with this number or a higher one; 0 before a loss. */
+  minConnectionId = 0
   readonly #handler: ResponseHandler
   readonly #owner: ExchangeOwner
   #signal: AbortSignal | undefined
@@ -62,6 +70,7 @@ export class PooledExchange implements ExchangeTask, Exchange {
   #headAt: number | undefined
   #endedAt: number | undefined
   #reused = false
+  #refusals = 0
 
   constructor(
     owner: ExchangeOwner,
@@ -107,11 +116,16 @@ export class PooledExchange implements ExchangeTask, Exchange {
     return this.#handler.untaken === true
   }
 
+  /** It is a request to switch protocols (RFC 9110 §7.8). */
+  get asksForProtocol(): boolean {
+    return this.takesUpgrade && this.request.headers.has('upgrade')
+  }
+
   get takesUpgrade(): boolean {
     return this.#handler.onUpgrade !== undefined
   }
 
-  /** Runs on a connection that is new or idle. `now` on the pool's clock. */
+  /** Runs on a connection that has room. `now` on the pool's clock. */
   startOn(pooled: PooledConnection, now: number): void {
     const { connection } = pooled
     this.#pooled = pooled
@@ -124,8 +138,8 @@ export class PooledExchange implements ExchangeTask, Exchange {
     try {
       this.#running = connection.start(this, now)
     } catch (error) {
-      // The request cannot be written. Nobody else holds the connection now, so it must not linger.
-      connection.close()
+      // The request cannot be written. A connection that nobody else holds must not linger.
+      if (connection.state !== 'active') connection.close()
       this.#fail(error as Error, false)
     }
   }
@@ -190,21 +204,24 @@ export class PooledExchange implements ExchangeTask, Exchange {
     }
   }
 
-  onError(
-    error: Error,
-    { responseStarted, isLoss }: { readonly responseStarted: boolean; readonly isLoss: boolean },
-  ): void {
+  onError(error: Error, { responseStarted, isLoss, unprocessed }: ExchangeFailure): void {
     const { idempotent, replayable } = this.request
     const stale = this.#reused && isLoss && !responseStarted
-    if (stale && idempotent && replayable && !this.needsNewConnection) {
-      this.needsNewConnection = true
-      this.#running = undefined
-      this.#pooled = undefined
-      this.trace?.start('queue')
-      this.#owner.retryOnNewConnection(this)
-      return
+    if (stale && idempotent && replayable && this.minConnectionId === 0) {
+      this.#retry({ afterLoss: true })
+    } else if (unprocessed && replayable && this.#refusals < MAX_REFUSALS) {
+      this.#refusals++
+      this.#retry({ afterLoss: false })
+    } else {
+      this.#fail(error, responseStarted)
     }
-    this.#fail(error, responseStarted)
+  }
+
+  #retry(how: { readonly afterLoss: boolean }): void {
+    this.#running = undefined
+    this.#pooled = undefined
+    this.trace?.start('queue')
+    this.#owner.retry(this, how)
   }
 
   #fail(error: Error, responseStarted: boolean): void {

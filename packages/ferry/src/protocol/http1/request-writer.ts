@@ -20,7 +20,7 @@ export interface RequestHead {
 
 const TARGET = /^[\x21-\x7e]+$/
 /** Methods whose meaning expects content, so that its absence is said (RFC 9110 §8.6). */
-const METHODS_WITH_CONTENT: ReadonlySet<string> = new Set(['POST', 'PUT', 'PATCH'])
+export const METHODS_WITH_CONTENT: ReadonlySet<string> = new Set(['POST', 'PUT', 'PATCH'])
 
 /**
  * Formats a request head, empty line included, one character a byte (latin1).

@@ -472,7 +472,7 @@ function parseContentLength(framing: Framing): number | undefined {
   return length
 }
 
-function checkTransferCoding(framing: Framing, version: '1.0' | '1.1'): void {
+function checkTransferCoding(framing: Framing, version: ResponseHead['version']): void {
   const text = framing.transferEncoding
   if (text === undefined) return
   if (framing.contentLength !== undefined) {
@@ -489,7 +489,7 @@ function checkTransferCoding(framing: Framing, version: '1.0' | '1.1'): void {
 }
 
 /** RFC 9112 §9.3. */
-function keepsAlive(version: '1.0' | '1.1', connection: string | undefined): boolean {
+function keepsAlive(version: ResponseHead['version'], connection: string | undefined): boolean {
   if (connection === undefined) return version === '1.1'
   // What nearly every server says, if it says anything.
   if (connection === 'keep-alive') return true

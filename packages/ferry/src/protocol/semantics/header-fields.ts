@@ -68,6 +68,16 @@ export class HeaderFields implements Iterable<readonly [name: string, value: str
     return [...this.#names]
   }
 
+  /** The names in wire order, in lower case. */
+  get lowerNames(): readonly string[] {
+    return this.#lower()
+  }
+
+  /** The values in wire order: one for each name. */
+  get values(): readonly string[] {
+    return this.#values
+  }
+
   /** All values of a field joined by `, `; undefined when there is none. */
   get(name: string): string | undefined {
     const wanted = name.toLowerCase()

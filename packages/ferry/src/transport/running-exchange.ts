@@ -1,24 +1,24 @@
 /**
- * One exchange on an HTTP/1.1 connection: how far it has come both ways, and when it is too late.
+ * One exchange on a connection: how far it has come both ways, and when it is too late.
  * Owns the sending of content and the wait for 100 (Continue); the connection owns the reading.
  */
 import type { Clock } from '../clock.ts'
 import { StreamError, TimeoutError } from '../errors.ts'
-import type { NetworkStream } from '../net/network-backend.ts'
 import type { ExchangeTask, Flow } from './connection.ts'
 import { ContentSender, type ContentSenderOwner } from './content-sender.ts'
+import type { ContentSink } from './content-sink.ts'
 import type { HttpRequest, RequestContent } from './http-request.ts'
 
 /** What an exchange asks of its connection. */
-export interface Http1ExchangeOwner {
+export interface RunningExchangeOwner {
   readonly clock: Clock
-  resumeReading(exchange: Http1Exchange): void
-  giveUp(exchange: Http1Exchange, reason: Error): void
-  onRequestSent(exchange: Http1Exchange): void
+  resumeReading(exchange: RunningExchange): void
+  giveUp(exchange: RunningExchange, reason: Error): void
+  onRequestSent(exchange: RunningExchange): void
 }
 
 /** An exchange under way. */
-export class Http1Exchange implements Flow, ContentSenderOwner {
+export class RunningExchange implements Flow, ContentSenderOwner {
   readonly task: ExchangeTask
   readonly startedAt: number
   /** A byte of a response has come. */
@@ -27,7 +27,7 @@ export class Http1Exchange implements Flow, ContentSenderOwner {
   paused = false
   bytesReceived = 0
   sender: ContentSender | undefined
-  readonly #owner: Http1ExchangeOwner
+  readonly #owner: RunningExchangeOwner
   /** The content's length as announced, once the head is here. */
   #length: number | undefined
   /** When to hear from the peer next; never, while it is our turn. */
@@ -35,11 +35,16 @@ export class Http1Exchange implements Flow, ContentSenderOwner {
   #cancelContinueTimer: (() => void) | undefined
   #hasEnded = false
 
-  constructor(owner: Http1ExchangeOwner, task: ExchangeTask, now: number) {
+  constructor(owner: RunningExchangeOwner, task: ExchangeTask, now: number) {
     this.#owner = owner
     this.task = task
     this.startedAt = now
     this.#readDeadline = now + task.timeouts.headersTimeoutMs
+  }
+
+  /** Its task has been told of the end, or is told next. */
+  get hasEnded(): boolean {
+    return this.#hasEnded
   }
 
   /** The request is on its way in full. */
@@ -59,11 +64,11 @@ export class Http1Exchange implements Flow, ContentSenderOwner {
   // ── Sending
 
   /** Sends the content: at once, or when the server says so or lets the wait run out. */
-  openSender(stream: NetworkStream): void {
+  openSender(sink: ContentSink): void {
     const { request, timeouts } = this.task
     const { clock } = this.#owner
     this.sender = new ContentSender({
-      stream,
+      sink,
       clock,
       content: request.content as RequestContent,
       trailers: request.trailers,

@@ -1,0 +1,163 @@
+/**
+ * One exchange on an HTTP/2 connection: what its stream brings, and what waits for a slow reader.
+ *
+ * Content that comes while the reader has paused is held; its window is not opened again meanwhile,
+ * so that it is never more than that. What the reader's callbacks throw ends this exchange, not the
+ * connection.
+ */
+import { RemoteProtocolError, StreamError } from '../errors.ts'
+import { HeldBytes } from '../net/held-bytes.ts'
+import { nameOfErrorCode } from '../protocol/http2/error-code.ts'
+import type { Http2Stream, StreamFailure, StreamHandler } from '../protocol/http2/http2-stream.ts'
+import type { HeaderFields } from '../protocol/semantics/header-fields.ts'
+import type { ResponseHead } from '../protocol/semantics/response-head.ts'
+import type { ExchangeTask } from './connection.ts'
+import { RunningExchange, type RunningExchangeOwner } from './running-exchange.ts'
+
+/** What an exchange asks of its connection. */
+export interface Http2ExchangeOwner extends RunningExchangeOwner {
+  /** When the bytes came that are being read, on the pool's clock. */
+  readonly readAt: number
+  /** Lets the peer send as much again. */
+  consume(stream: Http2Stream, bytes: number): void
+  /** The response has come to its end; content may be held for its reader. */
+  onResponseEnd(exchange: Http2Exchange): void
+  /** The peer agreed to another protocol on the stream. */
+  handOver(exchange: Http2Exchange, head: ResponseHead): void
+  /** The stream is over; the exchange has not been told why. */
+  onStreamFailure(exchange: Http2Exchange, error: Error, unprocessed: boolean): void
+}
+
+/** An exchange under way. */
+export class Http2Exchange extends RunningExchange implements StreamHandler {
+  /** Set as soon as the stream is open. */
+  stream: Http2Stream | undefined
+  /** As it stands on the wire: CONNECT for a WebSocket. */
+  readonly method: string
+  readonly #connection: Http2ExchangeOwner
+  #held: HeldBytes | undefined
+  #isDelivering = false
+  /** Of a response that has ended, while its content is held. */
+  #trailers: HeaderFields | undefined
+
+  constructor(connection: Http2ExchangeOwner, task: ExchangeTask, method: string, now: number) {
+    super(connection, task, now)
+    this.#connection = connection
+    this.method = method
+  }
+
+  // ── StreamHandler
+
+  onInformation(head: ResponseHead): void {
+    this.noteBytes(this.#connection.readAt)
+    this.#guard(() => {
+      if (head.status === 100) this.startSending()
+      this.task.onInformation(head)
+    })
+  }
+
+  onHead(head: ResponseHead, length: number | undefined): void {
+    const { readAt } = this.#connection
+    this.noteBytes(readAt)
+    if (this.method === 'CONNECT' && head.status < 300) {
+      this.#connection.handOver(this, head)
+      return
+    }
+    this.noteHead(head.status, length, readAt)
+    try {
+      this.task.onHead(head, length, readAt)
+    } catch (thrown) {
+      this.abort(thrown as Error)
+    }
+  }
+
+  onContent(bytes: Buffer, start: number, end: number): void {
+    this.noteBytes(this.#connection.readAt)
+    this.bytesReceived += end - start
+    const content = start === 0 && end === bytes.length ? bytes : bytes.subarray(start, end)
+    if (this.paused || this.#isDelivering) this.#hold(content)
+    else this.#give(content)
+  }
+
+  onEnd(trailers: HeaderFields): void {
+    this.#connection.onResponseEnd(this)
+    // What is held is ours: the stream, and with it the connection, is free.
+    if (this.#held !== undefined && this.#held.length > 0) this.#trailers = trailers
+    else this.#complete(trailers)
+  }
+
+  onFailure(failure: StreamFailure): void {
+    const unprocessed = failure.type === 'unprocessed'
+    const error =
+      failure.type === 'fault'
+        ? new RemoteProtocolError(`Cannot read the response: ${failure.fault.message}`, {
+            detail: { http2Code: failure.fault.code },
+          })
+        : this.#describeReset(failure.code, unprocessed)
+    this.#connection.onStreamFailure(this, error, unprocessed)
+  }
+
+  onSendingRefused(): void {
+    this.stopSending()
+  }
+
+  // ── Flow
+
+  override resume(): void {
+    if (!this.paused) return
+    super.resume()
+    this.#deliver()
+  }
+
+  #give(content: Buffer): void {
+    let more = true
+    try {
+      more = this.task.onContent(content)
+    } catch (thrown) {
+      this.abort(thrown as Error)
+      return
+    }
+    if (!more) this.paused = true
+    if (this.stream !== undefined) this.#connection.consume(this.stream, content.length)
+  }
+
+  #hold(content: Buffer): void {
+    this.#held ??= new HeldBytes()
+    this.#held.push(content)
+    if (this.stream !== undefined) this.stream.heldBack = true
+  }
+
+  /** Gives what is held; a reader may pause again, or give up, meanwhile. */
+  #deliver(): void {
+    if (this.#held === undefined || this.#isDelivering) return
+    this.#isDelivering = true
+    while (!this.paused && !this.hasEnded) {
+      const content = this.#held.shift()
+      if (content === undefined) break
+      this.#give(content)
+    }
+    this.#isDelivering = false
+    const trailers = this.#trailers
+    if (trailers === undefined || this.#held.length > 0 || this.hasEnded) return
+    this.#trailers = undefined
+    this.#complete(trailers)
+  }
+
+  #complete(trailers: HeaderFields): void {
+    this.endReading()
+    this.task.onComplete(trailers, this.#connection.readAt)
+  }
+
+  #describeReset(code: number, unprocessed: boolean): StreamError {
+    const what = unprocessed ? 'the server did not take it up' : 'the server ended the stream'
+    return this.describeLoss(`${what} (${nameOfErrorCode(code)})`)
+  }
+
+  #guard(call: () => void): void {
+    try {
+      call()
+    } catch (thrown) {
+      this.abort(thrown as Error)
+    }
+  }
+}
