@@ -89,6 +89,8 @@ async function getAll(
     connectTimeoutMs: timeoutMs,
     headersTimeoutMs: timeoutMs,
     bodyTimeoutMs: timeoutMs,
+    // Several connections are to carry the file; over HTTP/2 one would carry it all.
+    http2: 'off',
     tls: {
       ...(options.cacert === undefined
         ? {}

@@ -446,7 +446,8 @@ class OwnedClient implements AsyncDisposable {
   readonly #owned: boolean
 
   constructor(shared: HttpClient | undefined) {
-    this.client = shared ?? new HttpClient()
+    // Several connections are to carry the file; over HTTP/2 one would carry it all.
+    this.client = shared ?? new HttpClient({ http2: 'off' })
     this.#owned = shared === undefined
   }
 

@@ -47,7 +47,7 @@ export interface Http2ConnectionOptions {
 /** Smaller content is queued at once; larger is watched while it goes. */
 const MAX_INLINE_CONTENT_BYTES = 65_536
 // Two blocks of frames: one with the system, one being filled.
-const MAX_UNFLUSHED_BYTES = 262_144
+const MAX_UNFLUSHED_BYTES = 270_336
 
 /** An HTTP/2 connection. */
 export class Http2Connection

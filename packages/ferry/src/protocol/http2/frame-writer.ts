@@ -15,12 +15,13 @@ export interface FrameOutput {
   readonly retired: Buffer | undefined
 }
 
-// What a connection needs that only asks; one page of a request's heads.
-const FIRST_BLOCK_BYTES = 4096
-// One write of content; larger ones gain nothing.
-const BLOCK_BYTES = 131_072
+// What a connection needs that only asks.
+const FIRST_BLOCK_BYTES = 16_384
+// One write of content: two of the largest frames that we send, and small ones between them. Larger
+// writes gain nothing.
+const BLOCK_BYTES = 135_168
 // What is left of a block for another round of frames; less is not worth a write.
-const SMALLEST_REST_BYTES = 2048
+const SMALLEST_REST_BYTES = 8192
 const MAX_SPARE_BLOCKS = 4
 
 /** Writes frames one behind the other. */

@@ -24,8 +24,8 @@ export interface SendSchedulerOptions {
 
 // One stream's turn before the next has its own.
 const MAX_DATA_FRAME_BYTES = 65_536
-// Less room than this at the end of a block is left unused.
-const MIN_DATA_FRAME_BYTES = 1024
+// Less room than this, in a block or in what may be under way, waits until there is more.
+const MIN_DATA_FRAME_BYTES = 4096
 // A peer may answer each KiB of content with a window update.
 const BYTES_PER_CREDIT = 1024
 const NO_BYTES = new Uint8Array(0)
@@ -115,10 +115,9 @@ export class SendScheduler {
 
   #nextLength(stream: Http2Stream, { bytes }: QueuedContent, maxBytes: number): number {
     const { writer, peer } = this.#options
-    const room = writer.room - FRAME_HEADER_BYTES
+    const room = Math.min(writer.room - FRAME_HEADER_BYTES, maxBytes)
     const length = Math.min(
       bytes.length,
-      maxBytes,
       stream.sendWindow,
       this.#window,
       peer.maxFrameBytes,
