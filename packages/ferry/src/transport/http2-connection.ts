@@ -48,6 +48,8 @@ export interface Http2ConnectionOptions {
 const MAX_INLINE_CONTENT_BYTES = 65_536
 // Two blocks of frames: one with the system, one being filled.
 const MAX_UNFLUSHED_BYTES = 270_336
+// The same with heads, which go before content and are not bounded by it.
+const MAX_WAITING_BYTES = 1_048_576
 
 /** An HTTP/2 connection. */
 export class Http2Connection
@@ -361,7 +363,8 @@ export class Http2Connection
 
   #flush(): void {
     const session = this.#session
-    while (!this.#closed) {
+    // What is left lies in the session, which bounds it, until the peer has read.
+    while (!this.#closed && this.#unflushedBytes < MAX_WAITING_BYTES) {
       session.fill(MAX_UNFLUSHED_BYTES - this.#unflushedBytes)
       const output = session.take()
       if (output === undefined) return
@@ -378,7 +381,7 @@ export class Http2Connection
       for (const exchange of traced) exchange.onHeadSent()
       this.#unflushedBytes -= length
       if (retired !== undefined) this.#session.recycle(retired)
-      if (this.#session.canFill) this.#flush()
+      this.#flush()
     })
   }
 

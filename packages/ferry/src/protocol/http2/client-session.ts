@@ -16,7 +16,7 @@ import { HpackDecoder } from './hpack-decoder.ts'
 import { HpackEncoder } from './hpack-encoder.ts'
 import { HpackError } from './hpack-error.ts'
 import type { HpackField } from './hpack-field.ts'
-import { Http2Stream, type StreamHandler } from './http2-stream.ts'
+import { Http2Stream, type StreamFailure, type StreamHandler } from './http2-stream.ts'
 import { encodeRequestHead, type Http2RequestHead } from './request-fields.ts'
 import { readResponseFields, readTrailerFields } from './response-fields.ts'
 import { SendScheduler, windowTooWide } from './send-scheduler.ts'
@@ -50,7 +50,11 @@ const MAX_INFORMATION_RESPONSES = 64
 const MAX_REMEMBERED_RESETS = 1000
 const LAST_STREAM_ID = MAX_31_BITS
 const COST = { control: 1, settings: 20, empty: 2, information: 1 } as const
-const CREDIT = { head: 4, content: 1 } as const
+const CREDIT = { head: 4 } as const
+// What comes is mostly of use; little pieces of it are not worth many other frames.
+const BYTES_PER_CREDIT = 256
+// Far more than a peer that reads ever has to wait for.
+const MAX_WAITING_ANSWERS = 1000
 
 /** A session. Whoever makes it sends what `take()` gives. */
 export class ClientSession implements FrameEvents {
@@ -63,8 +67,11 @@ export class ClientSession implements FrameEvents {
   readonly #budget = new FrameBudget()
   readonly #streams = new Map<number, Http2Stream>()
   readonly #scheduler: SendScheduler
-  readonly #resets = new Set<number>()
-  #nextStreamId = 1
+  /** Streams that we have reset, and what their windows allowed then. */
+  readonly #resets = new Map<number, number>()
+  /** Frames that answer the peer and have not been taken. */
+  #answers = 0
+  #nextStreamId: number
   #settingsReceived = false
   #receiveWindow = CONNECTION_WINDOW_BYTES
   #growthBytes = 0
@@ -73,8 +80,10 @@ export class ClientSession implements FrameEvents {
   #fields: HpackField[] = []
   #now = 0
 
-  constructor(events: SessionEvents) {
+  /** `firstStreamId` is for tests of how the numbers end. */
+  constructor(events: SessionEvents, options: { readonly firstStreamId?: number } = {}) {
     this.#events = events
+    this.#nextStreamId = options.firstStreamId ?? 1
     this.#scheduler = new SendScheduler({
       peer: this.peer,
       writer: this.#writer,
@@ -133,9 +142,9 @@ export class ClientSession implements FrameEvents {
       // Who does not bound it takes as many as there are (§6.5.2).
       peer.maxConcurrentStreams = Number.POSITIVE_INFINITY
     }
-    applySettings(peer, payload)
-    this.#encoder.setMaxTableBytes(peer.headerTableBytes)
+    applySettings(peer, payload, (bytes) => this.#encoder.setMaxTableBytes(bytes))
     if (peer.initialWindowBytes !== before) this.#widenAll(peer.initialWindowBytes - before)
+    this.#countAnswer()
     this.#writer.settingsAck()
     this.#events.onSettings()
   }
@@ -148,7 +157,9 @@ export class ClientSession implements FrameEvents {
   onPing(payload: Buffer, ack: boolean): void {
     this.#expectSettings()
     this.#budget.spend(COST.control, this.#now)
-    if (!ack) this.#writer.ping(payload, true)
+    if (ack) return
+    this.#countAnswer()
+    this.#writer.ping(payload, true)
   }
 
   onIgnored(): void {
@@ -165,9 +176,10 @@ export class ClientSession implements FrameEvents {
     this.#lastStreamId = lastStreamId
     this.#events.onGoAway(code)
     for (const stream of [...this.#streams.values()]) {
-      if (stream.id <= lastStreamId) continue
+      // One that is told may end others.
+      if (stream.id <= lastStreamId || stream.state === 'closed') continue
       this.#forget(stream)
-      stream.handler.onFailure({ type: 'unprocessed', code })
+      this.#tellEnd(stream, { type: stream.part === 'head' ? 'unprocessed' : 'reset', code })
     }
   }
 
@@ -202,10 +214,8 @@ export class ClientSession implements FrameEvents {
     }
     const unprocessed = code === ErrorCode.REFUSED_STREAM && stream.part === 'head'
     if (unprocessed) this.#events.onRefused()
-    const wasWhole = stream.part === 'ended'
     this.#forget(stream)
-    if (wasWhole) stream.handler.onSendingRefused()
-    else stream.handler.onFailure({ type: unprocessed ? 'unprocessed' : 'reset', code })
+    this.#tellEnd(stream, { type: unprocessed ? 'unprocessed' : 'reset', code })
   }
 
   onHeaders(streamId: number, block: Buffer, endStream: boolean): void {
@@ -234,18 +244,25 @@ export class ClientSession implements FrameEvents {
 
   onData(
     streamId: number,
-    { bytes, start, end, flowBytes, endStream }: Parameters<FrameEvents['onData']>[1],
+    {
+      bytes,
+      start,
+      end,
+      flowBytes,
+      endStream,
+      endsEmptyFrame,
+    }: Parameters<FrameEvents['onData']>[1],
   ): void {
     this.#expectSettings()
     this.#countReceived(flowBytes)
     const length = end - start
     const stream = this.#findForContent(streamId)
-    if (stream === undefined || (length === 0 && !endStream)) {
-      this.#budget.spend(COST.empty, this.#now)
-      if (stream === undefined) return
-    } else if (length > 0) {
-      this.#budget.earn(CREDIT.content)
+    if (endsEmptyFrame && !endStream) this.#budget.spend(COST.empty, this.#now)
+    if (stream === undefined) {
+      this.#discard(streamId, flowBytes)
+      return
     }
+    this.#budget.earn(length / BYTES_PER_CREDIT)
     const fault = checkData(stream, flowBytes, length)
     if (fault !== undefined) {
       this.#fail(stream, fault)
@@ -309,7 +326,7 @@ export class ClientSession implements FrameEvents {
   reset(stream: Http2Stream, code: ErrorCodeName): void {
     if (stream.state === 'closed') return
     this.#forget(stream)
-    this.#remember(stream.id)
+    this.#remember(stream)
     this.#writer.rstStream(stream.id, code)
   }
 
@@ -339,6 +356,7 @@ export class ClientSession implements FrameEvents {
       this.#scheduler.drop(stream)
     }
     this.#lastStreamId ??= 0
+    this.#parser.stop()
   }
 
   /** Puts queued content into frames: up to so many bytes, as long as they lie in one block. */
@@ -353,6 +371,7 @@ export class ClientSession implements FrameEvents {
 
   /** What is to be written now; undefined when nothing is. */
   take(): FrameOutput | undefined {
+    this.#answers = 0
     return this.#writer.take()
   }
 
@@ -372,6 +391,20 @@ export class ClientSession implements FrameEvents {
   #expectSettings(): void {
     if (this.#settingsReceived) return
     throw new ConnectionFault('PROTOCOL_ERROR', 'no settings at the beginning')
+  }
+
+  /** Answers that the peer leaves lying are not to pile up. */
+  #countAnswer(): void {
+    this.#answers++
+    if (this.#answers <= MAX_WAITING_ANSWERS) return
+    throw new ConnectionFault('ENHANCE_YOUR_CALM', 'more to be answered than it reads')
+  }
+
+  /** Content of a stream that is over: what was under way when we reset it costs the peer nothing. */
+  #discard(streamId: number, flowBytes: number): void {
+    const allowed = (this.#resets.get(streamId) ?? 0) - flowBytes
+    if (allowed >= 0) this.#resets.set(streamId, allowed)
+    else this.#budget.spend(COST.empty, this.#now)
   }
 
   /** A stream, or undefined when it is over. */
@@ -408,7 +441,6 @@ export class ClientSession implements FrameEvents {
   }
 
   #takeHead(stream: Http2Stream, fields: readonly HpackField[], endStream: boolean): void {
-    if (!stream.mayReceive) throw new StreamFault('STREAM_CLOSED', 'a head after the end')
     const { head, contentLength } = readResponseFields(fields)
     const { status } = head
     const { handler } = stream
@@ -451,10 +483,6 @@ export class ClientSession implements FrameEvents {
   #endResponse(stream: Http2Stream, trailers: HeaderFields): void {
     // Its handler may have given it up meanwhile.
     if (stream.state === 'closed') return
-    if (stream.part === 'head') {
-      this.#fail(stream, new StreamFault('PROTOCOL_ERROR', 'a response without a head'))
-      return
-    }
     // §8.1.1: content that is not as long as was said is malformed.
     if ((stream.remainingBytes ?? 0) > 0) {
       this.#fail(stream, lengthMismatch())
@@ -469,10 +497,14 @@ export class ClientSession implements FrameEvents {
 
   #fail(stream: Http2Stream, fault: StreamFault): void {
     if (stream.state === 'closed') return
-    const wasWhole = stream.part === 'ended'
     this.reset(stream, fault.code)
-    if (wasWhole) stream.handler.onSendingRefused()
-    else stream.handler.onFailure({ type: 'fault', fault })
+    this.#tellEnd(stream, { type: 'fault', fault })
+  }
+
+  /** A stream is over early: its response, or, when that is whole, its request. */
+  #tellEnd({ part, handler }: Http2Stream, failure: StreamFailure): void {
+    if (part === 'ended') handler.onSendingRefused()
+    else handler.onFailure(failure)
   }
 
   #forget(stream: Http2Stream): void {
@@ -483,10 +515,10 @@ export class ClientSession implements FrameEvents {
     this.#events.onStreamOver(stream)
   }
 
-  #remember(streamId: number): void {
-    this.#resets.add(streamId)
+  #remember({ id, receiveWindow }: Http2Stream): void {
+    this.#resets.set(id, receiveWindow)
     if (this.#resets.size <= MAX_REMEMBERED_RESETS) return
-    const [oldest] = this.#resets
+    const [oldest] = this.#resets.keys()
     this.#resets.delete(oldest as number)
   }
 

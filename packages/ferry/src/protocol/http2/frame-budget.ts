@@ -23,7 +23,7 @@ export class FrameBudget {
    * @throws {ConnectionFault} when there were too many
    */
   spend(cost: number, now: number): void {
-    const elapsedMs = now - (this.#refilledAt ?? now)
+    const elapsedMs = Math.max(0, now - (this.#refilledAt ?? now))
     this.#refilledAt = now
     this.earn((elapsedMs / 1000) * CREDIT_PER_SECOND)
     this.#credit -= cost

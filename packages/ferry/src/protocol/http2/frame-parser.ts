@@ -8,6 +8,7 @@
  *
  *     header → payload → header …
  *     header → (pad-length) → data → (padding) → header …
+ *     any → stopped
  */
 import { ConnectionFault } from './error-code.ts'
 import { DEFAULT_MAX_FRAME_BYTES, Flag, FRAME_HEADER_BYTES, FrameType } from './frame-table.ts'
@@ -27,6 +28,8 @@ export interface FrameEvents {
       readonly end: number
       readonly flowBytes: number
       readonly endStream: boolean
+      /** It ends a frame that had no content at all. */
+      readonly endsEmptyFrame: boolean
     },
   ): void
   /** A whole header block. */
@@ -60,7 +63,7 @@ const MAX_BLOCK_FRAMES = 64
 const PRIORITY_BYTES = 5
 const NO_BYTES = Buffer.alloc(0)
 
-type ParserState = 'header' | 'payload' | 'pad-length' | 'data' | 'padding'
+type ParserState = 'header' | 'payload' | 'pad-length' | 'data' | 'padding' | 'stopped'
 
 /** Reads the frames that a server sends. */
 export class FrameParser {
@@ -81,6 +84,8 @@ export class FrameParser {
   #padBytes = 0
   /** Bytes of the pad length field that are still to be told of. */
   #untoldBytes = 0
+  /** The DATA frame has brought content. */
+  #hasContent = false
   /** The stream whose header block is not whole yet; 0 for none. */
   #blockStreamId = 0
   #blockEndsStream = false
@@ -100,6 +105,7 @@ export class FrameParser {
     let position = 0
     const { length } = bytes
     while (position < length) {
+      // Read each time: what is told may stop it.
       switch (this.#state) {
         case 'header':
           position = this.#readHeader(bytes, position)
@@ -117,8 +123,15 @@ export class FrameParser {
         case 'padding':
           position = this.#readPadding(bytes, position)
           break
+        case 'stopped':
+          return
       }
     }
+  }
+
+  /** Takes nothing more. */
+  stop(): void {
+    this.#state = 'stopped'
   }
 
   #readHeader(bytes: Buffer, position: number): number {
@@ -186,6 +199,7 @@ export class FrameParser {
   #startData(length: number): void {
     this.#padBytes = 0
     this.#untoldBytes = 0
+    this.#hasContent = false
     if ((this.#flags & Flag.PADDED) !== 0) {
       if (length === 0) throw new ConnectionFault('FRAME_SIZE_ERROR', 'padding without its length')
       this.#state = 'pad-length'
@@ -210,6 +224,7 @@ export class FrameParser {
   #readData(bytes: Buffer, position: number): number {
     const end = Math.min(position + this.#remaining, bytes.length)
     this.#remaining -= end - position
+    this.#hasContent = true
     const flowBytes = end - position + this.#untoldBytes
     if (this.#remaining === 0 && this.#padBytes === 0) {
       this.#state = 'header'
@@ -246,11 +261,26 @@ export class FrameParser {
   /** The last piece of a frame. */
   #tellData(bytes: Buffer, start: number, end: number, flowBytes: number): void {
     const endStream = (this.#flags & Flag.END_STREAM) !== 0
-    this.#events.onData(this.#streamId, { bytes, start, end, flowBytes, endStream })
+    const endsEmptyFrame = !this.#hasContent
+    this.#events.onData(this.#streamId, {
+      bytes,
+      start,
+      end,
+      flowBytes,
+      endStream,
+      endsEmptyFrame,
+    })
   }
 
   #tellPiece(bytes: Buffer, start: number, end: number, flowBytes: number): void {
-    this.#events.onData(this.#streamId, { bytes, start, end, flowBytes, endStream: false })
+    this.#events.onData(this.#streamId, {
+      bytes,
+      start,
+      end,
+      flowBytes,
+      endStream: false,
+      endsEmptyFrame: false,
+    })
   }
 
   // ── All others
@@ -329,6 +359,8 @@ export class FrameParser {
       start = 1
     }
     if ((this.#flags & Flag.PRIORITY) !== 0) start += PRIORITY_BYTES
+    // §4.2: too short for what it must hold.
+    if (start > payload.length) throw new ConnectionFault('FRAME_SIZE_ERROR', 'short HEADERS')
     if (start > end) throw tooMuchPadding()
     this.#blockEndsStream = (this.#flags & Flag.END_STREAM) !== 0
     const fragment = payload.subarray(start, end)

@@ -26,8 +26,9 @@ export interface SendSchedulerOptions {
 const MAX_DATA_FRAME_BYTES = 65_536
 // Less room than this, in a block or in what may be under way, waits until there is more.
 const MIN_DATA_FRAME_BYTES = 4096
-// A peer may answer each KiB of content with a window update.
-const BYTES_PER_CREDIT = 1024
+// A peer may answer each KiB of content, and each frame, with updates of both windows.
+const BYTES_PER_CREDIT = 256
+const CREDIT_PER_FRAME = 3
 const NO_BYTES = new Uint8Array(0)
 
 /** The sending side of a session. */
@@ -79,6 +80,8 @@ export class SendScheduler {
     while (progressed) {
       progressed = false
       for (const stream of [...this.#sending]) {
+        // What a stream calls when its bytes are taken may have ended another.
+        if (!this.#sending.has(stream)) continue
         const sent = this.#sendFrame(stream, left)
         if (sent === undefined) continue
         left -= sent
@@ -98,7 +101,7 @@ export class SendScheduler {
     if (length <= 0) return undefined
     stream.sendWindow -= length
     this.#window -= length
-    this.#options.budget.earn(1 + length / BYTES_PER_CREDIT)
+    this.#options.budget.earn(CREDIT_PER_FRAME + length / BYTES_PER_CREDIT)
     const isWhole = length === first.bytes.length
     const content = isWhole ? first.bytes : first.bytes.subarray(0, length)
     if (isWhole) stream.queue.shift()
@@ -107,6 +110,8 @@ export class SendScheduler {
       this.#sendLast(stream, content)
     } else {
       this.#options.writer.data(stream.id, content, false)
+      // Behind the others, whose turn is next.
+      this.#sending.delete(stream)
       this.schedule(stream)
     }
     if (isWhole) first.onTaken?.()

@@ -10,7 +10,6 @@ import {
 
 /** What the peer has told. */
 export interface PeerSettings {
-  headerTableBytes: number
   /** Streams that we may have open at once. */
   maxConcurrentStreams: number
   initialWindowBytes: number
@@ -24,7 +23,6 @@ const STREAMS_BEFORE_SETTINGS = 100
 
 export function defaultPeerSettings(): PeerSettings {
   return {
-    headerTableBytes: 4096,
     maxConcurrentStreams: STREAMS_BEFORE_SETTINGS,
     initialWindowBytes: DEFAULT_WINDOW_BYTES,
     maxFrameBytes: DEFAULT_MAX_FRAME_BYTES,
@@ -33,20 +31,25 @@ export function defaultPeerSettings(): PeerSettings {
 }
 
 /**
- * Takes up what the payload of a SETTINGS frame changes, in its order.
+ * Takes up what the payload of a SETTINGS frame changes, in its order. `onTableBytes` is told of each
+ * size of the header table, since the smallest counts besides the last (RFC 7541 §4.2).
  * @throws {ConnectionFault} when a value is not allowed
  */
-export function applySettings(settings: PeerSettings, payload: Buffer): void {
+export function applySettings(
+  settings: PeerSettings,
+  payload: Buffer,
+  onTableBytes: (bytes: number) => void,
+): void {
   for (let at = 0; at < payload.length; at += 6) {
-    applySetting(settings, payload.readUInt16BE(at), payload.readUInt32BE(at + 2))
+    const id = payload.readUInt16BE(at)
+    const value = payload.readUInt32BE(at + 2)
+    if (id === Setting.HEADER_TABLE_SIZE) onTableBytes(value)
+    else applySetting(settings, id, value)
   }
 }
 
 function applySetting(settings: PeerSettings, id: number, value: number): void {
   switch (id) {
-    case Setting.HEADER_TABLE_SIZE:
-      settings.headerTableBytes = value
-      break
     case Setting.ENABLE_PUSH:
       // A client treats 1 as an error too: only servers push.
       if (value !== 0) throw badSetting('PROTOCOL_ERROR', 'ENABLE_PUSH', value)
