@@ -59,6 +59,12 @@ const EXPECTED: Readonly<Record<string, readonly string[]>> = {
     '200 stored; 1000000 bytes left here',
   ],
   'file-upload.ts': ['Sent 3000000 bytes', 'Arrived whole: true', 'Sent 500000 bytes of it'],
+  'http2.ts': [
+    '100 responses, 1 connection',
+    'the same connection: true',
+    'version 2: /next',
+    'version 1.1: as ever',
+  ],
   'immutable-requests.ts': [
     'GET /items?page=1 on example.org, port 443',
     '  X-Trace: a',
