@@ -15,8 +15,8 @@ import type {
 import { connectThroughProxy, parseProxy, type ProxySettings } from '../net/proxy.ts'
 import { formatBasicCredentials } from '../protocol/semantics/basic-credentials.ts'
 import type { Connection, OpeningTimings } from './connection.ts'
-import { Http1Connection, type Http1ConnectionOptions } from './http1-connection.ts'
-import { Http2Connection } from './http2-connection.ts'
+import { Http1Connection } from './http1-connection.ts'
+import { Http2Connection, type Http2ConnectionOptions } from './http2-connection.ts'
 import type { Origin } from './http-url.ts'
 import type { PooledConnection } from './origin-pool.ts'
 import type { Http2Choice, Http2Settings, ProxyChoice } from './pool-options.ts'
@@ -40,6 +40,8 @@ export interface OpenRequest {
   readonly origin: Origin
   /** Whether HTTP/2 will not do. */
   readonly http1Only: boolean
+  /** How many requests such a connection has taken at once; Infinity when that is not known. */
+  readonly expectedStreams: number
   /** Is told when the connection has room, is idle or closed, once it has been given. */
   readonly onStateChange: (pooled: PooledConnection) => void
 }
@@ -82,7 +84,8 @@ export class ConnectionOpener {
    * @throws {ConnectError} {TimeoutError}
    * @throws {StreamError} when it is closed at once
    */
-  async open({ origin, http1Only, onStateChange }: OpenRequest): Promise<PooledConnection> {
+  async open(request: OpenRequest): Promise<PooledConnection> {
+    const { origin, http1Only, expectedStreams, onStateChange } = request
     const { clock, signal } = this.#options
     const id = this.#nextId++
     const stopwatch = new OpeningStopwatch(clock)
@@ -101,6 +104,7 @@ export class ConnectionOpener {
     const connection = this.#speak(stream, way, {
       clock,
       id,
+      expectedStreams,
       onStateChange: () => {
         if (given.pooled !== undefined) onStateChange(given.pooled)
       },
@@ -132,7 +136,7 @@ export class ConnectionOpener {
   #speak(
     stream: NetworkStream,
     { proxy, choice, forwards }: Way,
-    options: Omit<Http1ConnectionOptions, 'forward'>,
+    options: Omit<Http2ConnectionOptions, 'pingIntervalMs' | 'pingTimeoutMs'>,
   ): Connection {
     const agreed = stream.getExtraInfo('tls')?.alpnProtocol
     if (agreed === 'h2' || choice === 'prior-knowledge') {

@@ -10,7 +10,7 @@ import { type FerryError, StreamError, TimeoutError } from '../errors.ts'
 import { NodeBackend } from '../net/node-backend.ts'
 import { assignRequest, lifetimeOf, type OriginLoad, yieldsPlace } from './assign-requests.ts'
 import { CoarseTimer } from './coarse-timer.ts'
-import type { ConnectionMetrics, Exchange, ResponseHandler } from './connection.ts'
+import type { Connection, ConnectionMetrics, Exchange, ResponseHandler } from './connection.ts'
 import { ConnectionOpener } from './connection-opener.ts'
 import type { HttpRequest } from './http-request.ts'
 import type { HttpResponse } from './http-response.ts'
@@ -130,7 +130,8 @@ export class ConnectionPool implements AsyncDisposable, ExchangeOwner {
       if (timeouts !== this.#settings.timeouts) this.#timer.sharpen(valuesOf(timeouts))
       const pool = this.#poolFor(exchange)
       // The usual case of assignRequest(), without asking it: nobody waits and somebody is free.
-      const free = pool.waiting.size === 0 ? this.#takeFree(pool, exchange, now) : undefined
+      const isNext = pool.waiting.size === 0 && !this.#mustYield(pool, now, now)
+      const free = isNext ? this.#takeFree(pool, exchange, now) : undefined
       if (free !== undefined) {
         this.#startOn(pool, exchange, free, now)
       } else {
@@ -216,6 +217,7 @@ export class ConnectionPool implements AsyncDisposable, ExchangeOwner {
   #assign(pool: OriginPool): void {
     const now = this.#clock.now()
     for (const exchange of pool.waiting) {
+      if (this.#mustYield(pool, exchange.queuedAt, now)) return
       const load = this.#loadOf(pool, exchange, now)
       const { limits } = this.#settings
       const idleElsewhere = this.#open < limits.maxConnections ? 0 : this.#countIdle(pool)
@@ -308,6 +310,7 @@ export class ConnectionPool implements AsyncDisposable, ExchangeOwner {
       pooled = await this.#opener.open({
         origin: pool.origin,
         http1Only: pool.http1Only,
+        expectedStreams: pool.streamsPerConnection,
         onStateChange: (changed) => this.#onStateChange(pool, changed),
       })
     } catch (error) {
@@ -321,7 +324,7 @@ export class ConnectionPool implements AsyncDisposable, ExchangeOwner {
     } else {
       pool.created++
       pool.connections.add(pooled)
-      this.#learn(pool, pooled)
+      this.#learn(pool, pooled.connection)
       // The pool may have been closed between the opening and this turn.
       if (this.#closing.signal.aborted) pooled.connection.close()
       this.#onStateChange(pool, pooled)
@@ -336,9 +339,10 @@ export class ConnectionPool implements AsyncDisposable, ExchangeOwner {
    * serve all, for all that waited when it began.
    */
   #failWaiting(pool: OriginPool, error: Error, startedAt: number): void {
-    const isShared = pool.streamsPerConnection > 1
+    const hasOthers = pool.connections.size + pool.connecting > 0
+    const shared = hasOthers ? 1 : pool.streamsPerConnection
     for (const [index, exchange] of [...pool.waiting].entries()) {
-      if (index > 0 && !(isShared && exchange.queuedAt <= startedAt)) break
+      if (index > 0 && (index >= shared || exchange.queuedAt > startedAt)) break
       pool.waiting.delete(exchange)
       exchange.failWaiting(error)
     }
@@ -346,11 +350,12 @@ export class ConnectionPool implements AsyncDisposable, ExchangeOwner {
   }
 
   /** Takes note of how many requests connections of an origin take at once. */
-  #learn(pool: OriginPool, { connection }: PooledConnection): void {
-    pool.streamsPerConnection = connection.maxStreams
+  #learn(pool: OriginPool, { maxStreams, isSettled }: Connection): void {
+    if (maxStreams === pool.streamsPerConnection || !isSettled) return
+    pool.streamsPerConnection = maxStreams
     if (pool.http1Only) return
     if (this.#streamsOf.size >= MAX_REMEMBERED_ORIGINS) this.#streamsOf.clear()
-    this.#streamsOf.set(pool.origin.key, connection.maxStreams)
+    this.#streamsOf.set(pool.origin.key, maxStreams)
   }
 
   #onStateChange(pool: OriginPool, pooled: PooledConnection): void {
@@ -362,13 +367,15 @@ export class ConnectionPool implements AsyncDisposable, ExchangeOwner {
       this.#assignAll(pool)
       return
     }
-    if (connection.maxStreams !== pool.streamsPerConnection) this.#learn(pool, pooled)
-    if (connection.state !== 'active' && this.#endsIdle(pool, pooled)) return
-    if (pool.waiting.size > 0) this.#serve(pool, pooled)
-    else if (!pooled.isFree && this.#capacityOf(pooled, connection.idleSince) > 0) {
-      pool.addFree(pooled)
-      this.#assignOthers(pool)
+    this.#learn(pool, connection)
+    const isIdle = connection.state !== 'active'
+    if (isIdle && this.#endsIdle(pool, pooled)) return
+    if (pool.waiting.size > 0) {
+      this.#serve(pool, pooled)
+      return
     }
+    if (this.#capacityOf(pooled, connection.idleSince) > 0) pool.addFree(pooled)
+    if (isIdle) this.#assignOthers(pool)
   }
 
   /** A connection has become idle in this very turn. @returns whether it was closed instead */
@@ -395,6 +402,7 @@ export class ConnectionPool implements AsyncDisposable, ExchangeOwner {
     for (;;) {
       const { first } = pool.waiting
       if (first === undefined || !this.#canTake(pooled, first, now)) break
+      if (this.#mustYield(pool, first.queuedAt, now)) break
       pool.waiting.delete(first)
       this.#startOn(pool, first, pooled, now)
     }
@@ -437,6 +445,17 @@ export class ConnectionPool implements AsyncDisposable, ExchangeOwner {
     return origins.sort((a, b) => a.queuedAt - b.queuedAt)
   }
 
+  /**
+   * Whether connections that carry many at once take no more requests, so that one of them becomes
+   * idle and gives its place to an origin that waits for one.
+   */
+  #mustYield(pool: OriginPool, queuedAt: number, now: number): boolean {
+    if (pool.streamsPerConnection <= 1 || this.#open < this.#settings.limits.maxConnections) {
+      return false
+    }
+    return yieldsPlace(queuedAt, this.#findStarving(pool, now)?.queuedAt, now)
+  }
+
   /** The other origin that waits longest for nothing but a place within the total. */
   #findStarving(pool: OriginPool, now: number): OriginPool | undefined {
     if (this.#open < this.#settings.limits.maxConnections) return undefined
@@ -459,10 +478,10 @@ export class ConnectionPool implements AsyncDisposable, ExchangeOwner {
   #evictIdle(except: OriginPool): void {
     let oldest: PooledConnection | undefined
     for (const pool of this.#origins.values()) {
-      const [first] = pool.idle
-      if (pool === except || first === undefined) continue
-      if (oldest === undefined || first.connection.idleSince < oldest.connection.idleSince) {
-        oldest = first
+      if (pool === except) continue
+      for (const pooled of pool.idle) {
+        const { idleSince } = pooled.connection
+        if (oldest === undefined || idleSince < oldest.connection.idleSince) oldest = pooled
       }
     }
     oldest?.connection.close()
@@ -538,8 +557,7 @@ export class ConnectionPool implements AsyncDisposable, ExchangeOwner {
 }
 
 /** Whether a request for another protocol may go the usual way. */
-function takesUpgrades({ connections, streamsPerConnection }: OriginPool): boolean {
-  if (streamsPerConnection === 1) return true
+function takesUpgrades({ connections }: OriginPool): boolean {
   for (const { connection } of connections) if (connection.takesUpgrades === true) return true
   return false
 }

@@ -158,6 +158,8 @@ export interface Connection {
   readonly capacity: number
   /** Exchanges that it takes at once, as far as is known; Infinity when the peer does not bound them. */
   readonly maxStreams: number
+  /** Whether `maxStreams` is what the peer has told, and says that it takes any. */
+  readonly isSettled: boolean
   /** Whether a request may ask it for another protocol; undefined while the peer has not told. */
   readonly takesUpgrades: boolean | undefined
   /** Its stream was handed over to another protocol; it is closed for us. */

@@ -49,6 +49,7 @@ export class Http1Connection
 {
   readonly id: number
   readonly maxStreams = 1
+  readonly isSettled = true
   readonly takesUpgrades = true
   #state: ConnectionState = 'new'
   #idleSince: number

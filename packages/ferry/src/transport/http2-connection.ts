@@ -36,6 +36,8 @@ export interface Http2ConnectionOptions {
   readonly clock: Clock
   /** Its number in the pool. */
   readonly id: number
+  /** How many streams its server took at once so far. @defaultValue Infinity: not known */
+  readonly expectedStreams?: number
   /** There is room for another exchange, or none any more, or it is idle or closed. */
   readonly onStateChange: (connection: Connection) => void
   /** How long a busy connection may bring nothing before it is asked for a sign of life. */
@@ -84,7 +86,8 @@ export class Http2Connection
     this.#options = options
     this.#readAt = options.clock.now()
     this.#idleSince = this.#readAt
-    stream.setIdle(true)
+    // Until the settings are here it is not idle: a request may wait for them.
+    stream.setIdle(false)
     stream.read(this)
     this.#flush()
   }
@@ -105,14 +108,21 @@ export class Http2Connection
 
   get capacity(): number {
     if (this.#closed) return 0
-    const { capacity, openStreams } = this.#session
-    return Math.min(capacity, Math.max(0, this.#maxStreams - openStreams))
+    const { capacity, openStreams, settingsReceived } = this.#session
+    const expected = settingsReceived ? undefined : this.#options.expectedStreams
+    const most = Math.min(this.#maxStreams, expected ?? Number.POSITIVE_INFINITY)
+    return Math.min(capacity, Math.max(0, most - openStreams))
   }
 
   /** Streams that the peer takes at once; Infinity when it does not bound them. */
   get maxStreams(): number {
     const { settingsReceived, peer } = this.#session
     return settingsReceived ? peer.maxConcurrentStreams : Number.POSITIVE_INFINITY
+  }
+
+  get isSettled(): boolean {
+    const { settingsReceived, peer } = this.#session
+    return settingsReceived && peer.maxConcurrentStreams > 0
   }
 
   /** Whether other protocols may be asked for (RFC 8441); undefined until the peer has told. */
@@ -165,7 +175,7 @@ export class Http2Connection
   }
 
   close(reason?: Error): void {
-    this.#fail(() => reason, false)
+    this.#fail({ why: 'the connection was closed', reason, isLoss: false })
   }
 
   // ── StreamReader
@@ -188,16 +198,17 @@ export class Http2Connection
   }
 
   onEnd(): void {
-    this.#fail((exchange) => exchange.describeLoss(this.#describeEnd()), true)
+    this.#fail({ why: this.#describeEnd(), isLoss: true })
   }
 
   onError(cause: Error): void {
-    this.#fail((exchange) => exchange.describeLoss(cause.message, cause), true)
+    this.#fail({ why: cause.message, cause, isLoss: true })
   }
 
   // ── SessionEvents
 
   onSettings(): void {
+    if (this.#session.openStreams === 0) this.#stream.setIdle(true)
     this.#options.onStateChange(this)
   }
 
@@ -214,7 +225,8 @@ export class Http2Connection
 
   onStreamOver(stream: Http2Stream): void {
     const { handler } = stream
-    if (handler instanceof Http2Exchange) this.#exchanges.delete(handler)
+    // One that has not been told its end still has content that its reader leaves lying.
+    if (handler instanceof Http2Exchange && handler.hasEnded) this.#exchanges.delete(handler)
     else if (handler instanceof Http2Tunnel) this.#tunnels.delete(handler)
     if (this.#session.openStreams === 0) this.#becomeIdle()
     else this.#options.onStateChange(this)
@@ -246,6 +258,10 @@ export class Http2Connection
 
   onStreamFailure(exchange: Http2Exchange, error: Error, unprocessed: boolean): void {
     this.#endExchange(exchange, error, { isLoss: false, unprocessed })
+  }
+
+  onComplete(exchange: Http2Exchange): void {
+    if (exchange.stream?.state === 'closed') this.#exchanges.delete(exchange)
   }
 
   handOver(exchange: Http2Exchange, head: ResponseHead): void {
@@ -289,6 +305,9 @@ export class Http2Connection
   /** @throws {LocalProtocolError} */
   #headOf({ request, takesUpgrade }: ExchangeTask): Http2RequestHead {
     const { method, url, headers, content, trailers } = request
+    if (headers.getAll('host').length > 1) {
+      throw new LocalProtocolError('Cannot send the field Host twice')
+    }
     const authority = headers.get('host') ?? url.authority
     const { scheme } = url.origin
     if (method === 'CONNECT') {
@@ -389,11 +408,11 @@ export class Http2Connection
 
   #becomeIdle(): void {
     if (this.#closed) return
-    if (this.#goAwayCode !== undefined) {
+    if (this.#session.isDraining) {
       this.close()
       return
     }
-    this.#idleSince = this.#readAt
+    this.#idleSince = this.#isReading ? this.#readAt : this.clock.now()
     this.#maxStreams = Number.POSITIVE_INFINITY
     this.#session.shrink()
     this.#stream.setIdle(true)
@@ -405,11 +424,12 @@ export class Http2Connection
     error: Error,
     { isLoss, unprocessed }: { readonly isLoss: boolean; readonly unprocessed: boolean },
   ): void {
-    const hadEnded = exchange.hasEnded
+    const { hasEnded, isWhole } = exchange
+    this.#exchanges.delete(exchange)
     exchange.end(error)
-    if (hadEnded) return
+    if (hasEnded) return
     const now = this.clock.now()
-    this.#counters.countEnd(now - exchange.startedAt, { failed: true, sent: 0 })
+    if (!isWhole) this.#counters.countEnd(now - exchange.startedAt, { failed: true, sent: 0 })
     exchange.task.onError(error, { responseStarted: exchange.started, isLoss, unprocessed })
   }
 
@@ -418,7 +438,7 @@ export class Http2Connection
     if (this.#pingSentAt !== undefined) {
       if (now - this.#pingSentAt < pingTimeoutMs) return
       const why = `the server gave no sign of life for ${Math.round(now - this.#readAt)} ms`
-      this.#fail((exchange) => exchange.describeLoss(why), true)
+      this.#fail({ why, isLoss: true })
     } else if (now - this.#readAt >= pingIntervalMs) {
       this.#pingSentAt = now
       this.#session.ping()
@@ -438,7 +458,7 @@ export class Http2Connection
       `Cannot go on with the HTTP/2 connection: the server sent ${message}`,
       { detail: { http2Code: code } },
     )
-    this.#fail(() => reason, false, code)
+    this.#fail({ why: message, reason, isLoss: false, code })
   }
 
   #describeEnd(): string {
@@ -446,14 +466,8 @@ export class Http2Connection
     return `the server closed the connection${code === 0 ? '' : ` (${nameOfErrorCode(code)})`}`
   }
 
-  /** Closes; `isLoss` tells that the connection broke, and nobody chose to end the exchanges. */
-  #fail(
-    reasonFor: (exchange: Http2Exchange) => Error | undefined,
-    isLoss: boolean,
-    code: ConnectionFault['code'] = 'NO_ERROR',
-  ): void {
+  #fail({ why, reason, cause, isLoss, code = 'NO_ERROR' }: Ending): void {
     if (this.#closed) return
-    const why = 'the connection was closed'
     const exchanges = [...this.#exchanges]
     const tunnels = [...this.#tunnels]
     this.#exchanges.clear()
@@ -464,14 +478,28 @@ export class Http2Connection
     if (last !== undefined) this.#stream.write(last.bytes)
     this.#stream.close()
     for (const exchange of exchanges) {
-      const error = reasonFor(exchange) ?? exchange.describeLoss(why)
+      // One whose response is whole has all it needs.
+      if (exchange.isWhole) continue
+      const error = reason ?? exchange.describeLoss(why, cause)
       this.#endExchange(exchange, error, { isLoss, unprocessed: false })
     }
     for (const tunnel of tunnels) {
-      tunnel.fail(new StreamError(`Cannot go on with the tunnel: ${why}`))
+      const error = new StreamError(`Cannot go on with the tunnel: ${why}`, { cause })
+      tunnel.fail(reason ?? error)
     }
     this.#options.onStateChange(this)
   }
+}
+
+/** How a connection ends. */
+interface Ending {
+  readonly why: string
+  /** What exchanges fail with; undefined for what `why` says. */
+  readonly reason?: Error | undefined
+  readonly cause?: Error
+  /** It broke, and nobody chose to end the exchanges. */
+  readonly isLoss: boolean
+  readonly code?: ConnectionFault['code']
 }
 
 const TUNNEL = { method: 'CONNECT', protocol: undefined, contentLength: 'unknown' } as const

@@ -20,6 +20,10 @@ export interface Http2ExchangeOwner extends RunningExchangeOwner {
   readonly readAt: number
   /** Lets the peer send as much again. */
   consume(stream: Http2Stream, bytes: number): void
+  /** Its task is being told that all is over. */
+  onComplete(exchange: Http2Exchange): void
+  /** Sends no more of a request whose response is still wanted. */
+  stopContent(stream: Http2Stream): void
   /** The response has come to its end; content may be held for its reader. */
   onResponseEnd(exchange: Http2Exchange): void
   /** The peer agreed to another protocol on the stream. */
@@ -44,6 +48,11 @@ export class Http2Exchange extends RunningExchange implements StreamHandler {
     super(connection, task, now)
     this.#connection = connection
     this.method = method
+  }
+
+  /** The response has come to its end, whether or not its reader has taken it all. */
+  get isWhole(): boolean {
+    return this.stream?.part === 'ended'
   }
 
   // ── StreamHandler
@@ -101,6 +110,12 @@ export class Http2Exchange extends RunningExchange implements StreamHandler {
     this.stopSending()
   }
 
+  /** Also of content that was queued without a sender, and of a request that may become a tunnel. */
+  override stopSending(): void {
+    super.stopSending()
+    if (this.stream !== undefined) this.#connection.stopContent(this.stream)
+  }
+
   // ── Flow
 
   override resume(): void {
@@ -145,6 +160,7 @@ export class Http2Exchange extends RunningExchange implements StreamHandler {
 
   #complete(trailers: HeaderFields): void {
     this.endReading()
+    this.#connection.onComplete(this)
     this.task.onComplete(trailers, this.#connection.readAt)
   }
 

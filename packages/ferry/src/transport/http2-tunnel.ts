@@ -31,7 +31,10 @@ export class Http2Tunnel implements NetworkStream, StreamHandler {
   #outcome: 'end' | Error | undefined
   #paused = false
   #delivering = false
+  /** We have closed it. */
   #closed = false
+  /** Nothing can be sent any more. */
+  #writable = true
 
   constructor(owner: Http2TunnelOwner, stream: Http2Stream) {
     this.#owner = owner
@@ -59,7 +62,7 @@ export class Http2Tunnel implements NetworkStream, StreamHandler {
   write(bytes: string | Uint8Array, onFlushed: () => void = () => {}): void {
     // Never told before this returns, whatever the stream does.
     const onTaken = (): void => queueMicrotask(onFlushed)
-    if (this.#closed) onTaken()
+    if (!this.#writable) onTaken()
     else {
       const content = typeof bytes === 'string' ? Buffer.from(bytes, 'latin1') : bytes
       this.#owner.sendOn(this.stream, content, onTaken)
@@ -67,7 +70,8 @@ export class Http2Tunnel implements NetworkStream, StreamHandler {
   }
 
   end(): void {
-    if (!this.#closed) this.#owner.sendEndOn(this.stream)
+    if (this.#writable) this.#owner.sendEndOn(this.stream)
+    this.#writable = false
   }
 
   pause(): void {
@@ -123,8 +127,8 @@ export class Http2Tunnel implements NetworkStream, StreamHandler {
 
   /** The stream is over, or the connection is. */
   fail(error: Error): void {
+    this.#writable = false
     this.#finish(error)
-    this.#closed = true
   }
 
   #give(reader: StreamReader, content: Buffer): void {
@@ -166,6 +170,7 @@ export class Http2Tunnel implements NetworkStream, StreamHandler {
 
   #letGo(): void {
     this.#closed = true
+    this.#writable = false
     this.#reader = undefined
     this.#held.clear()
   }

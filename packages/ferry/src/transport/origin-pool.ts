@@ -109,14 +109,18 @@ export class OriginPool {
 
   /** Those that carry nothing now. */
   get idle(): PooledConnection[] {
-    return this.free.filter(({ connection }) => connection.state !== 'active')
+    const idle: PooledConnection[] = []
+    for (const pooled of this.connections) {
+      if (pooled.connection.state !== 'active') idle.push(pooled)
+    }
+    return idle
   }
 
   /** Connections that may yet turn out to take more, or fewer, than is known. */
   get unsettled(): number {
     let count = 0
     for (const { connection } of this.connections) {
-      if (connection.takesUpgrades === undefined) count++
+      if (!connection.isSettled) count++
     }
     return count
   }

@@ -298,7 +298,8 @@ export class ClientSession implements FrameEvents {
    * copied for the wire or when the stream is over.
    */
   send(stream: Http2Stream, bytes: Uint8Array, onTaken?: () => void): void {
-    if (!stream.maySend || stream.sendingStopped || bytes.length === 0) {
+    const isOver = !stream.maySend || stream.sendingStopped || stream.trailers !== undefined
+    if (isOver || bytes.length === 0) {
       onTaken?.()
       return
     }

@@ -118,7 +118,11 @@ describeRows('content (§6.1)', [
     events: ['data 3 "hello" of 5 end'],
   },
   { name: 'none', wire: data(1), events: ['data 1 "" of 0'] },
-  { name: 'none, and the end', wire: data(1, '', { endStream: true }), events: ['data 1 "" of 0 end'] },
+  {
+    name: 'none, and the end',
+    wire: data(1, '', { endStream: true }),
+    events: ['data 1 "" of 0 end'],
+  },
   {
     name: 'two streams in turn',
     wire: Buffer.concat([data(1, 'a'), data(3, 'b'), data(1, 'c', { endStream: true })]),
@@ -149,7 +153,11 @@ describeRows('padded content (§6.1)', [
     wire: data(1, 'hello', { padding: 255, endStream: true }),
     events: ['data 1 "hello" of 261 end'],
   },
-  { name: 'nothing but a length of 0', wire: data(1, '', { padding: 0 }), events: ['data 1 "" of 1'] },
+  {
+    name: 'nothing but a length of 0',
+    wire: data(1, '', { padding: 0 }),
+    events: ['data 1 "" of 1'],
+  },
   {
     name: 'nothing but a length of 0, and the end',
     wire: data(1, '', { padding: 0, endStream: true }),
@@ -270,7 +278,11 @@ describeRows('what concerns a stream (§6.3, §6.4, §6.9)', [
     wire: windowUpdate(1, 0x8000_0002),
     events: ['window 1 2'],
   },
-  { name: 'WINDOW_UPDATE of 0, on which others decide', wire: windowUpdate(1, 0), events: ['window 1 0'] },
+  {
+    name: 'WINDOW_UPDATE of 0, on which others decide',
+    wire: windowUpdate(1, 0),
+    events: ['window 1 0'],
+  },
 ])
 
 describeRows('what concerns the connection (§6.5–6.8)', [
@@ -287,7 +299,11 @@ describeRows('what concerns the connection (§6.5–6.8)', [
     events: ['settings '],
   },
   { name: 'PING', wire: ping('\0opaque\xff'), events: ['ping \0opaque\xff'] },
-  { name: 'the answer to PING', wire: ping('12345678', { ack: true }), events: ['ping ack 12345678'] },
+  {
+    name: 'the answer to PING',
+    wire: ping('12345678', { ack: true }),
+    events: ['ping ack 12345678'],
+  },
   { name: 'GOAWAY', wire: goAway(5, 'NO_ERROR'), events: ['goaway 5 0 ""'] },
   {
     name: 'GOAWAY with a reason and the reserved bit',
