@@ -1,7 +1,7 @@
 import { defineConfig } from 'vitest/config'
 
-// Tests run on the sources: the packages' "source" export condition needs no build first.
-const conditions = ['source', 'node', 'import', 'module', 'default']
+// Tests run on the sources: the packages' "ferry-source" export condition needs no build first.
+const conditions = ['ferry-source', 'node', 'import', 'module', 'default']
 
 export default defineConfig({
   ssr: { resolve: { conditions, externalConditions: conditions } },

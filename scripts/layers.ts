@@ -66,7 +66,7 @@ export const LAYERS: readonly Layer[] = [
     mayImport: UP_TO_NET,
     outside: 'anything',
     except: [],
-    never: 'retry, follow a redirect, decode content',
+    never: 'retry (but for stale connections and event streams), follow a redirect, decode content',
   },
   {
     name: 'client',

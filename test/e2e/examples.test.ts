@@ -54,6 +54,20 @@ const EXPECTED: Readonly<Record<string, readonly string[]>> = {
     'going on',
     'received it all: true',
   ],
+  'event-source.ts': [
+    'open, from the beginning',
+    'price 1: 100',
+    'price 2: 101',
+    'attempt 1 after 10 ms or more',
+    'open, from 2',
+    'price 3: 102',
+    'attempt 1 after 10 ms or more',
+    'the server wants no more requests: closed',
+    'It depends.',
+    'comment: nothing happens here',
+    'TimeoutError',
+    'connections in use: 0',
+  ],
   'expect-continue.ts': [
     '401 who are you?; 0 bytes left here',
     '200 stored; 1000000 bytes left here',
@@ -154,7 +168,7 @@ test.each(Object.entries(EXPECTED))('examples/%s prints what it promises', async
   // On the sources, so that the examples need no build here; readers run them on the built package.
   const { stdout, stderr } = await promisify(execFile)(
     process.execPath,
-    ['--conditions=source', join(FOLDER, name)],
+    ['--conditions=ferry-source', join(FOLDER, name)],
     { timeout: TIMEOUT_MS },
   )
 

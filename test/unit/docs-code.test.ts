@@ -45,8 +45,15 @@ test(
 )
 
 test('docs/transport.md gives every option of a pool that is a number, with its default', () => {
-  const { limits, timeouts, ...rest } = resolvePoolOptions({})
-  const defaults = Object.entries({ ...limits, ...timeouts, ...rest })
+  const { limits, timeouts, http2, ...rest } = resolvePoolOptions({})
+  const { pingIntervalMs, pingTimeoutMs } = http2
+  const defaults = Object.entries({
+    ...limits,
+    ...timeouts,
+    ...rest,
+    pingIntervalMs,
+    pingTimeoutMs,
+  })
 
   // A row of a table: the option first or second, its default after it.
   const rows = readPage('docs/transport.md').matchAll(/\| `(\w+)` \| ([\d ]+|`Infinity`) \|/g)

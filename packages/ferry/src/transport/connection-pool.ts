@@ -43,6 +43,8 @@ export interface PoolMetrics extends PoolCounts {
 }
 
 const MAX_REMEMBERED_ORIGINS = 1000
+// How long a busy connection takes no more requests for the sake of another origin.
+const MAX_YIELD_MS = 2000
 
 const NO_OPTIONS: ExchangeOptions = Object.freeze({})
 
@@ -144,6 +146,11 @@ export class ConnectionPool implements AsyncDisposable, ExchangeOwner {
     return exchange
   }
 
+  /** Whether `close()` has been called. */
+  get closed(): boolean {
+    return this.#closing.signal.aborted
+  }
+
   /** The state in one line an origin, for people and tests: `http://h:80 active 1 idle 2 …`. */
   toString(): string {
     return this.#origins.size === 0 ? 'empty' : [...this.#origins.values()].join('\n')
@@ -200,6 +207,8 @@ export class ConnectionPool implements AsyncDisposable, ExchangeOwner {
   forget(exchange: PooledExchange): void {
     const { key } = exchange.request.url.origin
     for (const name of [key, http1Name(key)]) this.#origins.get(name)?.waiting.delete(exchange)
+    // Others may have kept a place for it.
+    this.#assignAllWaiting()
   }
 
   #traceOf(request: HttpRequest): ExchangeTrace | undefined {
@@ -425,6 +434,12 @@ export class ConnectionPool implements AsyncDisposable, ExchangeOwner {
     })
   }
 
+  /** A request waits no longer, and others may have waited because of it. */
+  #assignAllWaiting(): void {
+    if (this.#open < this.#settings.limits.maxConnections) return
+    for (const pool of this.#waitingOrigins()) this.#assign(pool)
+  }
+
   /** The total was reached: the origin whose first request has waited longest comes first. */
   #assignAll(pool: OriginPool): void {
     if (this.#open < this.#settings.limits.maxConnections - 1) {
@@ -453,7 +468,10 @@ export class ConnectionPool implements AsyncDisposable, ExchangeOwner {
     if (pool.streamsPerConnection <= 1 || this.#open < this.#settings.limits.maxConnections) {
       return false
     }
-    return yieldsPlace(queuedAt, this.#findStarving(pool, now)?.queuedAt, now)
+    const other = this.#findStarving(pool, now)
+    // A connection that stays busy for so long, with an endless response perhaps, frees no place soon.
+    if (other === undefined || now - other.queuedAt > MAX_YIELD_MS) return false
+    return yieldsPlace(queuedAt, other.queuedAt, now)
   }
 
   /** The other origin that waits longest for nothing but a place within the total. */
@@ -531,6 +549,7 @@ export class ConnectionPool implements AsyncDisposable, ExchangeOwner {
       }
       this.#forgetIfEmpty(pool)
     }
+    this.#assignAllWaiting()
     return this.#origins.size > 0
   }
 

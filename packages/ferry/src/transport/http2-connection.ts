@@ -225,9 +225,12 @@ export class Http2Connection
 
   onStreamOver(stream: Http2Stream): void {
     const { handler } = stream
-    // One that has not been told its end still has content that its reader leaves lying.
-    if (handler instanceof Http2Exchange && handler.hasEnded) this.#exchanges.delete(handler)
-    else if (handler instanceof Http2Tunnel) this.#tunnels.delete(handler)
+    if (handler instanceof Http2Tunnel) this.#tunnels.delete(handler)
+    else if (handler instanceof Http2Exchange) {
+      // A whole response may still have content that its reader leaves lying.
+      const isHeld = handler.isWhole && !handler.hasEnded
+      if (!isHeld) this.#exchanges.delete(handler)
+    }
     if (this.#session.openStreams === 0) this.#becomeIdle()
     else this.#options.onStateChange(this)
   }
@@ -479,9 +482,11 @@ export class Http2Connection
     this.#stream.close()
     for (const exchange of exchanges) {
       // One whose response is whole has all it needs.
-      if (exchange.isWhole) continue
-      const error = reason ?? exchange.describeLoss(why, cause)
-      this.#endExchange(exchange, error, { isLoss, unprocessed: false })
+      if (exchange.isWhole) exchange.stopSending()
+      else {
+        const error = reason ?? exchange.describeLoss(why, cause)
+        this.#endExchange(exchange, error, { isLoss, unprocessed: false })
+      }
     }
     for (const tunnel of tunnels) {
       const error = new StreamError(`Cannot go on with the tunnel: ${why}`, { cause })

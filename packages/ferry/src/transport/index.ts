@@ -35,6 +35,18 @@ export {
   isStreamEmpty,
   type StreamedContent,
 } from './content.ts'
+export type { ServerEvent } from './event-source/event-queue.ts'
+export type { EventRequestInit } from './event-source/event-request.ts'
+export { eventSource } from './event-source/event-source.ts'
+export type {
+  EventSourceOptions,
+  EventStreamOpening,
+  EventStreamRetry,
+} from './event-source/event-source-options.ts'
+export type {
+  EventSubscription,
+  EventSubscriptionState,
+} from './event-source/event-subscription.ts'
 export { fileContent, type FileContentOptions } from './file-content.ts'
 export {
   HttpRequest,
@@ -48,6 +60,7 @@ export type { PoolCounts } from './origin-pool.ts'
 export type {
   ConnectionPoolOptions,
   ExchangeOptions,
+  Http2Choice,
   ProxyChoice,
   TimeoutOptions,
 } from './pool-options.ts'
