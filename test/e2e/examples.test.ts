@@ -156,6 +156,15 @@ const EXPECTED: Readonly<Record<string, readonly string[]>> = {
     'HELLO',
     '426 shout/1 only',
   ],
+  'websocket.ts': [
+    '101, subprotocol shout',
+    'ping answered: true',
+    'HELLO',
+    '3 bytes',
+    'IN PIECES',
+    '4000 see you, clean: true',
+    'Cannot open a WebSocket to http://server/elsewhere: status 400 Bad Request',
+  ],
 }
 
 test('every program in examples/ is among those that are run', () => {
