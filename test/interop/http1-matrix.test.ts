@@ -87,6 +87,7 @@ describe.each(SERVERS)('$name', ({ start, cannot }) => {
       onTestFailed(() => console.log(`${server.name} said:\n${server.log.slice(-4000)}`))
       const backend = new CountingBackend()
       await using pool = new ConnectionPool({
+        http2: 'off',
         backend,
         tls: { ca: site.ca },
         maxConnectionsPerOrigin: 4,

@@ -6,15 +6,22 @@ import { ServerProcess } from './server-process.ts'
 import type { Site } from './site.ts'
 import { requireTool } from './tools.ts'
 
-/** Starts Caddy; it reloads by `caddy reload`. */
-export async function startCaddy(site: Site): Promise<OriginServer> {
+/** Starts Caddy; it reloads by `caddy reload`. How many streams it allows cannot be set. */
+export async function startCaddy(
+  site: Site,
+  options: { readonly http2?: boolean } = {},
+): Promise<OriginServer> {
+  const protocols = options.http2 === true ? 'h1 h2 h2c' : 'h1'
   const path = requireTool('caddy')
   const server = await ServerProcess.start({
     name: 'caddy',
     path,
     portCount: 3,
     configure: async (folder, ports) => {
-      const config = await folder.write('Caddyfile', formatConfig(folder.path, ports, site))
+      const config = await folder.write(
+        'Caddyfile',
+        formatConfig(folder.path, ports, { site, protocols }),
+      )
       return ['run', '--adapter', 'caddyfile', '--config', config]
     },
   })
@@ -25,7 +32,11 @@ export async function startCaddy(site: Site): Promise<OriginServer> {
   })
 }
 
-function formatConfig(folder: string, ports: readonly number[], site: Site): string {
+function formatConfig(
+  folder: string,
+  ports: readonly number[],
+  { site, protocols }: { site: Site; protocols: string },
+): string {
   const [port, tlsPort, adminPort] = ports
   return `
 {
@@ -33,12 +44,12 @@ function formatConfig(folder: string, ports: readonly number[], site: Site): str
   auto_https off
   storage file_system ${folder}
   servers {
-    protocols h1
+    protocols ${protocols}
   }
 }
 (site) {
   bind 127.0.0.1
-  @files path /small.txt /big.bin
+  @files path /small.txt /empty.txt /medium.bin /big.bin
   handle @files {
     root * ${site.root}
     file_server

@@ -11,3 +11,6 @@ export interface Receipt {
 
 /** How long POST /late keeps its 100 (Continue) back. */
 export const LATE_CONTINUE_MS = 150
+
+/** Length of each field of GET /fields: four of them take more than one frame of HTTP/2. */
+export const FIELD_LENGTH = 7000

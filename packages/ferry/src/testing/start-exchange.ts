@@ -36,7 +36,7 @@ export function startExchange(
     trace,
     now,
   })
-  exchange.minConnectionId = 1
+  exchange.isFinal = true
   exchange.startOn(
     {
       connection,

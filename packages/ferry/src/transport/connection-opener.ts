@@ -3,7 +3,7 @@
  * Owns the way there and the record of what it took; the pool owns what comes out.
  */
 import type { Clock } from '../clock.ts'
-import { ConfigError, StreamError } from '../errors.ts'
+import { ConfigError, ConnectError, StreamError } from '../errors.ts'
 import type {
   ConnectOptions,
   ConnectStep,
@@ -101,6 +101,15 @@ export class ConnectionOpener {
     }
     // Filled when the connection is given; what happens to it before is for us alone.
     const given: { pooled?: PooledConnection } = {}
+    const agreed = extraInfo.tls?.alpnProtocol
+    if (way.choice === 'prior-knowledge' && origin.scheme === 'https' && agreed !== 'h2') {
+      stream.close()
+      // RFC 9113 §3.2: over TLS it is agreed on in the handshake.
+      throw new ConnectError(
+        'tls',
+        `Cannot speak HTTP/2 with ${origin.key}: the server did not agree to it in the handshake`,
+      )
+    }
     const connection = this.#speak(stream, way, {
       clock,
       id,

@@ -103,6 +103,8 @@ export interface ExchangeFailure {
   readonly responseStarted: boolean
   /** The connection was lost, rather than the exchange given up or against the rules. */
   readonly isLoss: boolean
+  /** The peer had said that it would close the connection. */
+  readonly wasLeaving: boolean
   /** The peer says that it has done nothing with the request (RFC 9113 §8.7). */
   readonly unprocessed: boolean
 }

@@ -161,6 +161,7 @@ export class Http1Connection
       running.task.onError(error, {
         responseStarted: running.started,
         isLoss,
+        wasLeaving: false,
         unprocessed: false,
       })
     }

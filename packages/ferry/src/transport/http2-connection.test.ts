@@ -95,7 +95,8 @@ test('Http2Connection refuses to send two Host fields', async () => {
   await turn()
 
   expect(handler.error).toBeInstanceOf(LocalProtocolError)
-  expect(fixture.peer.takeRequests()).toEqual([])
+  fixture.peer.take()
+  expect(fixture.peer.requests).toEqual([])
 })
 
 const responses: readonly [string, Buffer[], string[]][] = [

@@ -433,7 +433,9 @@ export class Http2Connection
     if (hasEnded) return
     const now = this.clock.now()
     if (!isWhole) this.#counters.countEnd(now - exchange.startedAt, { failed: true, sent: 0 })
-    exchange.task.onError(error, { responseStarted: exchange.started, isLoss, unprocessed })
+    const wasLeaving = this.#goAwayCode !== undefined
+    const { started: responseStarted } = exchange
+    exchange.task.onError(error, { responseStarted, isLoss, wasLeaving, unprocessed })
   }
 
   #checkPing(now: number): void {

@@ -46,6 +46,8 @@ export interface PooledExchangeOptions {
 
 // Who reloads, or is full, says so once or twice; who says it always is not to be asked for ever.
 const MAX_REFUSALS = 5
+// Processes of a server that is being reloaded may each take a connection and leave at once.
+const MAX_LOSSES_OF_LEAVING = 3
 
 /** A request in the pool. */
 export class PooledExchange implements ExchangeTask, Exchange {
@@ -57,6 +59,8 @@ export class PooledExchange implements ExchangeTask, Exchange {
   waitDeadline: number = Number.POSITIVE_INFINITY
   /** It may only run on connections with this number or a higher one; 0 before a loss. */
   minConnectionId = 0
+  /** It is not sent again, whatever happens. */
+  isFinal = false
   readonly #handler: ResponseHandler
   readonly #owner: ExchangeOwner
   #signal: AbortSignal | undefined
@@ -71,6 +75,7 @@ export class PooledExchange implements ExchangeTask, Exchange {
   #endedAt: number | undefined
   #reused = false
   #refusals = 0
+  #losses = 0
 
   constructor(
     owner: ExchangeOwner,
@@ -204,17 +209,30 @@ export class PooledExchange implements ExchangeTask, Exchange {
     }
   }
 
-  onError(error: Error, { responseStarted, isLoss, unprocessed }: ExchangeFailure): void {
+  onError(error: Error, failure: ExchangeFailure): void {
+    if (this.#isSentAgain(failure)) return
+    this.#fail(error, failure.responseStarted)
+  }
+
+  #isSentAgain({ responseStarted, isLoss, wasLeaving, unprocessed }: ExchangeFailure): boolean {
     const { idempotent, replayable } = this.request
-    const stale = this.#reused && isLoss && !responseStarted
-    if (stale && idempotent && replayable && this.minConnectionId === 0) {
+    if (!replayable || this.isFinal) return false
+    const isStale = isLoss && !responseStarted && (wasLeaving || this.#sharesConnection())
+    const maxLosses = wasLeaving ? MAX_LOSSES_OF_LEAVING : 1
+    if (isStale && idempotent && this.#losses < maxLosses) {
+      this.#losses++
       this.#retry({ afterLoss: true })
-    } else if (unprocessed && replayable && this.#refusals < MAX_REFUSALS) {
-      this.#refusals++
-      this.#retry({ afterLoss: false })
-    } else {
-      this.#fail(error, responseStarted)
+      return true
     }
+    if (!unprocessed || this.#refusals >= MAX_REFUSALS) return false
+    this.#refusals++
+    this.#retry({ afterLoss: false })
+    return true
+  }
+
+  /** Whether its connection has carried other exchanges, before or beside it. */
+  #sharesConnection(): boolean {
+    return (this.#pooled?.connection.exchanges ?? 0) > 1
   }
 
   #retry(how: { readonly afterLoss: boolean }): void {

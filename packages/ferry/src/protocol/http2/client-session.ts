@@ -9,7 +9,7 @@
 import { HeaderFields } from '../semantics/header-fields.ts'
 import { ConnectionFault, ErrorCode, type ErrorCodeName, StreamFault } from './error-code.ts'
 import { FrameBudget } from './frame-budget.ts'
-import { type FrameEvents, FrameParser } from './frame-parser.ts'
+import { DEFAULT_FRAME_LIMITS, type FrameEvents, FrameParser } from './frame-parser.ts'
 import { DEFAULT_WINDOW_BYTES, MAX_31_BITS, Setting } from './frame-table.ts'
 import { type FrameOutput, FrameWriter } from './frame-writer.ts'
 import { HpackDecoder } from './hpack-decoder.ts'
@@ -60,7 +60,7 @@ const MAX_WAITING_ANSWERS = 1000
 export class ClientSession implements FrameEvents {
   readonly peer: PeerSettings = defaultPeerSettings()
   readonly #events: SessionEvents
-  readonly #parser = new FrameParser(this)
+  readonly #parser = new FrameParser(this, { ...DEFAULT_FRAME_LIMITS, beginsWithSettings: true })
   readonly #writer = new FrameWriter()
   readonly #encoder = new HpackEncoder()
   readonly #decoder = new HpackDecoder()
@@ -150,12 +150,10 @@ export class ClientSession implements FrameEvents {
   }
 
   onSettingsAck(): void {
-    this.#expectSettings()
     this.#budget.spend(COST.control, this.#now)
   }
 
   onPing(payload: Buffer, ack: boolean): void {
-    this.#expectSettings()
     this.#budget.spend(COST.control, this.#now)
     if (ack) return
     this.#countAnswer()
@@ -163,12 +161,10 @@ export class ClientSession implements FrameEvents {
   }
 
   onIgnored(): void {
-    this.#expectSettings()
     this.#budget.spend(COST.control, this.#now)
   }
 
   onGoAway(lastStreamId: number, code: number): void {
-    this.#expectSettings()
     this.#budget.spend(COST.control, this.#now)
     if (this.#lastStreamId !== undefined && lastStreamId > this.#lastStreamId) {
       throw new ConnectionFault('PROTOCOL_ERROR', 'a GOAWAY that takes on more than the one before')
@@ -184,8 +180,7 @@ export class ClientSession implements FrameEvents {
   }
 
   onWindowUpdate(streamId: number, increment: number): void {
-    this.#expectSettings()
-    this.#budget.spend(COST.control, this.#now)
+    this.#budget.spendUpdate(this.#now)
     if (streamId === 0) {
       if (increment === 0) throw new ConnectionFault('PROTOCOL_ERROR', 'a window update of 0')
       this.#scheduler.widen(increment)
@@ -206,7 +201,6 @@ export class ClientSession implements FrameEvents {
   }
 
   onRstStream(streamId: number, code: number): void {
-    this.#expectSettings()
     const stream = this.#find(streamId)
     if (stream === undefined) {
       this.#budget.spend(COST.control, this.#now)
@@ -214,12 +208,12 @@ export class ClientSession implements FrameEvents {
     }
     const unprocessed = code === ErrorCode.REFUSED_STREAM && stream.part === 'head'
     if (unprocessed) this.#events.onRefused()
+    if (stream.state === 'closed') return
     this.#forget(stream)
     this.#tellEnd(stream, { type: unprocessed ? 'unprocessed' : 'reset', code })
   }
 
   onHeaders(streamId: number, block: Buffer, endStream: boolean): void {
-    this.#expectSettings()
     const stream = this.#findForContent(streamId)
     // Even what is not wanted is read, for the sake of the table (RFC 7541 §2.2).
     const fields = this.#decode(block)
@@ -253,7 +247,6 @@ export class ClientSession implements FrameEvents {
       endsEmptyFrame,
     }: Parameters<FrameEvents['onData']>[1],
   ): void {
-    this.#expectSettings()
     this.#countReceived(flowBytes)
     const length = end - start
     const stream = this.#findForContent(streamId)
@@ -388,12 +381,6 @@ export class ClientSession implements FrameEvents {
 
   // ── Streams
 
-  /** §3.4: SETTINGS come first. */
-  #expectSettings(): void {
-    if (this.#settingsReceived) return
-    throw new ConnectionFault('PROTOCOL_ERROR', 'no settings at the beginning')
-  }
-
   /** Answers that the peer leaves lying are not to pile up. */
   #countAnswer(): void {
     this.#answers++
@@ -404,7 +391,7 @@ export class ClientSession implements FrameEvents {
   /** Content of a stream that is over: what was under way when we reset it costs the peer nothing. */
   #discard(streamId: number, flowBytes: number): void {
     const allowed = (this.#resets.get(streamId) ?? 0) - flowBytes
-    if (allowed >= 0) this.#resets.set(streamId, allowed)
+    if (flowBytes > 0 && allowed >= 0) this.#resets.set(streamId, allowed)
     else this.#budget.spend(COST.empty, this.#now)
   }
 

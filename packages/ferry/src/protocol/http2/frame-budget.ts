@@ -11,9 +11,25 @@ const CREDIT_PER_SECOND = 20
 /** Credit of one connection. */
 export class FrameBudget {
   #credit = MAX_CREDIT
+  /** Window updates that what we have sent may be answered with; they may come late, and all at once. */
+  #updates = 0
   #refilledAt: number | undefined
 
-  /** A frame that brought something on, or that we sent and that may be answered. */
+  /** Content that we have sent. */
+  earnUpdates(count: number): void {
+    this.#updates += count
+  }
+
+  /**
+   * A window update. `now` in ms.
+   * @throws {ConnectionFault} when there were too many
+   */
+  spendUpdate(now: number): void {
+    if (this.#updates >= 1) this.#updates--
+    else this.spend(1, now)
+  }
+
+  /** A frame that brought something on. */
   earn(credit: number): void {
     this.#credit = Math.min(MAX_CREDIT, this.#credit + credit)
   }

@@ -50,17 +50,21 @@ export interface FrameLimits {
   readonly maxFrameBytes: number
   /** Bytes of one header block, compressed, over all its frames. */
   readonly maxBlockBytes: number
+  /** The first frame must be SETTINGS (§3.4), as at the beginning of a connection. */
+  readonly beginsWithSettings: boolean
 }
 
 export const DEFAULT_FRAME_LIMITS: FrameLimits = {
   maxFrameBytes: DEFAULT_MAX_FRAME_BYTES,
   // As much as a head may have in HTTP/1.1.
   maxBlockBytes: 65_536,
+  beginsWithSettings: false,
 }
 
 // A block of the greatest size in frames of the smallest sensible size; more is an attack.
 const MAX_BLOCK_FRAMES = 64
 const PRIORITY_BYTES = 5
+const HTTP1_BEGINNING = 'HTTP/1.'
 const NO_BYTES = Buffer.alloc(0)
 
 type ParserState = 'header' | 'payload' | 'pad-length' | 'data' | 'padding' | 'stopped'
@@ -70,6 +74,7 @@ export class FrameParser {
   readonly #events: FrameEvents
   readonly #limits: FrameLimits
   #state: ParserState = 'header'
+  #hasBegun: boolean
   /** The header of a frame that is not whole yet. */
   readonly #header: Buffer = Buffer.allocUnsafe(FRAME_HEADER_BYTES)
   /** The payload of a frame that is not DATA and not whole yet. */
@@ -95,6 +100,7 @@ export class FrameParser {
   constructor(events: FrameEvents, limits: FrameLimits = DEFAULT_FRAME_LIMITS) {
     this.#events = events
     this.#limits = limits
+    this.#hasBegun = !limits.beginsWithSettings
   }
 
   /**
@@ -161,10 +167,22 @@ export class FrameParser {
       ((bytes[at + 7] as number) << 8) |
       (bytes[at + 8] as number)
     this.#remaining = length
+    if (!this.#hasBegun) this.#checkBeginning(bytes, at)
     this.#checkHeader(length)
     if (this.#type === FrameType.DATA) this.#startData(length)
     else if (length === 0) this.#endPayload(NO_BYTES)
     else this.#state = 'payload'
+  }
+
+  /** §3.4: the first frame is SETTINGS, and no acknowledgement. */
+  #checkBeginning(bytes: Buffer, at: number): void {
+    this.#hasBegun = true
+    if (this.#type === FrameType.SETTINGS && (this.#flags & Flag.ACK) === 0) return
+    const text = bytes.toString('latin1', at, at + HTTP1_BEGINNING.length)
+    throw new ConnectionFault(
+      'PROTOCOL_ERROR',
+      text === HTTP1_BEGINNING ? 'HTTP/1.1 instead of HTTP/2' : 'no settings at the beginning',
+    )
   }
 
   #checkHeader(length: number): void {
@@ -232,7 +250,8 @@ export class FrameParser {
     } else {
       this.#untoldBytes = 0
       this.#tellPiece(bytes, position, end, flowBytes)
-      if (this.#remaining === 0) this.#endContent()
+      // Whoever was told may have stopped it.
+      if (this.#remaining === 0 && this.#state === 'data') this.#endContent()
     }
     return end
   }

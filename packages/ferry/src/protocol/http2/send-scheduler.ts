@@ -27,8 +27,8 @@ const MAX_DATA_FRAME_BYTES = 65_536
 // Less room than this, in a block or in what may be under way, waits until there is more.
 const MIN_DATA_FRAME_BYTES = 4096
 // A peer may answer each KiB of content, and each frame, with updates of both windows.
-const BYTES_PER_CREDIT = 256
-const CREDIT_PER_FRAME = 3
+const BYTES_PER_UPDATE = 256
+const UPDATES_PER_FRAME = 3
 const NO_BYTES = new Uint8Array(0)
 
 /** The sending side of a session. */
@@ -101,7 +101,9 @@ export class SendScheduler {
     if (length <= 0) return undefined
     stream.sendWindow -= length
     this.#window -= length
-    this.#options.budget.earn(CREDIT_PER_FRAME + length / BYTES_PER_CREDIT)
+    // It may be answered with a PING, too.
+    this.#options.budget.earn(1)
+    this.#options.budget.earnUpdates(UPDATES_PER_FRAME + length / BYTES_PER_UPDATE)
     const isWhole = length === first.bytes.length
     const content = isWhole ? first.bytes : first.bytes.subarray(0, length)
     if (isWhole) stream.queue.shift()
