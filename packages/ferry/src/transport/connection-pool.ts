@@ -227,6 +227,7 @@ export class ConnectionPool implements AsyncDisposable, ExchangeOwner {
     const now = this.#clock.now()
     for (const exchange of pool.waiting) {
       if (this.#mustYield(pool, exchange.queuedAt, now)) return
+      this.#closeUseless(pool, exchange, now)
       const load = this.#loadOf(pool, exchange, now)
       const { limits } = this.#settings
       const idleElsewhere = this.#open < limits.maxConnections ? 0 : this.#countIdle(pool)
@@ -251,19 +252,26 @@ export class ConnectionPool implements AsyncDisposable, ExchangeOwner {
     }
   }
 
-  #loadOf(pool: OriginPool, exchange: PooledExchange, now: number): OriginLoad {
-    // What has expired is of no use, and for an exchange that met a stale connection those that were
-    // idle then are not.
+  /**
+   * Closes what is of no use: idle connections that have expired, and, for an exchange that met a
+   * stale connection, those that were idle then.
+   */
+  #closeUseless(pool: OriginPool, exchange: PooledExchange, now: number): void {
     for (const pooled of pool.idle) {
       const { id } = pooled.connection
       if (id < exchange.minConnectionId || pooled.expiresAt <= now) pooled.connection.close()
     }
+  }
+
+  #loadOf(pool: OriginPool, exchange: PooledExchange, now: number): OriginLoad {
+    const { key } = pool.origin
+    const sibling = this.#origins.get(pool.http1Only ? key : http1Name(key))
     return {
       waiting: pool.waiting.size,
       free: pool.free.filter((pooled) => this.#canTake(pooled, exchange, now)).length,
       connecting: pool.connecting + pool.unsettled,
       streamsPerConnection: pool.streamsPerConnection,
-      open: pool.connections.size + pool.connecting,
+      open: pool.open + (sibling?.open ?? 0),
     }
   }
 
@@ -477,12 +485,15 @@ export class ConnectionPool implements AsyncDisposable, ExchangeOwner {
   /** The other origin that waits longest for nothing but a place within the total. */
   #findStarving(pool: OriginPool, now: number): OriginPool | undefined {
     if (this.#open < this.#settings.limits.maxConnections) return undefined
+    const { limits } = this.#settings
+    // As if one more were free.
+    const room = { open: limits.maxConnections - 1, idleElsewhere: 0 }
     let longest: OriginPool | undefined
     for (const other of this.#origins.values()) {
-      if (other === pool || other.queuedAt >= (longest?.queuedAt ?? now)) continue
-      const open = other.connections.size + other.connecting
-      if (open >= this.#settings.limits.maxConnectionsPerOrigin) continue
-      if (other.connecting < other.waiting.size) longest = other
+      const { first } = other.waiting
+      if (other === pool || first === undefined) continue
+      if (first.queuedAt >= (longest?.queuedAt ?? now)) continue
+      if (assignRequest(this.#loadOf(other, first, now), room, limits) === 'open') longest = other
     }
     return longest
   }

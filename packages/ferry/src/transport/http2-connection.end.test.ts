@@ -87,9 +87,10 @@ async function running(
   return Object.assign(fixture, { tasks })
 }
 
-const LOST = { isLoss: true, unprocessed: false }
-const RESET = { isLoss: false, unprocessed: false }
-const UNPROCESSED = { responseStarted: false, isLoss: false, unprocessed: true }
+const LOST = { isLoss: true, wasLeaving: false, unprocessed: false }
+const RESET = { isLoss: false, wasLeaving: false, unprocessed: false }
+const REFUSED = { responseStarted: false, isLoss: false, wasLeaving: false, unprocessed: true }
+const UNPROCESSED = { ...REFUSED, wasLeaving: true }
 
 test('GOAWAY closes an idle Http2Connection', async () => {
   const fixture = await running(0)
@@ -152,7 +153,7 @@ test('GOAWAY does not give back what has begun to be answered', async () => {
 
   peer.goAway(1)
 
-  expect(tasks[1]?.failures).toEqual([{ ...RESET, responseStarted: true }])
+  expect(tasks[1]?.failures).toEqual([{ ...RESET, wasLeaving: true, responseStarted: true }])
 })
 
 test('GOAWAY is named when the connection breaks after it', async () => {
@@ -161,7 +162,7 @@ test('GOAWAY is named when the connection breaks after it', async () => {
   peer.goAway(1, 'INTERNAL_ERROR')
   stream.sendEnd()
 
-  expect(tasks[0]?.failures).toEqual([{ ...LOST, responseStarted: false }])
+  expect(tasks[0]?.failures).toEqual([{ ...LOST, wasLeaving: true, responseStarted: false }])
   expect(tasks[0]?.error?.message).toContain('the server closed the connection (INTERNAL_ERROR)')
 })
 
@@ -213,7 +214,7 @@ test('REFUSED_STREAM gives an exchange back, and the connection takes no more th
 
   peer.reset(7, 'REFUSED_STREAM')
 
-  expect(tasks[3]?.failures).toEqual([UNPROCESSED])
+  expect(tasks[3]?.failures).toEqual([REFUSED])
   expect(connection.capacity).toBe(0)
   expect(states).toEqual(['active'])
   peer.respond(1)
@@ -225,7 +226,7 @@ test('REFUSED_STREAM of the only exchange leaves the connection open for one mor
 
   peer.reset(1, 'REFUSED_STREAM')
 
-  expect(tasks[0]?.failures).toEqual([UNPROCESSED])
+  expect(tasks[0]?.failures).toEqual([REFUSED])
   expect(connection.state).toBe('idle')
   expect(connection.capacity).toBeGreaterThan(0)
 })
@@ -327,10 +328,9 @@ test.each(faults)('an Http2Connection says what was wrong with %s: %s', async (_
   expect(failed.length).toBeGreaterThanOrEqual(2)
   for (const { error, failures } of failed) {
     expect(error).toMatchObject({ code: 'remote-protocol', detail: { http2Code: code } })
-    expect(failures).toEqual([
-      { ...RESET, responseStarted: error === tasks[1]?.error && failures === tasks[1]?.failures },
-    ])
+    expect(failures).toMatchObject([{ isLoss: false, unprocessed: false }])
   }
+  expect(tasks.map(({ failures }) => failures[0]?.responseStarted)).toEqual([false, true, false])
 })
 
 test('an Http2Connection gives up a peer that does not begin with settings', () => {

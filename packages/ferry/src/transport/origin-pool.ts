@@ -81,8 +81,13 @@ export class OriginPool {
     return this.waiting.first?.queuedAt ?? Number.POSITIVE_INFINITY
   }
 
+  /** Connections that are open or being opened. */
+  get open(): number {
+    return this.connections.size + this.connecting
+  }
+
   get isEmpty(): boolean {
-    return this.connections.size + this.connecting + this.waiting.size === 0
+    return this.open + this.waiting.size === 0
   }
 
   /** Forgets a connection. @returns whether it was known */

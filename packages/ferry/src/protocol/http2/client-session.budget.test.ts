@@ -158,9 +158,8 @@ describe('ClientSession lets ordinary traffic be:', () => {
     fixture.receive(headers(1, OK))
     handler.onContent = (): void => {}
     const frames = Buffer.concat(Array.from({ length: 64 }, () => data(1, Buffer.alloc(16_384))))
-    stream.heldBack = true
-    // Past its first window, which is less than a MiB.
-    for (let round = 0; round < 40; round++) {
+    // The first window is less than a MiB.
+    while (stream.windowTarget < 8 * MIB) {
       fixture.receive(data(1, Buffer.alloc(16_384)))
       fixture.session.consume(stream, 16_384)
     }
@@ -282,6 +281,18 @@ describe('FrameBudget', () => {
     other.earn(1_000_000)
     expect(faultOf(() => other.spend(2000, 1e12))).toBeUndefined()
     expect(faultOf(() => other.spend(1, 1e12))).toBe('ENHANCE_YOUR_CALM')
+  })
+
+  test('lets each update pass that was earned, however late, and then counts them as others', () => {
+    const budget = new FrameBudget()
+    budget.earnUpdates(5000.5)
+
+    const code = faultOf(() => {
+      for (let count = 0; count < 7000; count++) budget.spendUpdate(0)
+    })
+
+    expect(code).toBeUndefined()
+    expect(faultOf(() => budget.spendUpdate(0))).toBe('ENHANCE_YOUR_CALM')
   })
 
   test('takes nothing away when the clock goes back', () => {

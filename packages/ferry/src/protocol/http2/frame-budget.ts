@@ -5,6 +5,8 @@
 import { ConnectionFault } from './error-code.ts'
 
 const MAX_CREDIT = 2000
+// Those for 256 MiB of content, more than windows hold.
+const MAX_UPDATES = 1_000_000
 // A peer may well send a few each second, for days.
 const CREDIT_PER_SECOND = 20
 
@@ -17,7 +19,7 @@ export class FrameBudget {
 
   /** Content that we have sent. */
   earnUpdates(count: number): void {
-    this.#updates += count
+    this.#updates = Math.min(MAX_UPDATES, this.#updates + count)
   }
 
   /**

@@ -46,8 +46,6 @@ function recorder(): { readonly events: FrameEvents; readonly told: string[] } {
 function feed(pieces: Iterable<Uint8Array>, limits = DEFAULT_FRAME_LIMITS): string[] {
   const { events, told } = recorder()
   const parser = new FrameParser(events, limits)
-  parser.push(settings())
-  told.length = 0
   const code = faultOf(() => {
     for (const piece of pieces) parser.push(Buffer.from(piece))
   })
@@ -231,7 +229,7 @@ describeRows(
   })),
 )
 
-describe('FrameParser wants settings first (§3.4)', () => {
+describe('FrameParser at the beginning of a connection wants settings (§3.4)', () => {
   test.each([
     ['their acknowledgement', frame(4, { flags: 1 }), 'no settings at the beginning'],
     ['an unknown type', frame(0xee), 'no settings at the beginning'],
@@ -239,8 +237,9 @@ describe('FrameParser wants settings first (§3.4)', () => {
     ['HTTP/1.1', Buffer.from('HTTP/1.1 400 Bad Request\r\n\r\n'), 'HTTP/1.1 instead of HTTP/2'],
     ['HTTP/1.0', Buffer.from('HTTP/1.0 400 Bad Request\r\n\r\n'), 'HTTP/1.1 instead of HTTP/2'],
   ])('and refuses %s, at its header', (_, bytes, message) => {
-    const whole = new FrameParser(recorder().events)
-    const cut = new FrameParser(recorder().events)
+    const limits = { ...DEFAULT_FRAME_LIMITS, beginsWithSettings: true }
+    const whole = new FrameParser(recorder().events, limits)
+    const cut = new FrameParser(recorder().events, limits)
 
     expect(faultOf(() => whole.push(bytes))).toBe('PROTOCOL_ERROR')
     expect(() => {
@@ -248,17 +247,18 @@ describe('FrameParser wants settings first (§3.4)', () => {
     }).toThrow(message)
   })
 
-  test('and takes them with content', () => {
+  test('and takes any frame behind them', () => {
     const { events, told } = recorder()
 
-    new FrameParser(events).push(settings([3, 100]))
+    const parser = new FrameParser(events, { ...DEFAULT_FRAME_LIMITS, beginsWithSettings: true })
+    parser.push(Buffer.concat([settings([3, 100]), frame(0xee)]))
 
-    expect(told).toEqual(['settings'])
+    expect(told).toEqual(['settings', 'ignored'])
   })
 })
 
 describe('FrameParser bounds a header block', () => {
-  const limits = { maxFrameBytes: MAX_FRAME_BYTES, maxBlockBytes: 100 }
+  const limits = { ...DEFAULT_FRAME_LIMITS, maxBlockBytes: 100 }
   const first = headers(1, Buffer.alloc(60), { endHeaders: false })
 
   test('and takes one of exactly the greatest size', () => {

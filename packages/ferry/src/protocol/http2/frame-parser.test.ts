@@ -61,9 +61,6 @@ function feed(pieces: Iterable<Uint8Array>): string[] {
     onWindowUpdate: (streamId, increment) => note(`window ${streamId} ${increment}`),
     onIgnored: () => note('ignored'),
   })
-  // §3.4: the first frame of a server.
-  parser.push(settings())
-  events.length = 0
   for (const piece of pieces) {
     const bytes = Buffer.from(piece)
     parser.push(bytes)
