@@ -70,8 +70,50 @@ export class FerryError extends Error {
   }
 }
 
+/** What a client was doing when a request failed. */
+export interface FailedRequest {
+  readonly method: string
+  /** Without credentials and query. */
+  readonly url: string
+  /** How often it was sent, or tried to be; 0 when it could not even be tried. */
+  readonly attempts: number
+}
+
 /** A request failed, for whatever reason: what callers of a client catch. */
-export class NetworkError extends FerryError {}
+export class NetworkError extends FerryError {
+  #request: FailedRequest | undefined
+
+  /** Undefined for a request that no client has sent. */
+  get method(): string | undefined {
+    return this.#request?.method
+  }
+
+  /** Without credentials and query. */
+  get url(): string | undefined {
+    return this.#request?.url
+  }
+
+  /** How often it was sent, or tried to be. */
+  get attempts(): number | undefined {
+    return this.#request?.attempts
+  }
+
+  /**
+   * Says which request it was, once, and, after several attempts, how they went.
+   * @internal For the client.
+   */
+  describe(request: FailedRequest, attempts?: string): this {
+    if (this.#request !== undefined) return this
+    this.#request = request
+    if (attempts !== undefined) this.message += `, ${attempts}`
+    return this
+  }
+
+  override toJSON(): ReturnType<FerryError['toJSON']> {
+    const { code, message, detail } = super.toJSON()
+    return { code, message, detail: { ...detail, ...this.#request } }
+  }
+}
 
 /** The step of getting a connection that failed. */
 export type ConnectPhase = 'resolve' | 'connect' | 'tls' | 'proxy'
@@ -146,17 +188,24 @@ export class HttpStatusError extends NetworkError {
   readonly statusText: string
   /** Name and value of each field of the response. */
   readonly headers: Iterable<readonly [name: string, value: string]>
+  /** The beginning of what the server said, when it was text. */
+  readonly excerpt: string | undefined
 
   constructor(
     message: string,
-    response: { status: number; statusText: string; headers: Iterable<readonly [string, string]> },
+    response: {
+      status: number
+      statusText: string
+      headers: Iterable<readonly [string, string]>
+      excerpt?: string | undefined
+    },
   ) {
-    super('http-status', message, {
-      detail: { status: response.status, statusText: response.statusText },
-    })
-    this.status = response.status
-    this.statusText = response.statusText
-    this.headers = response.headers
+    const { status, statusText, headers, excerpt } = response
+    super('http-status', message, { detail: { status, statusText } })
+    this.status = status
+    this.statusText = statusText
+    this.headers = headers
+    this.excerpt = excerpt
   }
 }
 

@@ -259,6 +259,37 @@ test('a pool sends what a stale connection lost only on a connection that is you
   expect(fixture.backend.requests).toHaveLength(3)
 })
 
+test('a pool sends again what a server took on before its goodbye, and lost', async () => {
+  await using fixture = new Http2PoolFixture()
+  const handlers = [fixture.dispatch('https://a/get'), fixture.send(POST)]
+  await fixture.open()
+
+  for (let time = 0; time < 5; time++) {
+    fixture.peer().goAway(2 ** 31 - 1)
+    fixture.stream(-1).sendEnd()
+    await fixture.open()
+  }
+
+  // Three times, since those who restart may do so one behind the other; but not for ever.
+  expect(fixture.paths()).toEqual([['/get', '/post'], ['/get'], ['/get'], ['/get']])
+  expect(handlers.map(({ events }) => events)).toEqual([
+    ['error before the response began'],
+    ['error before the response began'],
+  ])
+})
+
+test('a pool does not send again what a new connection lost that said nothing', async () => {
+  await using fixture = new Http2PoolFixture()
+  const handler = fixture.dispatch()
+  await fixture.open()
+
+  fixture.stream(0).sendEnd()
+  await fixture.open()
+
+  expect(handler.events).toEqual(['error before the response began'])
+  expect(fixture.backend.requests).toHaveLength(1)
+})
+
 test('a pool sends again what was lost when a connection gave no sign of life', async () => {
   await using fixture = new Http2PoolFixture({ pingIntervalMs: 1000, pingTimeoutMs: 500 })
   fixture.dispatch()

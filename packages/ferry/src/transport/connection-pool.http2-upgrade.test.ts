@@ -281,7 +281,7 @@ test.each([
   fixture.peer().head(3, 200)
   const events = read(await upgraded(pending))
 
-  await happen(fixture)
+  await Promise.resolve(happen(fixture))
 
   expect(events).toEqual([expect.stringContaining('ERROR ')])
   expect(events[0]).toContain(why)

@@ -11,7 +11,7 @@
 import type { Clock } from '../clock.ts'
 import { LocalProtocolError } from '../errors.ts'
 import { checkPiece, type StreamedContent } from './content.ts'
-import type { ContentSink } from './content-sink.ts'
+import type { ContentSink, OnTaken } from './content-sink.ts'
 import type { RequestContent } from './http-request.ts'
 import { type RequestTrailers, resolveTrailers } from './request-trailers.ts'
 
@@ -148,11 +148,11 @@ export class ContentSender {
     if (this.#unflushedBytes > MAX_UNFLUSHED_BYTES) await this.#flushed(MAX_UNFLUSHED_BYTES / 2)
   }
 
-  /** Counts bytes that go to the sink. @returns what the sink calls when it has taken them */
-  #startFlush(length: number): () => void {
+  /** Counts bytes that go to the sink. @returns what the sink calls as it takes them */
+  #startFlush(length: number): OnTaken {
     this.#unflushedBytes += length
-    return () => {
-      this.#unflushedBytes -= length
+    return (taken) => {
+      this.#unflushedBytes -= taken
       if (this.#stalledSince !== undefined) this.#stalledSince = this.#options.clock.now()
       this.#onFlushed?.()
     }

@@ -25,7 +25,7 @@ import type {
   Flow,
 } from './connection.ts'
 import { ConnectionCounters } from './connection-counters.ts'
-import type { ContentSink } from './content-sink.ts'
+import type { ContentSink, OnTaken } from './content-sink.ts'
 import type { HttpRequest, RequestContent } from './http-request.ts'
 import { Http2Exchange, type Http2ExchangeOwner } from './http2-exchange.ts'
 import { Http2Tunnel, type Http2TunnelOwner } from './http2-tunnel.ts'
@@ -171,7 +171,8 @@ export class Http2Connection
       const error = exchange.findTimeout(now)
       if (error !== undefined) this.giveUp(exchange, error)
     }
-    if (!this.#closed && this.#session.openStreams > 0) this.#checkPing(now)
+    const isWatched = this.#session.openStreams > 0 || this.#pingSentAt !== undefined
+    if (!this.#closed && isWatched) this.#checkPing(now)
   }
 
   close(reason?: Error): void {
@@ -288,7 +289,7 @@ export class Http2Connection
 
   // ── Http2TunnelOwner
 
-  sendOn(stream: Http2Stream, bytes: Uint8Array, onTaken: () => void): void {
+  sendOn(stream: Http2Stream, bytes: Uint8Array, onTaken: OnTaken): void {
     this.#session.send(stream, bytes, onTaken)
     this.#scheduleFlush()
   }
@@ -484,7 +485,7 @@ export class Http2Connection
     this.#stream.close()
     for (const exchange of exchanges) {
       // One whose response is whole has all it needs.
-      if (exchange.isWhole) exchange.stopSending()
+      if (exchange.isWhole) exchange.outliveConnection()
       else {
         const error = reason ?? exchange.describeLoss(why, cause)
         this.#endExchange(exchange, error, { isLoss, unprocessed: false })
@@ -521,12 +522,12 @@ class Http2Sink implements ContentSink {
     this.#stream = stream
   }
 
-  send(bytes: Uint8Array, onTaken: () => void): number {
+  send(bytes: Uint8Array, onTaken: OnTaken): number {
     this.#connection.sendOn(this.#stream, bytes, onTaken)
     return bytes.length
   }
 
-  sendCopy(bytes: Uint8Array, onTaken: () => void): number {
+  sendCopy(bytes: Uint8Array, onTaken: OnTaken): number {
     return this.send(Buffer.from(bytes), onTaken)
   }
 

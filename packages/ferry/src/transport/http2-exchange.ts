@@ -41,6 +41,7 @@ export class Http2Exchange extends RunningExchange implements StreamHandler {
   readonly #connection: Http2ExchangeOwner
   #held: HeldBytes | undefined
   #isDelivering = false
+  #cancelDeadline: (() => void) | undefined
   /** Of a response that has ended, while its content is held. */
   #trailers: HeaderFields | undefined
 
@@ -53,6 +54,19 @@ export class Http2Exchange extends RunningExchange implements StreamHandler {
   /** The response has come to its end, whether or not its reader has taken it all. */
   get isWhole(): boolean {
     return this.stream?.part === 'ended'
+  }
+
+  /** Its response is whole, and nobody looks at its deadline any more: it does so itself. */
+  outliveConnection(): void {
+    this.stopSending()
+    const { clock } = this.#connection
+    const leftMs = this.task.totalDeadline - clock.now()
+    if (this.hasEnded || leftMs === Number.POSITIVE_INFINITY) return
+    const onDeadline = (): void => {
+      const error = this.findTimeout(clock.now())
+      if (error !== undefined) this.abort(error)
+    }
+    this.#cancelDeadline = clock.after(Math.max(0, leftMs), onDeadline, { background: true })
   }
 
   // ── StreamHandler
@@ -116,6 +130,11 @@ export class Http2Exchange extends RunningExchange implements StreamHandler {
     if (this.stream !== undefined) this.#connection.stopContent(this.stream)
   }
 
+  override end(error?: Error): void {
+    this.#cancelDeadline?.()
+    super.end(error)
+  }
+
   // ── Flow
 
   override resume(): void {
@@ -159,6 +178,7 @@ export class Http2Exchange extends RunningExchange implements StreamHandler {
   }
 
   #complete(trailers: HeaderFields): void {
+    this.#cancelDeadline?.()
     this.endReading()
     this.#connection.onComplete(this)
     this.task.onComplete(trailers, this.#connection.readAt)

@@ -10,12 +10,14 @@ import { HeldBytes } from '../net/held-bytes.ts'
 import type { ExtraInfo, NetworkStream, StreamReader } from '../net/network-backend.ts'
 import { nameOfErrorCode } from '../protocol/http2/error-code.ts'
 import type { Http2Stream, StreamFailure, StreamHandler } from '../protocol/http2/http2-stream.ts'
+import type { OnTaken } from './content-sink.ts'
+import { throwLater } from './throw-later.ts'
 
 /** What a tunnel asks of its connection. */
 export interface Http2TunnelOwner {
   getExtraInfo<Name extends keyof ExtraInfo>(name: Name): ExtraInfo[Name]
-  /** Queues bytes; `onTaken` is called once, when they are copied or will not be needed. */
-  sendOn(stream: Http2Stream, bytes: Uint8Array, onTaken: () => void): void
+  /** Queues bytes; `onTaken` is told as they are copied, or when they will not be needed. */
+  sendOn(stream: Http2Stream, bytes: Uint8Array, onTaken: OnTaken): void
   sendEndOn(stream: Http2Stream): void
   consume(stream: Http2Stream, bytes: number): void
   resetTunnel(tunnel: Http2Tunnel): void
@@ -60,13 +62,15 @@ export class Http2Tunnel implements NetworkStream, StreamHandler {
   }
 
   write(bytes: string | Uint8Array, onFlushed: () => void = () => {}): void {
-    // Never told before this returns, whatever the stream does.
-    const onTaken = (): void => queueMicrotask(onFlushed)
-    if (!this.#writable) onTaken()
-    else {
-      const content = typeof bytes === 'string' ? Buffer.from(bytes, 'latin1') : bytes
-      this.#owner.sendOn(this.stream, content, onTaken)
+    const content = typeof bytes === 'string' ? Buffer.from(bytes, 'latin1') : bytes
+    let left = content.length
+    const onTaken = (taken: number): void => {
+      left -= taken
+      // Never told before this returns, whatever the stream does.
+      if (left === 0) queueMicrotask(onFlushed)
     }
+    if (this.#writable) this.#owner.sendOn(this.stream, content, onTaken)
+    else onTaken(left)
   }
 
   end(): void {
@@ -133,7 +137,7 @@ export class Http2Tunnel implements NetworkStream, StreamHandler {
 
   #give(reader: StreamReader, content: Buffer): void {
     const { length } = content
-    reader.onBytes(content)
+    this.#tell(() => reader.onBytes(content))
     this.#owner.consume(this.stream, length)
   }
 
@@ -164,8 +168,17 @@ export class Http2Tunnel implements NetworkStream, StreamHandler {
     if (outcome === undefined || reader === undefined || this.#held.length > 0) return
     if (outcome === 'end' && this.#paused) return
     this.#reader = undefined
-    if (outcome === 'end') reader.onEnd()
-    else reader.onError(outcome)
+    this.#tell(() => (outcome === 'end' ? reader.onEnd() : reader.onError(outcome)))
+  }
+
+  /** What a reader throws is an uncaught exception, and harms neither the connection nor others on it. */
+  #tell(call: () => void): void {
+    try {
+      call()
+    } catch (thrown) {
+      this.close()
+      throwLater(thrown)
+    }
   }
 
   #letGo(): void {

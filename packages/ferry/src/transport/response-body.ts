@@ -37,6 +37,7 @@ export class ResponseBody implements AsyncIterable<Uint8Array>, Disposable {
   #outcome: Outcome | undefined
   #settle: (() => void) | undefined
   #trailers = HeaderFields.empty
+  #onEnd: (() => void) | undefined
   readonly #onUse: (() => void) | undefined
 
   /** `onUse` is called when somebody begins to take the content. */
@@ -54,6 +55,12 @@ export class ResponseBody implements AsyncIterable<Uint8Array>, Disposable {
   /** Whether somebody takes, or has taken, the content. */
   get used(): boolean {
     return this.#used
+  }
+
+  /** Calls back once, when nothing more comes, however it ended; at once when that is so. */
+  onEnd(callback: () => void): void {
+    if (this.#outcome !== undefined) callback()
+    else this.#onEnd = callback
   }
 
   /**
@@ -152,12 +159,14 @@ export class ResponseBody implements AsyncIterable<Uint8Array>, Disposable {
     this.#trailers = trailers
     this.#outcome = { ok: true }
     this.#wake()
+    this.#onEnd?.()
   }
 
   /** @internal */
   fail(error: Error): void {
     this.#outcome = { ok: false, error }
     this.#wake()
+    this.#onEnd?.()
   }
 
   #use(): void {

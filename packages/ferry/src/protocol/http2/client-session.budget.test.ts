@@ -17,7 +17,6 @@ import { FrameBudget } from './frame-budget.ts'
 const OK: readonly FieldLine[] = [[':status', '200']]
 const POST = { method: 'POST', endStream: false, contentLength: 'unknown' } as const
 const INITIAL_WINDOW_SIZE = 4
-const WIDEST = 2 ** 31 - 1
 const MIB = 1024 * 1024
 const GIB = 1024 * MIB
 // More than anybody could call an accident.

@@ -228,6 +228,8 @@ export class ClientSession implements FrameEvents {
           `a header list of more than ${MAX_HEADER_LIST_BYTES} bytes`,
         )
       }
+      // §8.5: a tunnel has nothing but content.
+      if (stream.part === 'tunnel') throw new StreamFault('PROTOCOL_ERROR', 'a head in a tunnel')
       if (stream.part === 'head') this.#takeHead(stream, fields, endStream)
       else this.#takeTrailers(stream, fields, endStream)
     } catch (fault) {
@@ -287,13 +289,13 @@ export class ClientSession implements FrameEvents {
   }
 
   /**
-   * Queues content, which must stay as it is until `onTaken` is called: once, when it has been
-   * copied for the wire or when the stream is over.
+   * Queues content, which must stay as it is until `onTaken` has been told of all its bytes: as they
+   * are copied for the wire, or when the stream is over.
    */
-  send(stream: Http2Stream, bytes: Uint8Array, onTaken?: () => void): void {
+  send(stream: Http2Stream, bytes: Uint8Array, onTaken?: (bytes: number) => void): void {
     const isOver = !stream.maySend || stream.sendingStopped || stream.trailers !== undefined
     if (isOver || bytes.length === 0) {
-      onTaken?.()
+      onTaken?.(bytes.length)
       return
     }
     stream.queue.push({ bytes, onTaken })
@@ -319,9 +321,9 @@ export class ClientSession implements FrameEvents {
   /** Ends a stream; its handler is told nothing. Idempotent. */
   reset(stream: Http2Stream, code: ErrorCodeName): void {
     if (stream.state === 'closed') return
-    this.#forget(stream)
-    this.#remember(stream)
     this.#writer.rstStream(stream.id, code)
+    this.#remember(stream)
+    this.#forget(stream)
   }
 
   /** Lets the peer send as much again. */
@@ -444,17 +446,15 @@ export class ClientSession implements FrameEvents {
       return
     }
     this.#budget.earn(CREDIT.head)
-    stream.part = 'content'
     const isTunnel = handler.method === 'CONNECT' && status < 300
     const hasContent = handler.method !== 'HEAD' && status !== 204 && status !== 304
+    stream.part = isTunnel ? 'tunnel' : 'content'
     if (isTunnel) stream.remainingBytes = undefined
     else stream.remainingBytes = hasContent ? contentLength : 0
     if (endStream && (stream.remainingBytes ?? 0) > 0) throw lengthMismatch()
     const length = isTunnel
       ? undefined
-      : status === 204 || status === 304
-        ? 0
-        : (contentLength ?? (endStream ? 0 : undefined))
+      : lengthOf({ method: handler.method, status, contentLength, endStream })
     handler.onHead(head, length)
     if (endStream) this.#endResponse(stream, HeaderFields.empty)
   }
@@ -558,6 +558,19 @@ function checkData(
   if (stream.remainingBytes === undefined) return undefined
   stream.remainingBytes -= length
   return stream.remainingBytes < 0 ? lengthMismatch() : undefined
+}
+
+/** The length that a head tells of; HEAD gets that of another response (RFC 9110 §9.3.2). */
+function lengthOf(response: {
+  readonly method: string
+  readonly status: number
+  readonly contentLength: number | undefined
+  readonly endStream: boolean
+}): number | undefined {
+  const { method, status, contentLength, endStream } = response
+  if (status === 204 || status === 304) return 0
+  if (contentLength !== undefined || method === 'HEAD') return contentLength
+  return endStream ? 0 : undefined
 }
 
 function lengthMismatch(): StreamFault {

@@ -33,12 +33,12 @@ export interface StreamHandler {
 /** Content that waits for windows and for room on the wire. */
 export interface QueuedContent {
   bytes: Uint8Array
-  /** Is told once, when the bytes are copied or will never be needed. */
-  readonly onTaken: (() => void) | undefined
+  /** Is told how many bytes are copied, or will never be needed; all of them in the end. */
+  readonly onTaken: ((bytes: number) => void) | undefined
 }
 
 /** Where the response of a stream stands. */
-export type ResponsePart = 'head' | 'content' | 'ended'
+export type ResponsePart = 'head' | 'content' | 'tunnel' | 'ended'
 
 /** A stream of a client. */
 export class Http2Stream {
@@ -85,11 +85,6 @@ export class Http2Stream {
   /** Whether the peer may still send. */
   get mayReceive(): boolean {
     return this.state === 'open' || this.state === 'half-closed-local'
-  }
-
-  /** Something waits to be sent, if only its end. */
-  get wantsToSend(): boolean {
-    return this.queue.length > 0 || this.trailers !== undefined
   }
 
   /** @returns the new state */

@@ -70,7 +70,7 @@ export class SendScheduler {
   drop(stream: Http2Stream): void {
     stream.trailers = undefined
     this.#sending.delete(stream)
-    for (const { onTaken } of stream.queue.splice(0)) onTaken?.()
+    for (const { bytes, onTaken } of stream.queue.splice(0)) onTaken?.(bytes.length)
   }
 
   /** Puts up to so many bytes of content into frames, as long as they lie in one block of memory. */
@@ -116,7 +116,7 @@ export class SendScheduler {
       this.#sending.delete(stream)
       this.schedule(stream)
     }
-    if (isWhole) first.onTaken?.()
+    first.onTaken?.(length)
     return length
   }
 
