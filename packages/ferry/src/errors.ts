@@ -4,7 +4,7 @@
  *     FerryError                  code, message, cause; toJSON() gives { code, message, detail }
  *     ├── NetworkError            a request failed, for whatever reason
  *     │   ├── ConnectError        no connection: resolve | connect | tls | proxy
- *     │   ├── TimeoutError        too slow: pool | connect | headers | body | total
+ *     │   ├── TimeoutError        too slow: pool | connect | headers | body | attempt | total
  *     │   ├── ProtocolError       the rules of the wire were broken
  *     │   │   ├── LocalProtocolError    by us or by our caller
  *     │   │   └── RemoteProtocolError   by the peer
@@ -133,7 +133,7 @@ export class ConnectError extends NetworkError {
 }
 
 /** The limit that ran out. */
-export type TimeoutPhase = 'pool' | 'connect' | 'headers' | 'body' | 'total'
+export type TimeoutPhase = 'pool' | 'connect' | 'headers' | 'body' | 'attempt' | 'total'
 
 /** Something took longer than its limit. */
 export class TimeoutError extends NetworkError {

@@ -4,6 +4,9 @@ import { expect, test } from 'vitest'
 import { ConnectionPool } from '../transport/connection-pool.ts'
 import { HttpClient } from './http-client.ts'
 
+/** Gives what comes, once, and leaves the judgement to the test. */
+const PATIENT = { raiseForStatus: false, retries: 0, retryDelayMs: 500 }
+
 type Listener = (request: IncomingMessage, response: ServerResponse) => void
 
 /** A server and what it was asked. */
@@ -61,9 +64,9 @@ function refuse(count: number, status: number, headers: Record<string, string> =
 
 test('HttpClient follows redirections and tells where the response came from', async () => {
   await using server = await TestServer.start(countdown)
-  await using client = new HttpClient()
+  await using client = new HttpClient(PATIENT)
 
-  const response = await client.request('GET', server.url('/3'))
+  const response = await client.stream('GET', server.url('/3'))
 
   expect(response.url.href).toBe(server.url('/0'))
   expect((await response.body.bytes()).toString()).toBe('there')
@@ -72,13 +75,13 @@ test('HttpClient follows redirections and tells where the response came from', a
 
 test('HttpClient follows as many redirections as allowed, and fails at the next', async () => {
   await using server = await TestServer.start(countdown)
-  await using client = new HttpClient({ maxRedirects: 2 })
+  await using client = new HttpClient({ ...PATIENT, maxRedirects: 2 })
 
-  const response = await client.request('GET', server.url('/2'))
+  const response = await client.stream('GET', server.url('/2'))
   expect(response.status).toBe(200)
   await response.body.bytes()
 
-  await expect(client.request('GET', server.url('/3'))).rejects.toMatchObject({
+  await expect(client.stream('GET', server.url('/3'))).rejects.toMatchObject({
     code: 'remote-protocol',
   })
 })
@@ -91,9 +94,12 @@ test('HttpClient drops credentials on the way to another origin, and does not ge
     if (request.url === '/back') response.end('hello')
     else response.writeHead(307, { Location: request.url === '/' ? '/same' : other.url() }).end()
   })
-  await using client = new HttpClient({ headers: { Authorization: 'Bearer x', 'X-Kept': '1' } })
+  await using client = new HttpClient({
+    ...PATIENT,
+    headers: { Authorization: 'Bearer x', 'X-Kept': '1' },
+  })
 
-  await (await client.request('GET', first.url())).body.bytes()
+  await (await client.stream('GET', first.url())).body.bytes()
 
   const seen = [...first.requests.slice(0, 2), ...other.requests, ...first.requests.slice(2)]
   expect(seen.map(({ headers }) => [headers.authorization, headers['x-kept']])).toEqual([
@@ -106,9 +112,12 @@ test('HttpClient drops credentials on the way to another origin, and does not ge
 
 test('HttpClient sends its default fields; those of a call win', async () => {
   await using server = await TestServer.start(hello)
-  await using client = new HttpClient({ headers: { 'User-Agent': 'ferry', 'X-A': '1' } })
+  await using client = new HttpClient({
+    ...PATIENT,
+    headers: { 'User-Agent': 'ferry', 'X-A': '1' },
+  })
 
-  await (await client.request('GET', server.url(), { headers: { 'x-a': '2' } })).body.bytes()
+  await (await client.stream('GET', server.url(), { headers: { 'x-a': '2' } })).body.bytes()
 
   expect(server.requests[0]?.headers).toMatchObject({ 'user-agent': 'ferry', 'x-a': '2' })
 })
@@ -124,9 +133,9 @@ test.each(credentials)(
   'HttpClient turns the credentials %s of a URL into Basic',
   async (text, expected) => {
     await using server = await TestServer.start(hello)
-    await using client = new HttpClient()
+    await using client = new HttpClient(PATIENT)
 
-    const response = await client.request('GET', `http://${text}@${server.host}/`)
+    const response = await client.stream('GET', `http://${text}@${server.host}/`)
     await response.body.bytes()
 
     const [scheme, value = ''] = (server.requests[0]?.headers.authorization ?? '').split(' ')
@@ -138,19 +147,19 @@ test.each(credentials)(
 
 test('HttpClient prefers the Authorization of a call to the credentials of its URL', async () => {
   await using server = await TestServer.start(hello)
-  await using client = new HttpClient()
+  await using client = new HttpClient(PATIENT)
   const headers = { Authorization: 'Bearer x' }
 
-  await (await client.request('GET', `http://ann:b@${server.host}/`, { headers })).body.bytes()
+  await (await client.stream('GET', `http://ann:b@${server.host}/`, { headers })).body.bytes()
 
   expect(server.requests[0]?.headers.authorization).toBe('Bearer x')
 })
 
 test('HttpClient gives the response whatever its status', async () => {
   await using server = await TestServer.start(refuse(9, 404))
-  await using client = new HttpClient({ retries: 2 })
+  await using client = new HttpClient({ ...PATIENT, retries: 2 })
 
-  const response = await client.request('GET', server.url())
+  const response = await client.stream('GET', server.url())
 
   expect(response.status).toBe(404)
   expect((await response.body.bytes()).toString()).toBe('no')
@@ -159,15 +168,15 @@ test('HttpClient gives the response whatever its status', async () => {
 
 test('HttpClient tries again as the server asks, and gives the last response when tries run out', async () => {
   await using server = await TestServer.start(refuse(2, 503, { 'Retry-After': '0' }))
-  await using client = new HttpClient({ retries: 2 })
+  await using client = new HttpClient({ ...PATIENT, retries: 2 })
 
-  const response = await client.request('GET', server.url())
+  const response = await client.stream('GET', server.url())
   expect(response.status).toBe(200)
   await response.body.bytes()
   expect(server.requests).toHaveLength(3)
 
   await using stubborn = await TestServer.start(refuse(99, 503, { 'Retry-After': '0' }))
-  const refused = await client.request('GET', stubborn.url(), { retries: 1 })
+  const refused = await client.stream('GET', stubborn.url(), { retries: 1 })
   await refused.body.bytes()
   expect(refused.status).toBe(503)
   expect(stubborn.requests).toHaveLength(2)
@@ -175,19 +184,19 @@ test('HttpClient tries again as the server asks, and gives the last response whe
 
 test('HttpClient waits for Retry-After', async () => {
   await using server = await TestServer.start(refuse(1, 429, { 'Retry-After': '1' }))
-  await using client = new HttpClient({ retries: 1 })
+  await using client = new HttpClient({ ...PATIENT, retries: 1 })
   const startedAt = performance.now()
 
-  await (await client.request('GET', server.url())).body.bytes()
+  await (await client.stream('GET', server.url())).body.bytes()
 
   expect(performance.now() - startedAt).toBeGreaterThan(990)
 })
 
 test('HttpClient does not repeat a request that is not idempotent', async () => {
   await using server = await TestServer.start(refuse(9, 503, { 'Retry-After': '0' }))
-  await using client = new HttpClient({ retries: 3 })
+  await using client = new HttpClient({ ...PATIENT, retries: 3 })
 
-  await (await client.request('POST', server.url(), { content: 'x' })).body.bytes()
+  await (await client.stream('POST', server.url(), { body: 'x' })).body.bytes()
 
   expect(server.paths).toEqual(['POST /'])
 })
@@ -198,20 +207,34 @@ test('HttpClient tries again after a broken connection', async () => {
     if (seen++ === 0) request.socket.resetAndDestroy()
     else response.end('hello')
   })
-  await using client = new HttpClient({ retries: 1 })
+  await using client = new HttpClient({ ...PATIENT, retries: 1 })
 
-  const response = await client.request('GET', server.url())
+  const response = await client.stream('GET', server.url())
 
   expect((await response.body.bytes()).toString()).toBe('hello')
 })
 
 test('HttpClient limits the time of everything, retries and redirections included', async () => {
+  let asked = 0
+  await using server = await TestServer.start((_, response) => {
+    if (asked++ === 0) response.writeHead(503, { 'Retry-After': '0' }).end()
+  })
+  await using client = new HttpClient({ ...PATIENT, retries: 5 })
+
+  const response = client.stream('GET', server.url(), { timeoutMs: 200 })
+
+  await expect(response).rejects.toMatchObject({ code: 'timeout', phase: 'total', timeoutMs: 200 })
+  expect(asked).toBe(2)
+})
+
+test('HttpClient does not wait for a try that its time does not allow', async () => {
   await using server = await TestServer.start(refuse(99, 503, { 'Retry-After': '100' }))
-  await using client = new HttpClient({ retries: 5 })
+  await using client = new HttpClient({ ...PATIENT, retries: 5 })
 
-  const response = client.request('GET', server.url(), { timeoutMs: 80 })
+  const response = await client.stream('GET', server.url(), { timeoutMs: 10_000 })
 
-  await expect(response).rejects.toMatchObject({ code: 'timeout', phase: 'total', timeoutMs: 80 })
+  expect(response.status).toBe(503)
+  response.cancel()
 })
 
 test('HttpClient does not count the body against the time', async () => {
@@ -219,17 +242,17 @@ test('HttpClient does not count the body against the time', async () => {
     response.write('he')
     setTimeout(() => response.end('llo'), 150)
   })
-  await using client = new HttpClient()
+  await using client = new HttpClient(PATIENT)
 
-  const response = await client.request('GET', server.url(), { timeoutMs: 80 })
+  const response = await client.stream('GET', server.url(), { timeoutMs: 80 })
 
   expect((await response.body.bytes()).toString()).toBe('hello')
 })
 
 test('HttpClient rejects with the reason of an abort: before, while it waits for the response, and between tries', async () => {
   await using silent = await TestServer.start(() => {})
-  await using busy = await TestServer.start(refuse(99, 503, { 'Retry-After': '100' }))
-  await using client = new HttpClient({ retries: 5 })
+  await using busy = await TestServer.start(refuse(99, 503, { 'Retry-After': '5' }))
+  await using client = new HttpClient({ ...PATIENT, retries: 5 })
   const reason = new Error('enough')
   const later = (): AbortSignal => {
     const stop = new AbortController()
@@ -238,11 +261,11 @@ test('HttpClient rejects with the reason of an abort: before, while it waits for
   }
 
   await expect(
-    client.request('GET', silent.url(), { signal: AbortSignal.abort(reason) }),
+    client.stream('GET', silent.url(), { signal: AbortSignal.abort(reason) }),
   ).rejects.toBe(reason)
-  await expect(client.request('GET', silent.url(), { signal: later() })).rejects.toBe(reason)
+  await expect(client.stream('GET', silent.url(), { signal: later() })).rejects.toBe(reason)
   await expect(
-    client.request('GET', busy.url(), { signal: later(), timeoutMs: 10_000 }),
+    client.stream('GET', busy.url(), { signal: later(), timeoutMs: 10_000 }),
   ).rejects.toBe(reason)
 
   expect(silent.requests).toHaveLength(1)
@@ -250,11 +273,11 @@ test('HttpClient rejects with the reason of an abort: before, while it waits for
 
 test('HttpClient aborts a body that is being taken, also after the time for the head was kept', async () => {
   await using server = await TestServer.start((_, response) => void response.write('he'))
-  await using client = new HttpClient()
+  await using client = new HttpClient(PATIENT)
   const stop = new AbortController()
   const reason = new Error('enough')
 
-  const response = await client.request('GET', server.url(), {
+  const response = await client.stream('GET', server.url(), {
     signal: stop.signal,
     timeoutMs: 5000,
   })
@@ -267,21 +290,21 @@ test('HttpClient aborts a body that is being taken, also after the time for the 
 test('HttpClient leaves a shared pool open', async () => {
   await using server = await TestServer.start(hello)
   await using pool = new ConnectionPool()
-  const client = new HttpClient({ pool })
+  const client = new HttpClient({ ...PATIENT, pool })
 
   await client.close()
 
-  await using other = new HttpClient({ pool })
-  await (await other.request('GET', server.url())).body.bytes()
+  await using other = new HttpClient({ ...PATIENT, pool })
+  await (await other.stream('GET', server.url())).body.bytes()
   expect(pool.toString()).toContain('active 0 idle 1')
 })
 
 test('HttpClient gives connections back while it follows and tries again', async () => {
   await using server = await TestServer.start(countdown)
   await using pool = new ConnectionPool()
-  await using client = new HttpClient({ pool })
+  await using client = new HttpClient({ ...PATIENT, pool })
 
-  await (await client.request('GET', server.url('/5'))).body.bytes()
+  await (await client.stream('GET', server.url('/5'))).body.bytes()
 
   expect(pool.toString()).toContain('active 0 idle 1')
 })

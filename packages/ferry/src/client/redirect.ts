@@ -10,15 +10,21 @@ import { HttpUrl } from '../transport/http-url.ts'
 const REDIRECTS: ReadonlySet<number> = new Set([301, 302, 303, 307, 308])
 /** Fields that say who is asking; meant for the origin they were given for. */
 const CREDENTIAL_FIELDS = ['authorization', 'cookie', 'proxy-authorization']
+/** What fields of one's own that are secret are called. */
+const SECRET_NAME =
+  /(?:^|[-_])(?:api-?key|key|token|secret|auth|credentials?|password|session|signature)(?:[-_]|$)/i
 const CONTENT_FIELDS = ['content-type', 'content-length', 'content-encoding', 'content-language']
 
 /**
- * The request to send next; undefined when the response is the final one.
+ * The request to send next; undefined when the response is the final one. To another origin, and that
+ * is also http instead of https, no secret is sent on: no credentials, no field that is named like
+ * one, none of `secretHeaders`.
  * @throws {RemoteProtocolError} when Location cannot be used
  */
 export function decideRedirect(
   request: HttpRequest,
   response: { readonly status: number; readonly headers: HeaderFields },
+  secretHeaders: readonly string[] = [],
 ): HttpRequest | undefined {
   const location = response.headers.get('location')
   if (!REDIRECTS.has(response.status) || location === undefined) return undefined
@@ -27,7 +33,8 @@ export function decideRedirect(
   if (keepsMethod && !request.replayable) return undefined
   let headers = request.headers
   if (url.origin.key !== request.url.origin.key) {
-    headers = headers.without(...CREDENTIAL_FIELDS, 'host')
+    const secrets = headers.names.filter((name) => SECRET_NAME.test(name))
+    headers = headers.without(...CREDENTIAL_FIELDS, ...secrets, ...secretHeaders, 'host')
   }
   if (keepsMethod) return request.withUrl(url).withHeaders(headers)
   return new HttpRequest('GET', url, { headers: headers.without(...CONTENT_FIELDS) })

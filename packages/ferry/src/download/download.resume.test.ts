@@ -28,9 +28,11 @@ test('download() that is aborted rejects with the reason and keeps what has come
   const stop = new AbortController()
   const reason = new Error('enough')
   const run = fixture.start({ signal: stop.signal })
-  setTimeout(() => stop.abort(reason), 50)
+  const result = expect(run.result).rejects.toBe(reason)
+  await expect.poll(() => fixture.names()).toEqual(expect.arrayContaining(PART_AND_JOURNAL))
+  stop.abort(reason)
 
-  await expect(run.result).rejects.toBe(reason)
+  await result
 
   expect(await fixture.names()).toEqual(PART_AND_JOURNAL)
 })

@@ -10,11 +10,18 @@
  */
 import { type Clock, wait } from '../clock.ts'
 import type { HttpClient } from '../client/http-client.ts'
-import { statusError } from '../client/http-client.ts'
 import { backoffDelayMs, isRetryableError } from '../client/retry-policy.ts'
-import { ConnectError, isFerryError, NetworkError, StreamError, TransferError } from '../errors.ts'
+import {
+  ConnectError,
+  HttpStatusError,
+  isFerryError,
+  NetworkError,
+  StreamError,
+  TransferError,
+} from '../errors.ts'
 import { formatRange } from '../protocol/semantics/content-range.ts'
 import type { HeaderFields } from '../protocol/semantics/header-fields.ts'
+import { HttpRequest } from '../transport/http-request.ts'
 import type { HttpResponse } from '../transport/http-response.ts'
 import type { HttpUrl } from '../transport/http-url.ts'
 import { type Span, SpanSet } from '../transfer/span.ts'
@@ -71,6 +78,8 @@ const JOURNAL_INTERVAL_MS = 500
 // With a rate limit, reads are kept small so that the limit holds from moment to moment.
 const LIMITED_WINDOWS_PER_SECOND = 20
 const MIN_LIMITED_WINDOW_BYTES = 4096
+/** Retries, limits of time and the meaning of bytes are the download's own business. */
+const UNTOUCHED = { retries: 0, timeoutMs: Number.POSITIVE_INFINITY, decompress: false } as const
 
 /** One fetch; `run` may be called once. */
 export class FileFetch {
@@ -383,9 +392,9 @@ export class FileFetch {
       headers = headers.with('Range', formatRange(range.start, range.end - 1))
     if (ifRange !== undefined) headers = headers.with('If-Range', ifRange)
     worker.receivedBytes = 0
-    return this.#context.client.request('GET', this.#context.url, {
-      headers,
+    return this.#context.client.send(new HttpRequest('GET', this.#context.url, { headers }), {
       signal: worker.stopping.signal,
+      ...UNTOUCHED,
     })
   }
 
@@ -570,4 +579,11 @@ export async function checkLength(file: PartFile, size: number): Promise<void> {
     'size-mismatch',
     `Cannot accept ${file.path}: expected ${size} bytes, got ${length}`,
   )
+}
+
+/** The error for a response whose status is not acceptable. */
+function statusError(response: HttpResponse): HttpStatusError {
+  const { status, statusText, url } = response
+  const words = statusText === '' ? String(status) : `${status} ${statusText}`
+  return new HttpStatusError(`Cannot fetch ${url.label}: the server answered ${words}`, response)
 }

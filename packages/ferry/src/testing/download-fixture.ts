@@ -6,7 +6,8 @@ import { mkdtemp, readdir, readFile, rm, stat, writeFile } from 'node:fs/promise
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import type { Clock } from '../clock.ts'
-import { HttpClient, type HttpClientOptions } from '../client/http-client.ts'
+import type { HttpClientOptions } from '../client/call-options.ts'
+import { HttpClient } from '../client/http-client.ts'
 import { download, type Download, type DownloadOptions } from '../download/download.ts'
 import { ScriptedServer, type ScriptedServerOptions } from './scripted-server.ts'
 

@@ -1,6 +1,6 @@
 /** An HTTP/2 connection, or a pool of them, on a network in memory with servers played by hand. */
 import { MemoryBackend, MemoryStream } from '../net/memory-backend.ts'
-import type { ConnectOptions, NetworkStream } from '../net/network-backend.ts'
+import type { ConnectOptions, NetworkStream, StartTlsOptions } from '../net/network-backend.ts'
 import type { ResponseHandler } from '../transport/connection.ts'
 import { ConnectionPool } from '../transport/connection-pool.ts'
 import { Http2Connection } from '../transport/http2-connection.ts'
@@ -74,12 +74,25 @@ export class AlpnBackend extends MemoryBackend {
 
   override async connect(options: ConnectOptions): Promise<NetworkStream> {
     const stream = (await super.connect(options)) as MemoryStream
-    if (options.tls === undefined) return stream
-    const { alpnProtocols = [], host } = options
+    if (options.tls !== undefined) this.#agree(stream, options)
+    return stream
+  }
+
+  /** What the stream carried before is forgotten: it was for whoever made the tunnel. */
+  override async startTls(stream: NetworkStream, options: StartTlsOptions): Promise<NetworkStream> {
+    const inner = (await super.startTls(stream, options)) as MemoryStream
+    inner.written = ''
+    this.#agree(inner, options)
+    return inner
+  }
+
+  #agree(
+    stream: MemoryStream,
+    { host, alpnProtocols = [] }: Pick<ConnectOptions, 'host' | 'alpnProtocols'>,
+  ): void {
     const wanted = this.choices.has(host) ? this.choices.get(host) : 'h2'
     const alpnProtocol = wanted !== undefined && alpnProtocols.includes(wanted) ? wanted : undefined
     stream.extraInfo = { ...stream.extraInfo, tls: { ...SESSION, alpnProtocol } }
-    return stream
   }
 }
 

@@ -160,6 +160,32 @@ test('a pool sends what was refused before those who came later, and only when t
   expect(handlers.map(({ events }) => events)).toEqual(handlers.map(() => WHOLE))
 })
 
+test('a pool sends what was refused once, also when it finds an idle connection that has expired', async () => {
+  await using fixture = new Http2PoolFixture({ idleTimeoutMs: 1000 })
+  fixture.dispatch('https://a/1')
+  await fixture.open({ maxStreams: 1 })
+  fixture.dispatch('https://a/2')
+  const handler = fixture.dispatch('https://a/3')
+  await fixture.open({ maxStreams: 1 })
+  fixture.clock.advance(100)
+  fixture.peer(0).respond()
+  fixture.clock.advance(500)
+  fixture.peer(1).respond()
+  // The first has been idle too long since; the pool looks only each 250 ms.
+  fixture.clock.advance(550)
+  const expired = fixture.stream(0).closed
+
+  fixture.peer(2).reset(1, 'REFUSED_STREAM')
+  await fixture.open({ maxStreams: 1 })
+
+  expect(expired).toBe(false)
+  expect(fixture.paths().flat().toSorted()).toEqual(['/1', '/2', '/3', '/3'])
+  for (const index of fixture.backend.streams.keys()) {
+    for (const { id } of fixture.peer(index).open) fixture.peer(index).respond(id)
+  }
+  expect(handler.events).toEqual(WHOLE)
+})
+
 test('a pool waits anew for a connection with what was refused, but total goes on', async () => {
   await using fixture = new Http2PoolFixture({
     poolTimeoutMs: 1000,

@@ -4,6 +4,7 @@ import { LocalProtocolError, RemoteProtocolError, StreamError } from '../errors.
 import type { NetworkStream } from '../net/network-backend.ts'
 import { Http2PoolFixture } from '../testing/http2-fixture.ts'
 import { HttpRequest } from './http-request.ts'
+import type { ConnectionPoolOptions } from './pool-options.ts'
 import type { UpgradeOutcome } from './receive-response.ts'
 
 const SWITCHING = 'HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\n\r\n'
@@ -17,8 +18,12 @@ const SOCKET = new HttpRequest('GET', 'https://a/chat?x', {
 })
 
 /** A pool with one settled connection to `a`. */
-async function warm(connectProtocol: boolean, maxStreams = 100): Promise<Http2PoolFixture> {
-  const fixture = new Http2PoolFixture()
+async function warm(
+  connectProtocol: boolean,
+  maxStreams = 100,
+  options: ConnectionPoolOptions = {},
+): Promise<Http2PoolFixture> {
+  const fixture = new Http2PoolFixture(options)
   fixture.dispatch()
   await fixture.open({ connectProtocol, maxStreams })
   fixture.peer().respond()
@@ -81,6 +86,39 @@ test.each([100, 1])(
     })
   },
 )
+
+test.fails('an upgrade by HTTP/1.1 takes the place of an idle connection at the limit of its origin', async () => {
+  await using fixture = await warm(false, 100, { maxConnectionsPerOrigin: 1 })
+
+  const pending = fixture.pool.upgrade(SOCKET)
+  pending.catch(() => {})
+  fixture.backend.choices.set('a', 'http/1.1')
+  await fixture.turn()
+
+  expect(fixture.backend.requests).toHaveLength(2)
+  fixture.stream(1).send(SWITCHING)
+  ;(await upgraded(pending)).close()
+})
+
+test.fails('an upgrade by HTTP/1.1 is served when a connection of its origin by HTTP/2 is closed', async () => {
+  await using fixture = await warm(false, 100, { maxConnectionsPerOrigin: 1 })
+  fixture.dispatch('https://a/slow')
+  await fixture.turn()
+  const pending = fixture.pool.upgrade(SOCKET)
+  pending.catch(() => {})
+  fixture.backend.choices.set('a', 'http/1.1')
+  await fixture.turn()
+  const before = fixture.backend.requests.length
+
+  fixture.peer(0).respond(3)
+  fixture.peer(0).goAway(3)
+  await fixture.turn()
+
+  expect(before).toBe(1)
+  expect(fixture.backend.requests).toHaveLength(2)
+  fixture.stream(1).send(SWITCHING)
+  ;(await upgraded(pending)).close()
+})
 
 test('an upgrade is asked for by extended CONNECT where an open connection takes it', async () => {
   await using fixture = await warm(true)

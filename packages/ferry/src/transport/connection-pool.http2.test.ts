@@ -1,11 +1,10 @@
-/** Which protocol a pool speaks with an origin, and how many connections it opens for it. */
+/** How many connections a pool opens to an origin that speaks HTTP/2, or may do so. */
 import { expect, test } from 'vitest'
 import { ConnectError } from '../errors.ts'
 import { Http2PoolFixture } from '../testing/http2-fixture.ts'
 import { settingsOf } from '../testing/http2-peer.ts'
 import { HELLO } from '../testing/pool-fixture.ts'
 import type { RecordingHandler } from '../testing/recording-handler.ts'
-import { HttpRequest } from './http-request.ts'
 
 const WHOLE = ['head 200 5', 'content hello', 'complete']
 
@@ -33,57 +32,6 @@ async function serveAll(fixture: Http2PoolFixture, limit: number): Promise<void>
     }
   }
 }
-
-test('ConnectionPool offers both protocols by ALPN to an https origin, and none to another', async () => {
-  await using fixture = new Http2PoolFixture()
-
-  fixture.dispatch('https://a/')
-  fixture.dispatch('http://b/')
-  await fixture.turn()
-
-  const offers = fixture.backend.requests.map(({ host, tls, alpnProtocols }) =>
-    tls === undefined ? [host] : [host, ...(alpnProtocols ?? [])],
-  )
-  expect(offers).toEqual([['a', 'h2', 'http/1.1'], ['b']])
-  expect(fixture.stream(1).written).toMatch(/^GET \/ HTTP\/1\.1\r\n/)
-})
-
-test('ConnectionPool speaks with each origin what it has agreed to', async () => {
-  await using fixture = new Http2PoolFixture()
-  fixture.backend.choices.set('old', 'http/1.1').set('silent', undefined)
-
-  const handlers = ['new', 'old', 'silent'].map((host) => fixture.dispatch(`https://${host}/`))
-  await fixture.turn()
-  fixture.peer(0).settings()
-  fixture.peer(0).respond()
-  for (const index of [1, 2]) fixture.stream(index).send(HELLO)
-
-  expect(handlers.map(({ events }) => events)).toEqual([WHOLE, WHOLE, WHOLE])
-  expect(fixture.paths()[0]).toEqual(['/'])
-})
-
-test('ConnectionPool with http2 off offers HTTP/1.1 alone', async () => {
-  await using fixture = new Http2PoolFixture({ http2: 'off' })
-
-  burst(fixture, 3)
-  await fixture.turn()
-
-  expect(fixture.backend.requests.map(({ alpnProtocols }) => alpnProtocols)).toEqual(
-    Array.from({ length: 3 }, () => ['http/1.1']),
-  )
-  expect(fixture.stream(0).written).toMatch(/^GET \/0 HTTP\/1\.1\r\n/)
-})
-
-test('ConnectionPool with prior knowledge speaks HTTP/2 without TLS and without asking', async () => {
-  await using fixture = new Http2PoolFixture({ http2: 'prior-knowledge' })
-  const handler = fixture.dispatch('http://a/x')
-  await fixture.open()
-
-  fixture.peer().respond()
-
-  expect(handler.events).toEqual(WHOLE)
-  expect(fixture.peer().request().fields.get(':scheme')).toBe('http')
-})
 
 test('ConnectionPool sends a cold burst over one connection', async () => {
   await using fixture = new Http2PoolFixture()
@@ -381,19 +329,4 @@ test('ConnectionPool forgets what is given up while it waits, and the next one t
   expect(given.error).toBe(abort.signal.reason)
   expect(next.events).toEqual(WHOLE)
   expect(fixture.paths()).toEqual([['/', '/next']])
-})
-
-test('ConnectionPool.request() gives a response over HTTP/2', async () => {
-  await using fixture = new Http2PoolFixture()
-  const pending = fixture.pool.request(new HttpRequest('GET', 'https://a/'))
-  await fixture.open()
-  fixture.peer().head(1, 200, [['x', 'y']])
-  const response = await pending
-  const bytes = response.body.bytes()
-  fixture.peer().data(1, 'hello', true)
-
-  expect(response).toMatchObject({ status: 200, statusText: '', version: '2' })
-  expect(response.connection).toMatchObject({ id: 1, reused: false })
-  expect(response.connection?.getExtraInfo('tls')?.alpnProtocol).toBe('h2')
-  expect((await bytes).toString()).toBe('hello')
 })

@@ -113,6 +113,11 @@ export class HttpResponse implements Disposable {
     return this.#with({ headers }, toBody(body, this.status, headers))
   }
 
+  /** @internal The same content in another form: decoded, or in memory. Fields stay as they came. */
+  replaceBody(body: ResponseBody): HttpResponse {
+    return this.#with({}, body)
+  }
+
   #with(changes: Partial<ResponseHead>, body: ResponseBody = this.body): HttpResponse {
     const { status, statusText, version, headers } = this
     const head = { status, statusText, version, headers, ...changes }

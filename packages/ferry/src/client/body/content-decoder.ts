@@ -3,7 +3,8 @@
  * it is an error.
  *
  * Stricter than browsers: content that ends in the middle of its coding is an error, and so are bytes
- * behind its end. Go's net/http does the same; curl and browsers drop them. Several members of gzip
+ * behind its end. Go's net/http does the same; browsers drop them. (node:zlib keeps silent about one to
+ * three bytes behind zstd that could begin another frame.) Several members of gzip
  * (RFC 1952 §2.2), or frames of zstd (RFC 8878 §3.1), one after the other are one content.
  */
 import type { Transform } from 'node:stream'
@@ -100,17 +101,15 @@ function isZlib(bytes: Uint8Array): boolean {
   return ((bytes[0] as number) & 0x8f) === 0x08
 }
 
-const TRAILING = 'bytes follow its end'
-
 /** What is thrown when a content goes on behind its end. */
 export function trailingBytesError(): Error {
-  return new Error(TRAILING)
+  return new Error('bytes follow its end')
 }
 
-/** Says in a few words what is wrong with content in that coding. */
+/** Says what is wrong with content in that coding. */
 export function explainDecodeError(coding: ContentCoding, error: Error): string {
   const { code, message } = error as NodeJS.ErrnoException
-  if (message === TRAILING) return `${coding}: ${TRAILING}`
-  if (code === 'Z_BUF_ERROR') return `${coding}: it ends in the middle`
-  return `${coding}: ${message}`
+  return code === 'Z_BUF_ERROR'
+    ? `the ${coding} content ends in the middle`
+    : `the ${coding} content is corrupt: ${message}`
 }

@@ -94,6 +94,8 @@ class DecodingFlow implements Flow, DecodedSink {
   // ── From the body of the transport
 
   #start(): void {
+    // Given up before it was taken: the body says so.
+    if (this.#ended) return
     this.#source
       .pipe({
         start: (flow) => (this.#resumeSource = () => flow.resume()),
@@ -131,7 +133,7 @@ class DecodingFlow implements Flow, DecodedSink {
   /** Decodes what is gathered, which is all; false when too much would come out. */
   #decodeGathered(): boolean {
     if (this.#gatheredBytes === 0 || this.#plan.type === 'refuse') return true
-    let bytes = Buffer.concat(this.#gathered, this.#gatheredBytes)
+    let bytes: Buffer = Buffer.concat(this.#gathered, this.#gatheredBytes)
     const maxBytes = Math.min(MAX_WHOLE_BYTES, this.#meter.allowedBytes)
     for (const coding of this.#plan.codings.toReversed()) {
       if (bytes.length === 0) break
@@ -154,15 +156,10 @@ class DecodingFlow implements Flow, DecodedSink {
     if (this.#ended || this.#plan.type === 'refuse') return true
     const stages: DecodeStage[] = []
     for (const coding of this.#plan.codings) {
-      const [output] = stages
-      stages.unshift(
-        new DecodeStage({
-          coding,
-          output: output ?? this,
-          meter: this.#meter,
-          onRoom: () => this.#onRoom(stages.length),
-        }),
-      )
+      const output = stages[0] ?? this
+      const onRoom = (): void => this.#resumeBefore(stage)
+      const stage = new DecodeStage({ coding, output, meter: this.#meter, onRoom })
+      stages.unshift(stage)
     }
     this.#stages = stages
     const gathered = this.#gathered
@@ -170,6 +167,13 @@ class DecodingFlow implements Flow, DecodedSink {
     let flowing = true
     for (const bytes of gathered) flowing = stages[0]?.write(bytes) ?? true
     return flowing
+  }
+
+  /** A stage has room again: what gives to it goes on. */
+  #resumeBefore(stage: DecodeStage): void {
+    const before = this.#stages[this.#stages.indexOf(stage) - 1]
+    if (before === undefined) this.#resumeSource()
+    else before.resume()
   }
 
   #close(): boolean {

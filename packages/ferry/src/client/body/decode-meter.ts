@@ -62,9 +62,6 @@ export class DecodeMeter {
 
   /** An error about this content. */
   error(reason: string, options: ErrorOptions = {}): RemoteProtocolError {
-    return new RemoteProtocolError(
-      `Cannot decode the content of ${this.#what}: ${reason}`,
-      options,
-    )
+    return new RemoteProtocolError(`Cannot decode the content of ${this.#what}: ${reason}`, options)
   }
 }

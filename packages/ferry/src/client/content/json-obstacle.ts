@@ -31,7 +31,7 @@ function visit(given: unknown, key: string, place: Place): string | undefined {
   if (typeof value !== 'object' || value === null) return undefined
   const [, seenAt] = around.find(([object]) => object === value) ?? []
   if (seenAt !== undefined) return `${path} leads back to ${seenAt}`
-  if (around.length === MAX_DEPTH) return `it is more than ${MAX_DEPTH} levels deep`
+  if (around.length === MAX_DEPTH) return undefined
   return visitMembers(value, { path, around: [...around, [value, path]] })
 }
 

@@ -76,7 +76,8 @@ function toOneContent(pieces: readonly Content[]): Content {
   const [first] = pieces
   if (pieces.length === 1 && first instanceof Uint8Array) return first
   const length = pieces.reduce<number | undefined>(
-    (sum, piece) => (sum === undefined || piece.length === undefined ? undefined : sum + piece.length),
+    (sum, piece) =>
+      sum === undefined || piece.length === undefined ? undefined : sum + piece.length,
     0,
   )
   const replayable = pieces.every((piece) => piece instanceof Uint8Array || piece.replayable)

@@ -5,6 +5,8 @@
 import { LocalProtocolError } from '../../errors.ts'
 import type { TypedContent } from './typed-content.ts'
 
+const ENCODABLE: ReadonlySet<string> = new Set(['string', 'number', 'boolean', 'bigint'])
+
 /** One value; undefined and null leave the name out. */
 export type ParamValue = string | number | boolean | bigint | null | undefined
 
@@ -68,21 +70,13 @@ function isList(value: ParamValue | readonly ParamValue[]): value is readonly Pa
 }
 
 function append(params: URLSearchParams, name: string, value: ParamValue): void {
-  switch (typeof value) {
-    case 'undefined':
-      return
-    case 'string':
-    case 'number':
-    case 'boolean':
-    case 'bigint':
-      params.append(name, String(value))
-      return
-    default:
-      if (value === null) return
-      // `[object Object]` would be sent, and found out by the server at best.
-      throw new LocalProtocolError(
-        `Cannot encode parameter ${JSON.stringify(name)}: expected text, a number, a boolean or a ` +
-          `list of such, got ${typeof value}`,
-      )
+  if (value === undefined || value === null) return
+  if (!ENCODABLE.has(typeof value)) {
+    // `[object Object]` would be sent, and found out by the server at best.
+    throw new LocalProtocolError(
+      `Cannot encode parameter ${JSON.stringify(name)}: expected text, a number, a boolean or a ` +
+        `list of such, got ${typeof value}`,
+    )
   }
+  params.append(name, String(value))
 }

@@ -1,0 +1,116 @@
+/** What a call of the client may be told, and what a client may be told for all of its calls. */
+import type { HeaderFieldsInit } from '../protocol/semantics/header-fields.ts'
+import type { ProxyOptions } from '../net/proxy.ts'
+import type { TlsOptions } from '../net/network-backend.ts'
+import type { ConnectionPool } from '../transport/connection-pool.ts'
+import type {
+  ConnectionPoolOptions,
+  ExchangeOptions,
+  Http2Choice,
+  ProxyChoice,
+} from '../transport/pool-options.ts'
+import type { StreamProgress } from '../transport/request-stream.ts'
+import type { TrailersInit } from '../transport/request-trailers.ts'
+import type { ResponseBody } from '../transport/response-body.ts'
+import type { ClientResponse } from './client-response.ts'
+import type { RequestBodyInit } from './content/body-content.ts'
+import type { ParamsInit } from './content/params.ts'
+import type { CookieJar } from './cookies/cookie-jar.ts'
+import type { Interceptor } from './interceptor.ts'
+import type { RateLimiterSource } from './rate-limit/rate-limiter.ts'
+import type { RetryOptions } from './retry/retry-policy.ts'
+import type { RetryEvent } from './retry-event.ts'
+
+/** What a call gives, by the name of the format. */
+export interface FormatResults<Json = unknown> {
+  /** The content, parsed; undefined when there is none. */
+  readonly json: Json
+  readonly text: string
+  readonly bytes: Buffer
+  /** The content as it comes; its receiver takes it to the end or cancels it. */
+  readonly stream: ResponseBody
+  /** Status, fields and content; its receiver takes the content to the end or cancels it. */
+  readonly response: ClientResponse
+}
+
+/** What becomes of a response. */
+export type ResponseFormat = keyof FormatResults
+
+/** What both a client and each of its calls may be told; durations in ms. */
+export interface CommonOptions
+  extends RetryOptions, Omit<ExchangeOptions, 'signal' | 'onInformation' | 'totalTimeoutMs'> {
+  /** Added to the query; those of a call beside those of the client. */
+  readonly params?: ParamsInit | undefined
+  /**
+   * For everything: all attempts, the waits between them, and the content, unless it is given as it
+   * comes (`stream`, `response`); then up to the head. @defaultValue 30 000
+   */
+  readonly timeoutMs?: number | undefined
+  /** For one attempt, in the same manner. @defaultValue Infinity */
+  readonly attemptTimeoutMs?: number | undefined
+  /** Whether a status of 400 or more is an HttpStatusError. @defaultValue true */
+  readonly raiseForStatus?: boolean | undefined
+  /** Is told before each wait. */
+  readonly onRetry?: ((event: RetryEvent) => void) | undefined
+  /** Redirections followed; 0 gives the redirection itself. @defaultValue 10 */
+  readonly maxRedirects?: number | undefined
+  /** False leaves content as it came, coded. @defaultValue true */
+  readonly decompress?: boolean | undefined
+  /** Most content that is read whole, decoded. @defaultValue 100 MiB */
+  readonly maxBytes?: number | undefined
+  /**
+   * `'environment'` reads HTTP_PROXY, HTTPS_PROXY, ALL_PROXY and NO_PROXY; false goes straight.
+   * @defaultValue 'environment'
+   */
+  readonly proxy?: 'environment' | false | ProxyOptions | ProxyChoice | undefined
+  /** False accepts any certificate: for tests and emergencies. @defaultValue true */
+  readonly verifySsl?: boolean | undefined
+  readonly tls?: TlsOptions | undefined
+  /** @defaultValue 'alpn' */
+  readonly http2?: Http2Choice | undefined
+}
+
+/** Settings of one call. */
+export interface CallOptions<Format extends ResponseFormat = ResponseFormat> extends CommonOptions {
+  /** Beside those of the client, over which they win; undefined takes one of the client's away. */
+  readonly headers?: HeaderFieldsInit | Readonly<Record<string, string | undefined>> | undefined
+  /** Sent as JSON. */
+  readonly json?: unknown
+  /** Sent urlencoded. */
+  readonly form?: ParamsInit | undefined
+  /** Sent as it is; `FormData` and `MultipartForm` as multipart/form-data. */
+  readonly body?: RequestBodyInit | undefined
+  readonly trailers?: TrailersInit | undefined
+  readonly responseFormat?: Format | undefined
+  readonly signal?: AbortSignal | undefined
+  /** Inside those of the client. */
+  readonly interceptors?: readonly Interceptor[] | undefined
+  readonly onInformation?: ExchangeOptions['onInformation']
+  readonly onUploadProgress?: ((progress: StreamProgress) => void) | undefined
+  readonly onDownloadProgress?: ((progress: StreamProgress) => void) | undefined
+}
+
+/** Settings of a client. */
+export interface HttpClientOptions<Format extends ResponseFormat = ResponseFormat>
+  extends CommonOptions, Omit<ConnectionPoolOptions, keyof CommonOptions | 'totalTimeoutMs'> {
+  /** What URLs without a scheme are added to; it may have a path. */
+  readonly baseUrl?: string | undefined
+  /** Fields of every request. */
+  readonly headers?: HeaderFieldsInit | undefined
+  /** @defaultValue 'json' */
+  readonly responseFormat?: Format | undefined
+  /** Requests a second, evenly; 0 for no limit. @defaultValue 0 */
+  readonly maxRateLimit?: number | undefined
+  /** A limit that several clients share, instead of `maxRateLimit`. */
+  readonly rateLimiter?: RateLimiterSource | undefined
+  readonly interceptors?: readonly Interceptor[] | undefined
+  /** True keeps cookies in memory. @defaultValue none are kept */
+  readonly cookies?: boolean | CookieJar | undefined
+  /**
+   * Fields that are secret besides Authorization, Cookie and Proxy-Authorization: not sent on to
+   * another origin. Those whose names speak of keys, tokens or secrets are anyway.
+   */
+  readonly secretHeaders?: readonly string[] | undefined
+  /** Shared; its owner closes it. Calls with a `proxy`, `tls` or `http2` of their own use others. */
+  readonly pool?: ConnectionPool | undefined
+}

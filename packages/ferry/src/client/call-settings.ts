@@ -1,0 +1,158 @@
+/** The settings of one call, with those of its client and every default in their place. */
+import { ConfigError } from '../errors.ts'
+import type { ExchangeOptions } from '../transport/pool-options.ts'
+import type {
+  CallOptions,
+  CommonOptions,
+  HttpClientOptions,
+  ResponseFormat,
+} from './call-options.ts'
+import type { CookieJar } from './cookies/cookie-jar.ts'
+import { createCookieJar } from './cookies/create-cookie-jar.ts'
+import type { Interceptor } from './interceptor.ts'
+import { RateLimiter, type RateLimiterSource } from './rate-limit/rate-limiter.ts'
+import { DEFAULT_RETRY_POLICY, resolveRetryPolicy, type RetryPolicy } from './retry/retry-policy.ts'
+
+/** How a call is made. */
+export interface CallSettings {
+  readonly responseFormat: ResponseFormat
+  readonly raiseForStatus: boolean
+  /** For everything, or up to the head: see `isStreamed`. */
+  readonly timeoutMs: number
+  readonly attemptTimeoutMs: number
+  /** Limits on the parts of an exchange; those left out are the pool's. */
+  readonly timeouts: ExchangeOptions
+  readonly retry: RetryPolicy
+  readonly onRetry: CommonOptions['onRetry']
+  readonly limiters: RateLimiterSource | undefined
+  readonly aroundCall: readonly Interceptor[]
+  readonly aroundAttempt: readonly Interceptor[]
+  readonly maxRedirects: number
+  readonly secretHeaders: readonly string[]
+  readonly jar: CookieJar | undefined
+  readonly decompress: boolean
+  readonly maxBytes: number
+}
+
+const TIMEOUT_NAMES = [
+  'poolTimeoutMs',
+  'headersTimeoutMs',
+  'bodyTimeoutMs',
+  'continueTimeoutMs',
+] as const
+/** Names of what a call may set for itself, besides the request and the connection. */
+const CALL_NAMES = [
+  'responseFormat',
+  'raiseForStatus',
+  'timeoutMs',
+  'attemptTimeoutMs',
+  ...TIMEOUT_NAMES,
+  'retries',
+  'retryDelayMs',
+  'maxRetryDelayMs',
+  'retryBackoff',
+  'jitter',
+  'retryStatuses',
+  'retryMethods',
+  'retryOnTimeout',
+  'maxRetryAfterMs',
+  'shouldRetry',
+  'onRetry',
+  'interceptors',
+  'maxRedirects',
+  'decompress',
+  'maxBytes',
+] as const satisfies readonly (keyof CallOptions)[]
+
+/**
+ * The settings of a client, for a call that says nothing.
+ * @throws {ConfigError} when one cannot be used
+ */
+export function resolveClientSettings(options: HttpClientOptions): CallSettings {
+  const { interceptors = [], cookies = false, secretHeaders = [] } = options
+  return {
+    responseFormat: options.responseFormat ?? 'json',
+    raiseForStatus: options.raiseForStatus ?? true,
+    timeoutMs: durationOf('timeoutMs', options.timeoutMs ?? 30_000),
+    attemptTimeoutMs: durationOf(
+      'attemptTimeoutMs',
+      options.attemptTimeoutMs ?? Number.POSITIVE_INFINITY,
+    ),
+    // The pool has them.
+    timeouts: {},
+    retry: resolveRetryPolicy(options, DEFAULT_RETRY_POLICY),
+    onRetry: options.onRetry,
+    limiters: limitersOf(options),
+    aroundCall: interceptors.filter(({ scope }) => scope !== 'attempt'),
+    aroundAttempt: interceptors.filter(({ scope }) => scope === 'attempt'),
+    maxRedirects: countOf('maxRedirects', options.maxRedirects ?? 10),
+    secretHeaders,
+    jar: typeof cookies === 'boolean' ? (cookies ? createCookieJar() : undefined) : cookies,
+    decompress: options.decompress ?? true,
+    // What a program can hold without noticing; more is for a stream.
+    maxBytes: countOf('maxBytes', options.maxBytes ?? 104_857_600),
+  }
+}
+
+/**
+ * The settings of a call: its own, else those of the client, which are given back when there is none.
+ * @throws {ConfigError} when one cannot be used
+ */
+export function resolveCallSettings(options: CallOptions, client: CallSettings): CallSettings {
+  if (CALL_NAMES.every((name) => options[name] === undefined)) return client
+  const { interceptors = [] } = options
+  return {
+    ...client,
+    responseFormat: options.responseFormat ?? client.responseFormat,
+    raiseForStatus: options.raiseForStatus ?? client.raiseForStatus,
+    timeoutMs: durationOf('timeoutMs', options.timeoutMs ?? client.timeoutMs),
+    attemptTimeoutMs: durationOf(
+      'attemptTimeoutMs',
+      options.attemptTimeoutMs ?? client.attemptTimeoutMs,
+    ),
+    timeouts: Object.fromEntries(
+      TIMEOUT_NAMES.filter((name) => options[name] !== undefined).map((name) => [
+        name,
+        options[name],
+      ]),
+    ),
+    retry: resolveRetryPolicy(options, client.retry),
+    onRetry: options.onRetry ?? client.onRetry,
+    aroundCall: [...client.aroundCall, ...interceptors.filter(({ scope }) => scope !== 'attempt')],
+    aroundAttempt: [
+      ...client.aroundAttempt,
+      ...interceptors.filter(({ scope }) => scope === 'attempt'),
+    ],
+    maxRedirects: countOf('maxRedirects', options.maxRedirects ?? client.maxRedirects),
+    decompress: options.decompress ?? client.decompress,
+    maxBytes: countOf('maxBytes', options.maxBytes ?? client.maxBytes),
+  }
+}
+
+/** Whether content is given as it comes, so that limits of time hold up to the head. */
+export function isStreamed({ responseFormat }: CallSettings): boolean {
+  return responseFormat === 'stream' || responseFormat === 'response'
+}
+
+function limitersOf({
+  rateLimiter,
+  maxRateLimit = 0,
+  clock,
+}: HttpClientOptions): RateLimiterSource | undefined {
+  if (rateLimiter !== undefined || maxRateLimit === 0) return rateLimiter
+  return new RateLimiter({ requestsPerSecond: maxRateLimit, clock })
+}
+
+function durationOf(name: string, value: number): number {
+  if (value > 0) return value
+  throw new ConfigError(name, `Cannot use ${name} ${String(value)}: expected milliseconds above 0`)
+}
+
+function countOf(name: string, value: number): number {
+  if (value >= 0 && (Number.isSafeInteger(value) || value === Number.POSITIVE_INFINITY))
+    return value
+  throw new ConfigError(
+    name,
+    `Cannot use ${name} ${String(value)}: expected a whole number, 0 or above`,
+  )
+}

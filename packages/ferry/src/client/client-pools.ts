@@ -1,0 +1,101 @@
+/**
+ * The connection pools of a client: one for its own settings, and others for calls that want another
+ * proxy, other trust or another protocol. Made when they are needed first; closed with the client.
+ */
+import type { TlsOptions } from '../net/network-backend.ts'
+import { ConnectionPool } from '../transport/connection-pool.ts'
+import type { ConnectionPoolOptions, ProxyChoice } from '../transport/pool-options.ts'
+import type { CommonOptions, HttpClientOptions } from './call-options.ts'
+import { proxyFromEnvironment } from './proxy-environment.ts'
+
+/** What a call may want of its connections. */
+type ConnectionWishes = Pick<CommonOptions, 'proxy' | 'verifySsl' | 'tls' | 'http2'>
+
+// Each has connections of its own; who wants more should make clients.
+const MAX_OTHER_POOLS = 32
+
+/** The pools of one client. */
+export class ClientPools {
+  readonly #options: HttpClientOptions
+  readonly #shared: ConnectionPool | undefined
+  #own: ConnectionPool | undefined
+  /** By what was wished for: functions and certificates by their identity. */
+  readonly #others = new Map<string, ConnectionPool>()
+  readonly #numbers = new WeakMap<object, number>()
+  #nextNumber = 1
+
+  constructor(options: HttpClientOptions) {
+    this.#options = options
+    this.#shared = options.pool
+  }
+
+  /** The pool for a call. @throws {ConfigError} when an option cannot be used */
+  poolFor(wishes: ConnectionWishes): ConnectionPool {
+    const { proxy, verifySsl, tls, http2 } = wishes
+    const isUsual =
+      proxy === undefined && verifySsl === undefined && tls === undefined && http2 === undefined
+    if (isUsual) return this.#shared ?? (this.#own ??= this.#create({}))
+    const key = [proxy, verifySsl, tls, http2].map((wish) => this.#nameOf(wish)).join(' ')
+    let pool = this.#others.get(key)
+    if (pool === undefined) {
+      pool = this.#create(wishes)
+      this.#forgetOldest()
+      this.#others.set(key, pool)
+    }
+    return pool
+  }
+
+  /** Closes all but a shared one. */
+  async close(): Promise<void> {
+    const pools = [...this.#others.values()]
+    this.#others.clear()
+    if (this.#own !== undefined) pools.push(this.#own)
+    await Promise.all(pools.map((pool) => pool.close()))
+  }
+
+  #create(wishes: ConnectionWishes): ConnectionPool {
+    return new ConnectionPool(poolOptions({ ...this.#options, ...definedOf(wishes) }))
+  }
+
+  /** One that is in use is let go all the same: its connections are idle, or end their exchanges. */
+  #forgetOldest(): void {
+    if (this.#others.size < MAX_OTHER_POOLS) return
+    for (const [key, pool] of this.#others) {
+      const { active, waiting, connecting } = pool.metrics()
+      if (active + waiting + connecting > 0) continue
+      this.#others.delete(key)
+      void pool.close()
+      return
+    }
+  }
+
+  #nameOf(wish: unknown): string {
+    if ((typeof wish !== 'object' && typeof wish !== 'function') || wish === null) {
+      return JSON.stringify(wish) ?? '-'
+    }
+    let number = this.#numbers.get(wish)
+    if (number === undefined) {
+      number = this.#nextNumber++
+      this.#numbers.set(wish, number)
+    }
+    return `#${number}`
+  }
+}
+
+function definedOf(wishes: ConnectionWishes): Partial<ConnectionWishes> {
+  return Object.fromEntries(Object.entries(wishes).filter(([, value]) => value !== undefined))
+}
+
+/** What a pool is told, out of what a client is told. */
+function poolOptions(options: HttpClientOptions): ConnectionPoolOptions {
+  const { proxy, verifySsl, tls, timeoutMs, ...rest } = options
+  const trust: TlsOptions = verifySsl === undefined ? { ...tls } : { ...tls, insecure: !verifySsl }
+  // A socket path leads to one place whatever the environment says.
+  const usual = options.socketPath === undefined ? 'environment' : false
+  return { ...rest, tls: trust, proxy: proxyOf(proxy ?? usual), totalTimeoutMs: timeoutMs }
+}
+
+function proxyOf(choice: NonNullable<CommonOptions['proxy']>): ProxyChoice | undefined {
+  if (choice === false) return undefined
+  return choice === 'environment' ? proxyFromEnvironment(process.env) : choice
+}
