@@ -4,6 +4,7 @@
  */
 import { createHash } from 'node:crypto'
 import { type ClientTask, createClient, type FetchOnce } from './request-clients.ts'
+import { measureWork, reportAndExit } from './work-report.ts'
 
 /** What the process is told. */
 export interface RequestTask extends ClientTask {
@@ -15,27 +16,14 @@ export interface RequestTask extends ClientTask {
   readonly bodySha256: string
 }
 
-/** What the process tells: of all measured requests together. */
-export interface RequestReport {
-  readonly wallMicros: number
-  readonly userMicros: number
-  readonly systemMicros: number
-}
-
 const task = JSON.parse(process.argv[2] ?? '') as RequestTask
 const fetchOnce = createClient(task.client, task)
 const digest = createHash('sha256').update(new Uint8Array(await fetchOnce()))
 if (digest.digest('hex') !== task.bodySha256) throw new Error('Cannot go on: the content is wrong')
 await fetchMany(fetchOnce, task.warmUpRequests)
-const cpuBefore = process.cpuUsage()
-const startedAt = performance.now()
-await fetchMany(fetchOnce, task.requests)
-const wallMicros = (performance.now() - startedAt) * 1000
-const { user, system } = process.cpuUsage(cpuBefore)
-const report: RequestReport = { wallMicros, userMicros: user, systemMicros: system }
-process.stdout.write(JSON.stringify(report), () => process.exit(0))
+reportAndExit(await measureWork(() => fetchMany(fetchOnce, task.requests)))
 
-/** Keeps every connection busy until all is fetched. */
+/** Keeps every connection busy, or every stream, until all is fetched. */
 async function fetchMany(fetchNext: FetchOnce, requests: number): Promise<void> {
   let left = requests
   const work = async (): Promise<void> => {
@@ -46,5 +34,5 @@ async function fetchMany(fetchNext: FetchOnce, requests: number): Promise<void> 
       }
     }
   }
-  await Promise.all(Array.from({ length: task.connections }, work))
+  await Promise.all(Array.from({ length: task.connections * task.streams }, work))
 }

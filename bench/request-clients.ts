@@ -1,15 +1,19 @@
 /** The HTTP clients that are compared: each makes one GET and takes the whole content. */
 import { Agent as HttpAgent, get as getPlain, type RequestOptions } from 'node:http'
+import { connect as connectHttp2 } from 'node:http2'
 import { Agent as HttpsAgent, get as getSecure } from 'node:https'
 import { HttpClient } from 'ferry/client'
 import { ConnectionPool, type ConnectionPoolOptions, HttpRequest } from 'ferry/transport'
-import { Agent, Pool, request } from 'undici'
+import { Agent, Client, type Dispatcher, Pool, request } from 'undici'
 import { type Content, FerryCollector, joinChunks, UndiciCollector } from './collect-handlers.ts'
 
 /** What a client is to fetch, and over how many connections. */
 export interface ClientTask {
   readonly url: string
   readonly connections: number
+  readonly protocol: 'HTTP/1.1' | 'HTTP/2'
+  /** Requests at once on each connection: 1 in HTTP/1.1. */
+  readonly streams: number
   /** The certificate to trust, PEM; undefined without TLS. */
   readonly ca: string | undefined
 }
@@ -25,6 +29,7 @@ const CLIENTS = {
   'undici.request': useUndiciRequest,
   'undici dispatch': useUndiciDispatch,
   'node:http': useNodeHttp,
+  'node:http2': useNodeHttp2,
 } as const satisfies Record<string, (task: ClientTask) => FetchOnce>
 
 export type ClientName = keyof typeof CLIENTS
@@ -72,22 +77,29 @@ function useFerryTransport(task: ClientTask): FetchOnce {
 function useFerryClient(task: ClientTask): FetchOnce {
   const client = new HttpClient(ferryOptions(task))
   return async () => {
-    const { body } = await client.request('GET', task.url)
-    return body.bytes()
+    return client.get(task.url, { responseFormat: 'bytes' })
   }
 }
 
-function useUndiciRequest({ url, connections, ca }: ClientTask): FetchOnce {
-  const dispatcher = new Agent({ connections, ...undiciTls(ca) })
+function useUndiciRequest(task: ClientTask): FetchOnce {
+  const { url, connections, protocol, ca } = task
+  const dispatcher =
+    protocol === 'HTTP/2'
+      ? createUndiciHttp2(task)
+      : new Agent({ connections, allowH2: false, ...undiciTls(ca) })
   return async () => {
     const { body } = await request(url, { dispatcher })
     return body.arrayBuffer()
   }
 }
 
-function useUndiciDispatch({ url, connections, ca }: ClientTask): FetchOnce {
+function useUndiciDispatch(task: ClientTask): FetchOnce {
+  const { url, connections, protocol, ca } = task
   const { origin, pathname } = new URL(url)
-  const pool = new Pool(origin, { connections, ...undiciTls(ca) })
+  const pool =
+    protocol === 'HTTP/2'
+      ? createUndiciHttp2(task)
+      : new Pool(origin, { connections, allowH2: false, ...undiciTls(ca) })
   return () =>
     new Promise((resolve, reject) => {
       pool.dispatch({ path: pathname, method: 'GET' }, new UndiciCollector({ resolve, reject }))
@@ -111,8 +123,34 @@ function useNodeHttp({ url, connections, ca }: ClientTask): FetchOnce {
     })
 }
 
-function ferryOptions({ connections, ca }: ClientTask): ConnectionPoolOptions {
-  return { maxConnectionsPerOrigin: connections, tls: ca === undefined ? {} : { ca } }
+/** One session; as many streams as there are requests. */
+function useNodeHttp2({ url, connections, ca }: ClientTask): FetchOnce {
+  if (connections !== 1) throw new Error('Cannot measure node:http2: it has one connection')
+  const { origin, pathname } = new URL(url)
+  const session = connectHttp2(origin, ca === undefined ? {} : { ca })
+  return () =>
+    new Promise((resolve, reject) => {
+      const sent = session.request({ ':path': pathname })
+      const chunks: Buffer[] = []
+      sent.on('data', (chunk: Buffer) => chunks.push(chunk))
+      sent.on('end', () => resolve(joinChunks(chunks)))
+      sent.on('error', reject)
+    })
+}
+
+function ferryOptions({ connections, protocol, ca }: ClientTask): ConnectionPoolOptions {
+  return {
+    maxConnectionsPerOrigin: connections,
+    tls: ca === undefined ? {} : { ca },
+    http2: protocol === 'HTTP/1.1' ? 'off' : ca === undefined ? 'prior-knowledge' : 'alpn',
+  }
+}
+
+/** One connection, by undici's Client: a Pool would open more of them. */
+function createUndiciHttp2({ url, connections, streams, ca }: ClientTask): Dispatcher {
+  if (connections !== 1) throw new Error('Cannot measure undici over HTTP/2: it has one connection')
+  const h2Options = { useH2c: ca === undefined, maxConcurrentStreams: streams }
+  return new Client(new URL(url).origin, { allowH2: true, h2Options, ...undiciTls(ca) })
 }
 
 function undiciTls(ca: string | undefined): { connect?: { ca: string } } {

@@ -8,7 +8,7 @@ import { mkdirSync, readFileSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { type Nginx, startNginx } from './nginx.ts'
-import type { RequestReport, RequestTask } from './request-client.ts'
+import type { RequestTask } from './request-client.ts'
 import type { ClientName } from './request-clients.ts'
 import { formatSpread, formatTable, median, pairwiseRatio } from './statistics.ts'
 import {
@@ -20,6 +20,7 @@ import {
   removeFolder,
   rotate,
 } from './support.ts'
+import type { WorkReport } from './work-report.ts'
 import { type Workload, WORKLOADS } from './workloads.ts'
 
 /** One run, per request. */
@@ -78,16 +79,20 @@ export function createJson(bytes: number): string {
 }
 
 function createTask(
-  { bodyBytes, connections, tls, requests, warmUpRequests }: Workload,
+  { bodyBytes, connections, protocol, streams, tls, requests, warmUpRequests }: Workload,
   body: string,
   nginx: Nginx,
 ): Omit<RequestTask, 'client'> {
+  const plain = protocol === 'HTTP/2' ? nginx.http2Url : nginx.url
+  const secure = protocol === 'HTTP/2' ? nginx.http2TlsUrl : nginx.tlsUrl
   return {
-    url: `${tls ? nginx.tlsUrl : nginx.url}/body.json`,
+    url: `${tls ? secure : plain}/body.json`,
     ca: tls ? readFileSync(nginx.certificatePath, 'utf8') : undefined,
     bodySha256: createHash('sha256').update(body).digest('hex'),
     bodyBytes,
     connections,
+    protocol,
+    streams,
     requests,
     warmUpRequests,
   }
@@ -95,7 +100,7 @@ function createTask(
 
 async function runClient(task: RequestTask): Promise<RequestCost> {
   const { stdout } = await measureClient([NODE, CLIENT, JSON.stringify(task)])
-  const { wallMicros, userMicros, systemMicros } = JSON.parse(stdout) as RequestReport
+  const { wallMicros, userMicros, systemMicros } = JSON.parse(stdout) as WorkReport
   return {
     cpuMicros: (userMicros + systemMicros) / task.requests,
     userMicros: userMicros / task.requests,
@@ -104,7 +109,7 @@ async function runClient(task: RequestTask): Promise<RequestCost> {
 }
 
 function formatCosts(workload: Workload, costs: Costs, rounds: number): string {
-  const { title, bodyBytes, connections, tls, bases } = workload
+  const { title, bases } = workload
   const of = (client: ClientName, part: keyof RequestCost): number[] =>
     (costs.get(client) ?? []).map((cost) => cost[part])
   const ratio = (client: ClientName, base: ClientName, part: keyof RequestCost): string =>
@@ -117,9 +122,8 @@ function formatCosts(workload: Workload, costs: Costs, rounds: number): string {
     median(of(client, 'wallMicros')).toFixed(1),
     ...bases.slice(0, 1).map((base) => ratio(client, base, 'wallMicros')),
   ])
-  const plural = connections === 1 ? 'connection' : 'connections'
   const table = formatTable(
-    `${title}: ${bodyBytes} bytes, HTTP/1.1${tls ? ', TLS' : ''}, ${connections} ${plural}, ${rounds} rounds`,
+    `${title}: ${describeWorkload(workload)}, ${rounds} rounds`,
     [
       'client',
       'CPU µs a request, min / median / max',
@@ -136,4 +140,12 @@ function formatCosts(workload: Workload, costs: Costs, rounds: number): string {
   )
   if (goals.length === 0) return table
   return `${table}\nGoals, CPU: ${goals.join('; ')}.\n`
+}
+
+function describeWorkload({ bodyBytes, protocol, tls, connections, streams }: Workload): string {
+  const parts = [`${bodyBytes} bytes`, protocol]
+  if (tls) parts.push('TLS')
+  parts.push(`${connections} ${connections === 1 ? 'connection' : 'connections'}`)
+  if (streams > 1) parts.push(`${streams} streams at once`)
+  return parts.join(', ')
 }

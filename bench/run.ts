@@ -10,23 +10,33 @@ import { cpus, release } from 'node:os'
 import { join } from 'node:path'
 import { parseArgs } from 'node:util'
 import { requireTool, type Tool } from '../test/support/tools.ts'
+import { benchHttp2Download } from './http2-download.ts'
 import { benchMemory } from './memory.ts'
 import { REQUEST_BENCHMARKS } from './requests.ts'
+import { benchSse } from './sse.ts'
 import { benchStart } from './start.ts'
 import { type BenchOptions, clearUpAtExit, exitOnSignals, NODE, progress } from './support.ts'
 import { benchTls } from './tls.ts'
 import { benchTransfer } from './transfer.ts'
-import { benchUpload } from './upload.ts'
+import { benchHttp2Upload, benchUpload } from './upload.ts'
+import { benchWebSocket } from './websocket.ts'
 
 const BENCHMARKS: Readonly<Record<string, (options: BenchOptions) => Promise<string>>> = {
   transfer: (options) => benchTransfer({ ...options, tls: false }),
   tls: benchTls,
   upload: benchUpload,
+  'h2-download': benchHttp2Download,
+  'h2-upload': benchHttp2Upload,
   ...REQUEST_BENCHMARKS,
+  websocket: benchWebSocket,
+  sse: benchSse,
   memory: benchMemory,
   start: benchStart,
 }
+const PACKAGES = ['undici', 'ws', 'eventsource'] as const
 const RESULTS = join(import.meta.dirname, 'results.md')
+
+const require = createRequire(import.meta.url)
 
 const { values } = parseArgs({
   options: { quick: { type: 'boolean', default: false }, only: { type: 'string' } },
@@ -49,12 +59,16 @@ else writeFileSync(RESULTS, text)
 
 function describeRun(): string {
   const processors = cpus()
-  const undici = createRequire(import.meta.url)('undici/package.json') as { version: string }
   return [
     `- ${new Date().toISOString().slice(0, 10)}, ${processors[0]?.model.trim()}, ${processors.length} cores, Linux ${release()}`,
-    `- node ${execFileSync(NODE, ['--version'], { encoding: 'utf8' }).trim().slice(1)}, undici ${undici.version}`,
+    `- node ${execFileSync(NODE, ['--version'], { encoding: 'utf8' }).trim().slice(1)}, ${PACKAGES.map(describePackage).join(', ')}`,
     `- ${(['nginx', 'curl', 'aria2c', 'wget2', 'axel'] as const).map(describeTool).join(', ')}`,
   ].join('\n')
+}
+
+function describePackage(name: string): string {
+  const { version } = require(`${name}/package.json`) as { version: string }
+  return `${name} ${version}`
 }
 
 function describeTool(tool: Tool): string {

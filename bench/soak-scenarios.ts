@@ -1,21 +1,33 @@
 /**
- * What one request of the soak may be: a table of scenarios with their weights. Each resolves when
- * the request went exactly as it must, and throws otherwise; how it may end is part of it.
+ * What one request of the soak may be: tables of scenarios with their weights, one for each version
+ * of HTTP. Each resolves when the request went exactly as it must, and throws otherwise; how it may
+ * end is part of it.
  */
+import { setTimeout as wait } from 'node:timers/promises'
 import { isFerryError, type StreamError, type TimeoutError } from 'ferry/errors'
-import { type ConnectionPool, HttpRequest, type HttpResponse } from 'ferry/transport'
+import { type ConnectionPool, HttpRequest } from 'ferry/transport'
 import { FerryCollector } from './collect-handlers.ts'
+import {
+  expectContent,
+  expectEcho,
+  expectEqualBytes,
+  expectFailure,
+  expectSame,
+} from './soak-checks.ts'
 import { contentOf, digestOf } from './soak-content.ts'
+import { createBytes, createStream, type Upload } from './soak-uploads.ts'
 
 /** Where requests go. */
 export interface SoakBed {
   readonly pool: ConnectionPool
   /** nginx; `/BYTES.bin` has as many bytes of the content. */
   readonly files: string
-  /** A server that closes, resets and stalls. */
+  /** A server that closes, resets and stalls, but never harms another request than the one it was asked by. */
   readonly rough: string
   /** The same one where it never closes a kept connection. */
   readonly steady: string
+  /** The same one where a connection may break under requests that expect it. */
+  readonly fragile: string
   /** Given to many requests, never aborted. */
   readonly sharedSignal: AbortSignal
 }
@@ -31,8 +43,10 @@ const SMALL_BYTES = 707
 const LARGE_BYTES = 65_536
 const HUGE_BYTES = 524_288
 const MAX_ABORT_DELAY_MS = 25
+/** A slow reader rests so long after each piece: some tenths of a second for all. */
+const READER_PAUSE_MS = 5
 
-export const SCENARIOS: Readonly<Record<string, Scenario>> = {
+const SCENARIOS: Readonly<Record<string, Scenario>> = {
   'get small': { weight: 250, run: (bed) => expectGet(bed, `${bed.files}/${SMALL_BYTES}.bin`) },
   'get 64 KiB': { weight: 100, run: (bed) => expectGet(bed, `${bed.files}/${LARGE_BYTES}.bin`) },
   'get by callback': { weight: 100, run: expectDispatch },
@@ -43,17 +57,16 @@ export const SCENARIOS: Readonly<Record<string, Scenario>> = {
   },
   'get chunked': { weight: 70, run: (bed) => expectGet(bed, `${bed.rough}/chunked/40000`) },
   'get after 1xx': { weight: 40, run: (bed) => expectGet(bed, `${bed.rough}/information/2000`) },
-  'get piece by piece': { weight: 40, run: expectPieces },
+  'get with trailers': { weight: 20, run: expectTrailers },
+  'get piece by piece': { weight: 40, run: (bed) => expectPieces(bed, 0) },
+  'get by a slow reader': { weight: 10, run: (bed) => expectPieces(bed, READER_PAUSE_MS) },
   head: { weight: 50, run: expectHead },
   'post bytes': { weight: 50, run: (bed) => expectUpload(bed, createBytes()) },
   'post stream with length': { weight: 20, run: (bed) => expectUpload(bed, createStream(true)) },
   'post stream chunked': { weight: 20, run: (bed) => expectUpload(bed, createStream(false)) },
+  'post with trailers': { weight: 20, run: expectUploadTrailers },
   'put bytes, rough server': { weight: 30, run: expectPut },
   'closed by field': { weight: 20, run: (bed) => expectGet(bed, `${bed.rough}/close/500`) },
-  'closed silently': {
-    weight: 20,
-    run: (bed) => expectGet(bed, `${bed.rough}/close-silently/500`),
-  },
   'aborted download': { weight: 50, run: expectAbort },
   'aborted upload': { weight: 10, run: expectAbortedUpload },
   'aborted before': { weight: 5, run: expectAbortBefore },
@@ -61,11 +74,25 @@ export const SCENARIOS: Readonly<Record<string, Scenario>> = {
   'cancelled half-way': { weight: 30, run: expectBreak },
   'cancelled at the head': { weight: 15, run: expectCancel },
   'left to the pool': { weight: 15, run: expectLeft },
-  'reset before the head': { weight: 10, run: (bed) => expectLoss(bed, 'reset', 0) },
-  'reset half-way': { weight: 10, run: (bed) => expectLoss(bed, 'reset-half', 10_000) },
-  'ended half-way': { weight: 10, run: (bed) => expectLoss(bed, 'end-half', 10_000) },
+  'reset before the head': { weight: 10, run: (bed) => expectLoss(bed, `${bed.rough}/reset/0`) },
+  'reset half-way': { weight: 10, run: (bed) => expectLoss(bed, `${bed.rough}/reset-half/10000`) },
+  'ended half-way': { weight: 10, run: (bed) => expectLoss(bed, `${bed.fragile}/end-half/10000`) },
   'stalled head': { weight: 1, run: (bed) => expectTimeout(bed, 'stall-head', 'headers') },
   'stalled half-way': { weight: 1, run: (bed) => expectTimeout(bed, 'stall-half', 'body') },
+}
+
+export const HTTP1_SCENARIOS: Readonly<Record<string, Scenario>> = {
+  ...SCENARIOS,
+  'closed silently': {
+    weight: 20,
+    run: (bed) => expectGet(bed, `${bed.rough}/close-silently/500`),
+  },
+}
+
+export const HTTP2_SCENARIOS: Readonly<Record<string, Scenario>> = {
+  ...SCENARIOS,
+  'refused, then served': { weight: 20, run: (bed) => expectGet(bed, `${bed.rough}/refuse/500`) },
+  'lost before the head': { weight: 5, run: (bed) => expectLoss(bed, `${bed.fragile}/lose/0`) },
 }
 
 // ── What must succeed
@@ -89,10 +116,21 @@ async function expectSharedSignal({ pool, files, sharedSignal }: SoakBed): Promi
   await expectContent(response, url)
 }
 
-async function expectPieces({ pool, files }: SoakBed): Promise<void> {
+async function expectTrailers({ pool, rough }: SoakBed): Promise<void> {
+  const url = `${rough}/trailers/3000`
+  const response = await pool.request(new HttpRequest('GET', url))
+  await expectContent(response, url)
+  const digest = response.body.trailers.get('x-digest')
+  if (digest !== digestOf(contentOf(3000))) throw new Error(`Wrong trailer: ${digest}`)
+}
+
+async function expectPieces({ pool, files }: SoakBed, pauseMs: number): Promise<void> {
   const { body } = await pool.request(new HttpRequest('GET', `${files}/${HUGE_BYTES}.bin`))
   const chunks: Uint8Array[] = []
-  for await (const chunk of body) chunks.push(chunk)
+  for await (const chunk of body) {
+    chunks.push(chunk)
+    if (pauseMs > 0) await wait(pauseMs)
+  }
   expectSame(Buffer.concat(chunks), HUGE_BYTES)
 }
 
@@ -109,6 +147,14 @@ async function expectHead({ pool, files }: SoakBed): Promise<void> {
 async function expectUpload({ pool, steady }: SoakBed, { content, sent }: Upload): Promise<void> {
   const response = await pool.request(new HttpRequest('POST', `${steady}/echo`, { content }))
   await expectEcho(response, sent)
+}
+
+/** The server tells the digest of the trailers, not its own. */
+async function expectUploadTrailers({ pool, steady }: SoakBed): Promise<void> {
+  const { content, sent } = createStream(false)
+  const trailers = (): Record<string, string> => ({ 'x-digest': digestOf(sent) })
+  const upload = new HttpRequest('POST', `${steady}/echo-trailers`, { content, trailers })
+  await expectEcho(await pool.request(upload), sent)
 }
 
 /** A closed connection may break it; then it goes out again by itself. */
@@ -201,13 +247,15 @@ async function expectLeft({ pool, files }: SoakBed): Promise<void> {
   if (status !== 200) throw new Error(`Expected 200, got ${status}`)
 }
 
-async function expectLoss({ pool, rough }: SoakBed, route: string, bytes: number): Promise<void> {
+/** At most half of the bytes that the URL ends with may have come. */
+async function expectLoss({ pool }: SoakBed, url: string): Promise<void> {
+  const half = Number(url.split('/').at(-1)) / 2
   const run = async (): Promise<void> => {
-    const response = await pool.request(new HttpRequest('GET', `${rough}/${route}/${bytes}`))
+    const response = await pool.request(new HttpRequest('GET', url))
     await response.body.bytes()
   }
   const isLoss = (error: unknown): boolean =>
-    isFerryError(error, 'connection-lost') && (error as StreamError).bytesReceived <= bytes / 2
+    isFerryError(error, 'connection-lost') && (error as StreamError).bytesReceived <= half
   await expectFailure(run(), isLoss)
 }
 
@@ -223,69 +271,4 @@ async function expectTimeout(
   const isTimeout = (error: unknown): boolean =>
     isFerryError(error, 'timeout') && (error as TimeoutError).phase === phase
   await expectFailure(run(), isTimeout)
-}
-
-// ── Checks
-
-async function expectFailure(
-  run: Promise<unknown>,
-  isExpected: (error: unknown) => boolean,
-): Promise<void> {
-  try {
-    await run
-  } catch (error) {
-    if (isExpected(error)) return
-    throw error
-  }
-  throw new Error('It succeeded, and must not')
-}
-
-/** The length is what the URL ends with. */
-async function expectContent({ status, body }: HttpResponse, url: string): Promise<void> {
-  if (status !== 200) throw new Error(`Expected 200, got ${status}`)
-  expectSame(await body.bytes(), Number(/(\d+)(?:\.bin)?$/.exec(url)?.[1]))
-}
-
-function expectSame(content: Uint8Array, length: number): void {
-  expectEqualBytes(content, contentOf(length))
-}
-
-function expectEqualBytes(content: Uint8Array, expected: Uint8Array): void {
-  if (Buffer.compare(content, expected) === 0) return
-  throw new Error(`Wrong content: ${content.length} of ${expected.length} bytes, or others`)
-}
-
-async function expectEcho({ status, body }: HttpResponse, sent: Uint8Array): Promise<void> {
-  const answer = (await body.bytes()).toString()
-  if (status === 200 && answer === `${sent.length} ${digestOf(sent)}`) return
-  throw new Error(`Upload of ${sent.length} bytes was answered with ${status}: ${answer}`)
-}
-
-// ── Content to send
-
-interface Upload {
-  readonly content: HttpRequest['content']
-  /** What the server must get. */
-  readonly sent: Buffer
-}
-
-function createBytes(): Upload {
-  const sent = contentOf(Math.floor(Math.random() * 20_000))
-  return { content: sent, sent }
-}
-
-function createStream(hasLength: boolean, pauseMs = 0): Upload {
-  const sent = contentOf(Math.floor(Math.random() * 100_000))
-  const open = (): AsyncIterable<Uint8Array> => yieldPieces(sent, pauseMs)
-  const content = { open, replayable: true, ...(hasLength ? { length: sent.length } : {}) }
-  return { content, sent }
-}
-
-async function* yieldPieces(content: Buffer, pauseMs: number): AsyncIterable<Uint8Array> {
-  for (let at = 0; at < content.length; at += 16_384) {
-    await new Promise((resolve) =>
-      pauseMs > 0 ? setTimeout(resolve, pauseMs) : setImmediate(resolve),
-    )
-    yield content.subarray(at, at + 16_384)
-  }
 }

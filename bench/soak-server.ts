@@ -1,7 +1,7 @@
 /**
- * The misbehaving server of the soak, a process of its own: prints its two ports once it listens.
- * The first closes kept connections whenever it likes, as each route tells; the second, steady one
- * never does, so that requests which cannot be repeated have no excuse there.
+ * The misbehaving server of the soak, a process of its own: prints its three ports once it listens:
+ * rough, steady, fragile. Rough and fragile close kept connections whenever they like, as each route
+ * tells; the steady one never does, so that requests which cannot be repeated have no excuse there.
  */
 import { createServer, type IncomingMessage, type ServerResponse } from 'node:http'
 import type { AddressInfo } from 'node:net'
@@ -22,7 +22,13 @@ const ROUTES: Readonly<Record<string, Route>> = {
   chunked: sendChunked,
   information: sendWithInformation,
   slow: sendSlowly,
-  echo: (request, response) => void answerWithDigest(request, response),
+  trailers: (_, response, bytes) => {
+    response.writeHead(200, { trailer: 'x-digest' }).write(contentOf(bytes))
+    response.addTrailers({ 'x-digest': digestOf(contentOf(bytes)) })
+    response.end()
+  },
+  echo: (request, response) => void answerWithDigest(request, response, 'content'),
+  'echo-trailers': (request, response) => void answerWithDigest(request, response, 'trailers'),
   close: (request, response, bytes) => {
     response.setHeader('connection', 'close')
     sendWhole(request, response, bytes)
@@ -44,7 +50,7 @@ const ROUTES: Readonly<Record<string, Route>> = {
   'stall-half': (_, response, bytes) => sendHalf(response, bytes),
 }
 
-const ports = await Promise.all([listen(KEEP_ALIVE_TIMEOUT_MS), listen(0)])
+const ports = await Promise.all([KEEP_ALIVE_TIMEOUT_MS, 0, KEEP_ALIVE_TIMEOUT_MS].map(listen))
 process.stdout.write(`${ports.join(' ')}\n`)
 
 async function listen(keepAliveTimeout: number): Promise<number> {
@@ -97,7 +103,12 @@ function sendHalf(response: ServerResponse, bytes: number): void {
   response.writeHead(200, { 'content-length': bytes }).write(contentOf(bytes / 2))
 }
 
-async function answerWithDigest(request: IncomingMessage, response: ServerResponse): Promise<void> {
+/** The digest is of the content, or what the trailers tell of it. */
+async function answerWithDigest(
+  request: IncomingMessage,
+  response: ServerResponse,
+  source: 'content' | 'trailers',
+): Promise<void> {
   const chunks: Buffer[] = []
   try {
     for await (const chunk of request) chunks.push(chunk as Buffer)
@@ -106,5 +117,6 @@ async function answerWithDigest(request: IncomingMessage, response: ServerRespon
     return
   }
   const content = Buffer.concat(chunks)
-  response.end(`${content.length} ${digestOf(content)}`)
+  const digest = source === 'content' ? digestOf(content) : request.trailers['x-digest']
+  response.end(`${content.length} ${digest}`)
 }

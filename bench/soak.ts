@@ -1,18 +1,20 @@
 /**
- * Many requests of all kinds through one pool: `npm run soak [-- --requests N | --seconds S]`.
+ * Many requests of all kinds through one pool: `npm run soak [-- --requests N | --seconds S]`; over
+ * HTTP/2 with `--http2`.
  *
  * Between batches everything comes to rest and is looked at. Fails when a response was wrong, when
  * anything is left at the end, or when memory grows with the number of requests. Ctrl-C ends it with
  * the figures so far; a second one at once.
  */
-import { getEventListeners, once } from 'node:events'
+import { getEventListeners } from 'node:events'
 import { mkdirSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { setTimeout as wait } from 'node:timers/promises'
 import { fileURLToPath } from 'node:url'
 import { parseArgs } from 'node:util'
-import { ConnectionPool } from 'ferry/transport'
+import { ConnectionPool, type ConnectionPoolOptions } from 'ferry/transport'
 import { startNginx } from './nginx.ts'
+import { startNodeServer } from './node-server.ts'
 import { contentOf } from './soak-content.ts'
 import {
   ALLOWED_GROWTH_BYTES,
@@ -24,18 +26,16 @@ import {
   type SoakSample,
   takeSample,
 } from './soak-samples.ts'
-import { SCENARIOS, type SoakBed } from './soak-scenarios.ts'
-import { clearUpAtExit, createFolder, endProgram, NODE, startProgram } from './support.ts'
+import { HTTP1_SCENARIOS, HTTP2_SCENARIOS, type Scenario, type SoakBed } from './soak-scenarios.ts'
+import { clearUpAtExit, createFolder, NODE } from './support.ts'
 
 const DEFAULT_REQUESTS = 1_000_000
 const BATCHES = 20
 /** The first tenth compiles and fills what is made once. */
 const WARM_UP_BATCHES = 2
-/** More than the pool's connections, so that requests also wait. */
+/** More than the pool's connections take, so that requests also wait. */
 const WORKERS = 120
 const POOL_OPTIONS = {
-  maxConnections: 96,
-  maxConnectionsPerOrigin: 40,
   // Connections that are never given back must show as failures, and soon.
   poolTimeoutMs: 5000,
   headersTimeoutMs: 1000,
@@ -43,9 +43,37 @@ const POOL_OPTIONS = {
 } as const
 /** Within it the pool must be at rest after the last answer; sweeps come four times a second. */
 const REST_TIMEOUT_MS = 3000
-const SHOWN_FAILURES = 10
 const FILE_SIZES = [707, 65_536, 524_288]
-const SERVER = fileURLToPath(new URL('./soak-server.ts', import.meta.url))
+
+/** What differs from one version of HTTP to the other. */
+interface Version {
+  readonly scenarios: Readonly<Record<string, Scenario>>
+  readonly pool: ConnectionPoolOptions
+  readonly server: URL
+  readonly filesUrl: 'url' | 'http2Url'
+}
+
+const VERSIONS: Readonly<Record<'http1' | 'http2', Version>> = {
+  http1: {
+    scenarios: HTTP1_SCENARIOS,
+    pool: { ...POOL_OPTIONS, maxConnections: 96, maxConnectionsPerOrigin: 40 },
+    server: new URL('./soak-server.ts', import.meta.url),
+    filesUrl: 'url',
+  },
+  http2: {
+    scenarios: HTTP2_SCENARIOS,
+    pool: {
+      ...POOL_OPTIONS,
+      http2: 'prior-knowledge',
+      maxConnections: 6,
+      maxConnectionsPerOrigin: 2,
+    },
+    server: new URL('./soak-http2-server.ts', import.meta.url),
+    filesUrl: 'http2Url',
+  },
+}
+/** What nginx takes at once on a connection; together less than there are workers. */
+const NGINX_STREAMS = 16
 
 /** How often a scenario ran, and what went wrong. */
 interface Tally {
@@ -54,8 +82,13 @@ interface Tally {
 }
 
 const { values } = parseArgs({
-  options: { requests: { type: 'string' }, seconds: { type: 'string' } },
+  options: {
+    requests: { type: 'string' },
+    seconds: { type: 'string' },
+    http2: { type: 'boolean', default: false },
+  },
 })
+const version = VERSIONS[values.http2 ? 'http2' : 'http1']
 const seconds = values.seconds === undefined ? Number.POSITIVE_INFINITY : Number(values.seconds)
 const requests = Number(
   values.requests ?? (values.seconds === undefined ? DEFAULT_REQUESTS : Number.POSITIVE_INFINITY),
@@ -63,11 +96,11 @@ const requests = Number(
 if (!(requests > 0 && seconds > 0))
   throw new Error('Cannot start: --requests N or --seconds S, above 0')
 
-const lottery = Object.entries(SCENARIOS).flatMap(([name, { weight }]) =>
+const lottery = Object.entries(version.scenarios).flatMap(([name, { weight }]) =>
   Array.from({ length: weight }, () => name),
 )
 const tallies = new Map<string, Tally>(
-  Object.keys(SCENARIOS).map((name) => [name, { ran: 0, failed: 0 }]),
+  Object.keys(version.scenarios).map((name) => [name, { ran: 0, failed: 0 }]),
 )
 const failures: string[] = []
 let stopping = false
@@ -88,12 +121,16 @@ async function soak(): Promise<boolean> {
   mkdirSync(join(folder, 'served'))
   for (const bytes of FILE_SIZES)
     writeFileSync(join(folder, `served/${bytes}.bin`), contentOf(bytes))
-  await using nginx = await startNginx(join(folder, 'served'))
-  await using server = await startRoughServer()
-  const pool = new ConnectionPool(POOL_OPTIONS)
+  await using nginx = await startNginx(join(folder, 'served'), { http2Streams: NGINX_STREAMS })
+  await using server = await startNodeServer([NODE, fileURLToPath(version.server)])
+  const [rough = '', steady = '', fragile = ''] = server.ports.map(
+    (port) => `http://127.0.0.1:${port}`,
+  )
+  const pool = new ConnectionPool(version.pool)
   const before = takeSample(pool, 0, 0)
   const sharedSignal = new AbortController().signal
-  const bed: SoakBed = { ...server, pool, files: nginx.url, sharedSignal }
+  const files = nginx[version.filesUrl]
+  const bed: SoakBed = { rough, steady, fragile, pool, files, sharedSignal }
   const samples = await runBatches(bed)
   const atRest = String(pool)
   await pool.close()
@@ -109,22 +146,6 @@ async function soak(): Promise<boolean> {
   if (problems.length === 0)
     console.log(`ok   ${done} requests; nothing was wrong, nothing is left`)
   return problems.length === 0
-}
-
-async function startRoughServer(): Promise<Pick<SoakBed, 'rough' | 'steady'> & AsyncDisposable> {
-  const child = startProgram([NODE, SERVER], 'pipe')
-  child.stderr?.pipe(process.stderr)
-  const [line] = (await once(child.stdout as NodeJS.ReadableStream, 'data')) as [Buffer]
-  const [rough = '', steady = ''] = line.toString().trim().split(' ')
-  return {
-    rough: `http://127.0.0.1:${rough}`,
-    steady: `http://127.0.0.1:${steady}`,
-    async [Symbol.asyncDispose]() {
-      const exited = once(child, 'exit')
-      endProgram(child)
-      await exited
-    },
-  }
 }
 
 async function runBatches(bed: SoakBed): Promise<SoakSample[]> {
@@ -151,10 +172,11 @@ async function work(bed: SoakBed, isOver: () => boolean): Promise<void> {
     const tally = tallies.get(name) as Tally
     tally.ran++
     try {
-      await SCENARIOS[name]?.run(bed)
+      await version.scenarios[name]?.run(bed)
     } catch (error) {
       tally.failed++
-      if (failures.length < SHOWN_FAILURES) failures.push(`${name}: ${String(error)}`)
+      // The first of each kind says enough.
+      if (tally.failed === 1) failures.push(`${name}: ${String(error)}`)
     }
   }
 }

@@ -44,6 +44,7 @@ const GNU_TIME = '/usr/bin/time'
 const TMPFS = '/dev/shm'
 /** The client has one core and the server the other, so that neither takes the other's time. */
 const CLIENT_CORE = '0'
+const SERVER_CORE = '1'
 
 // ── Clearing up
 
@@ -87,6 +88,11 @@ export function removeFolder(folder: string): void {
 function freeBytesOf(folder: string): number {
   const { bavail, bsize } = statfsSync(folder)
   return bavail * bsize
+}
+
+/** The same program, alone on the server's core. */
+export function onServerCore(command: Command): Command {
+  return ['taskset', '-c', SERVER_CORE, ...command]
 }
 
 /** Starts a program, in a group of its own: that lets one signal reach what runs behind `taskset` too. */
@@ -165,4 +171,17 @@ export function writeRandomFile(path: string, bytes: number): void {
   } finally {
     closeSync(file)
   }
+}
+
+/**
+ * Writes and removes a file of `bytes`, being whole blocks of 64 MiB. A virtual machine that has given
+ * free memory back to its host gets it again at the first touch, slowly; that is not to be any tool's
+ * time.
+ */
+export function touchMemory(path: string, bytes: number): void {
+  const block = Buffer.alloc(64 * MIB)
+  const file = openSync(path, 'wx')
+  for (let written = 0; written < bytes; written += block.length) writeSync(file, block)
+  closeSync(file)
+  rmSync(path)
 }

@@ -3,7 +3,7 @@
  * HTTP, or over TLS with a certificate of our own. Tools take turns, so that what else the machine
  * does hits all alike, and each round's time is compared with curl's of the same round.
  */
-import { closeSync, mkdirSync, openSync, rmSync, writeSync } from 'node:fs'
+import { mkdirSync, rmSync } from 'node:fs'
 import { join } from 'node:path'
 import { requireTool } from '../test/support/tools.ts'
 import { startNginx } from './nginx.ts'
@@ -21,6 +21,7 @@ import {
   progress,
   removeFolder,
   rotate,
+  touchMemory,
   writeRandomFile,
 } from './support.ts'
 
@@ -106,7 +107,7 @@ export async function benchTransfer(
       for (const contender of rotate(contenders, round)) {
         rmSync(target, { recursive: true, force: true })
         mkdirSync(target)
-        touchMemory(join(target, OUTPUT_NAME))
+        touchMemory(join(target, OUTPUT_NAME), GIB)
         const url = `${options.tls ? nginx.tlsUrl : nginx.url}/${FILE_NAME}`
         const measurement = await measure(contender.command(url, target, nginx.certificatePath))
         // The first round warms up, and shows that every tool brings the very file.
@@ -130,18 +131,6 @@ function note(
   results.get(name)?.push(measurement)
   if (ownTimeMs === undefined) return
   results.get(OWN_TIME)?.push({ ...measurement, wallMs: ownTimeMs(measurement.stdout) })
-}
-
-/**
- * Writes and removes as much as the file will take. A virtual machine that has given free memory back
- * to its host gets it again at the first touch, slowly; that is not to be any tool's time.
- */
-function touchMemory(path: string): void {
-  const block = Buffer.alloc(64 * MIB)
-  const file = openSync(path, 'wx')
-  for (let written = 0; written < GIB; written += block.length) writeSync(file, block)
-  closeSync(file)
-  rmSync(path)
 }
 
 function readElapsedMs(stdout: string): number {

@@ -13,6 +13,9 @@ export interface Workload {
   readonly title: string
   readonly bodyBytes: number
   readonly connections: number
+  readonly protocol: 'HTTP/1.1' | 'HTTP/2'
+  /** Requests at once on each connection: 1 in HTTP/1.1. */
+  readonly streams: number
   readonly tls: boolean
   /** In each run of a client. */
   readonly requests: number
@@ -32,6 +35,8 @@ const SMALL: Workload = {
   title: 'Small GET',
   bodyBytes: SMALL_BYTES,
   connections: 50,
+  protocol: 'HTTP/1.1',
+  streams: 1,
   tls: false,
   requests: 60_000,
   warmUpRequests: 5000,
@@ -41,6 +46,19 @@ const SMALL: Workload = {
   goals: [
     { client: 'ferry transport', base: 'undici.request', atMost: 0.5 },
     { client: 'ferry dispatch', base: 'undici dispatch', atMost: 0.7 },
+  ],
+}
+
+const SMALL_HTTP2: Workload = {
+  ...SMALL,
+  connections: 1,
+  protocol: 'HTTP/2',
+  streams: 50,
+  clients: ['ferry dispatch', 'ferry transport', 'node:http2', 'undici.request', 'undici dispatch'],
+  bases: ['node:http2', 'undici.request'],
+  goals: [
+    { client: 'ferry transport', base: 'node:http2', atMost: 0.5 },
+    { client: 'ferry transport', base: 'undici.request', atMost: 0.3 },
   ],
 }
 
@@ -80,6 +98,8 @@ export const WORKLOADS: Readonly<Record<string, Workload>> = {
       { client: 'ferry dispatch', base: 'undici.request', atMost: 0.7 },
     ],
   },
+  'h2-small': SMALL_HTTP2,
+  'h2-small-tls': { ...SMALL_HTTP2, title: 'Small GET over TLS', tls: true, requests: 30_000 },
   trace: {
     ...SMALL,
     title: 'Small GET, traced or not',

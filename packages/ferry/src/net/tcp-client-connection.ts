@@ -212,7 +212,7 @@ export class TcpConnection implements StreamReader {
   /** Lets the stream bring more, or makes the peer wait. */
   #throttle(): void {
     if (this.#state !== 'open') return
-    const room = Math.max(MAX_BUFFERED_BYTES, this.#pending?.wantedBytes ?? 0)
+    const room = MAX_BUFFERED_BYTES
     const pause = this.#buffer.length >= room || this.#cancelRest !== undefined
     if (pause === this.#paused) return
     this.#paused = pause

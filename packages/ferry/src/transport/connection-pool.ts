@@ -228,6 +228,8 @@ export class ConnectionPool implements AsyncDisposable, ExchangeOwner {
     for (const exchange of pool.waiting) {
       if (this.#mustYield(pool, exchange.queuedAt, now)) return
       this.#closeUseless(pool, exchange, now)
+      // A place that became free by that may be its own already.
+      if (!pool.waiting.has(exchange)) continue
       const load = this.#loadOf(pool, exchange, now)
       const { limits } = this.#settings
       const idleElsewhere = this.#open < limits.maxConnections ? 0 : this.#countIdle(pool)
@@ -264,14 +266,12 @@ export class ConnectionPool implements AsyncDisposable, ExchangeOwner {
   }
 
   #loadOf(pool: OriginPool, exchange: PooledExchange, now: number): OriginLoad {
-    const { key } = pool.origin
-    const sibling = this.#origins.get(pool.http1Only ? key : http1Name(key))
     return {
       waiting: pool.waiting.size,
       free: pool.free.filter((pooled) => this.#canTake(pooled, exchange, now)).length,
       connecting: pool.connecting + pool.unsettled,
       streamsPerConnection: pool.streamsPerConnection,
-      open: pool.open + (sibling?.open ?? 0),
+      open: pool.open,
     }
   }
 

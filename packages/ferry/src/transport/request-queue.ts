@@ -16,6 +16,10 @@ export class RequestQueue implements Iterable<PooledExchange> {
     return undefined
   }
 
+  has(exchange: PooledExchange): boolean {
+    return this.#returned.has(exchange) || this.#waiting.has(exchange)
+  }
+
   add(exchange: PooledExchange): void {
     this.#waiting.add(exchange)
   }

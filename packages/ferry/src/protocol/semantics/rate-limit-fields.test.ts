@@ -5,9 +5,17 @@ import { exhaustedForMs, parseRateLimitFields, type Quota } from './rate-limit-f
 
 const NOW = Date.parse('Sat, 21 Nov 2026 10:00:00 GMT')
 
-type Short = readonly [limit?: number | undefined, remaining?: number | undefined, resetMs?: number | undefined]
+type Short = readonly [
+  limit?: number | undefined,
+  remaining?: number | undefined,
+  resetMs?: number | undefined,
+]
 
-const rows: readonly [name: string, fields: Record<string, string | string[]>, quotas: readonly Short[]][] = [
+const rows: readonly [
+  name: string,
+  fields: Record<string, string | string[]>,
+  quotas: readonly Short[],
+][] = [
   ['no field', { 'Content-Type': 'text/plain' }, []],
   ['draft 10', { RateLimit: '"default";r=50;t=30' }, [[undefined, 50, 30_000]]],
   [
@@ -32,16 +40,32 @@ const rows: readonly [name: string, fields: Record<string, string | string[]>, q
     [[5, 0, 60_000]],
   ],
   ['no t, no window', { RateLimit: '"p";r=0', 'RateLimit-Policy': '"p";q=5' }, [[5, 0]]],
-  ['another policy', { RateLimit: '"p";r=0', 'RateLimit-Policy': '"q";q=5;w=60' }, [[undefined, 0]]],
-  ['a policy that is a token', { RateLimit: '"p";r=0', 'RateLimit-Policy': 'p;q=5;w=60' }, [[undefined, 0]]],
-  ['a broken policy', { RateLimit: '"p";r=0;t=1', 'RateLimit-Policy': '100;' }, [[undefined, 0, 1000]]],
+  [
+    'another policy',
+    { RateLimit: '"p";r=0', 'RateLimit-Policy': '"q";q=5;w=60' },
+    [[undefined, 0]],
+  ],
+  [
+    'a policy that is a token',
+    { RateLimit: '"p";r=0', 'RateLimit-Policy': 'p;q=5;w=60' },
+    [[undefined, 0]],
+  ],
+  [
+    'a broken policy',
+    { RateLimit: '"p";r=0;t=1', 'RateLimit-Policy': '100;' },
+    [[undefined, 0, 1000]],
+  ],
   ['no r', { RateLimit: '"p";t=30' }, []],
   ['an r that is no count', { RateLimit: '"p";r=-1;t=30, "q";r=1.0, "s";r="1"' }, []],
   ['a t that is no count', { RateLimit: '"p";r=0;t=-1' }, [[undefined, 0]]],
   ['a name that is a token', { RateLimit: 'p;r=0;t=30' }, []],
   ['a broken field', { RateLimit: '"p";r=0;t=30,' }, []],
   ['draft 07', { RateLimit: 'limit=100, remaining=0, reset=5' }, [[100, 0, 5000]]],
-  ['draft 07 with its policy', { RateLimit: 'remaining=7', 'RateLimit-Policy': '100;w=60' }, [[undefined, 7]]],
+  [
+    'draft 07 with its policy',
+    { RateLimit: 'remaining=7', 'RateLimit-Policy': '100;w=60' },
+    [[undefined, 7]],
+  ],
   ['draft 07 with nonsense', { RateLimit: 'limit=100, remaining=x, reset=-5' }, []],
   [
     'drafts 00 to 06',
@@ -63,9 +87,17 @@ const rows: readonly [name: string, fields: Record<string, string | string[]>, q
     { 'X-RateLimit-Remaining': '0', 'X-RateLimit-Reset': `${NOW / 1000 + 9}.250` },
     [[undefined, 0, 9250]],
   ],
-  ['the habit, with an instant in ms', { 'X-RateLimit-Reset': String(NOW + 9) }, [[undefined, undefined, 9]]],
+  [
+    'the habit, with an instant in ms',
+    { 'X-RateLimit-Reset': String(NOW + 9) },
+    [[undefined, undefined, 9]],
+  ],
   ['the habit, in the past', { 'X-RateLimit-Reset': '1372700873' }, [[undefined, undefined, 0]]],
-  ['the habit, in the past in ms', { 'X-RateLimit-Reset': '1562287945706' }, [[undefined, undefined, 0]]],
+  [
+    'the habit, in the past in ms',
+    { 'X-RateLimit-Reset': '1562287945706' },
+    [[undefined, undefined, 0]],
+  ],
   [
     'the habit, with a date',
     { 'X-RateLimit-Reset': 'Sat, 21 Nov 2026 10:00:30 GMT' },
@@ -82,8 +114,16 @@ const rows: readonly [name: string, fields: Record<string, string | string[]>, q
   ['a negative count', { 'X-RateLimit-Remaining': '-1' }, []],
   ['two lines that contradict', { 'RateLimit-Remaining': ['1', '2'] }, []],
   ['too many digits', { 'X-RateLimit-Reset': '1'.repeat(16) }, []],
-  ['the newest first', { RateLimit: '"p";r=1', 'RateLimit-Remaining': '2', 'X-RateLimit-Remaining': '3' }, [[undefined, 1]]],
-  ['the next if the newest is broken', { RateLimit: '?', 'X-RateLimit-Remaining': '3' }, [[undefined, 3]]],
+  [
+    'the newest first',
+    { RateLimit: '"p";r=1', 'RateLimit-Remaining': '2', 'X-RateLimit-Remaining': '3' },
+    [[undefined, 1]],
+  ],
+  [
+    'the next if the newest is broken',
+    { RateLimit: '?', 'X-RateLimit-Remaining': '3' },
+    [[undefined, 3]],
+  ],
 ]
 
 test.each(rows)('parseRateLimitFields() reads %s', (_, fields, quotas) => {
@@ -97,7 +137,13 @@ test('parseRateLimitFields() gives counts and durations that are not negative, w
     fc.string({ unit: fc.constantFrom(...'019.-";=, rtpqw') }),
     fc.bigInt({ min: -10n, max: 10n ** 16n }).map(String),
   )
-  const names = ['RateLimit', 'RateLimit-Policy', 'RateLimit-Reset', 'RateLimit-Remaining', 'X-RateLimit-Reset']
+  const names = [
+    'RateLimit',
+    'RateLimit-Policy',
+    'RateLimit-Reset',
+    'RateLimit-Remaining',
+    'X-RateLimit-Reset',
+  ]
 
   fc.assert(
     fc.property(fc.constantFrom(...names), value, value, (name, one, other) => {
@@ -117,7 +163,12 @@ test.each<[string, Quota[], boolean, number | undefined]>([
   ['something left', [quota(1, 5000)], true, undefined],
   ['nothing left', [quota(0, 5000)], false, 5000],
   ['nothing left, no reset', [quota(0)], true, undefined],
-  ['the longest of several', [quota(0, 5000), quota(1, 9000), quota(0, 7000), quota(0, 6000)], false, 7000],
+  [
+    'the longest of several',
+    [quota(0, 5000), quota(1, 9000), quota(0, 7000), quota(0, 6000)],
+    false,
+    7000,
+  ],
   ['unknown, not refused', [quota(undefined, 5000)], false, undefined],
   ['unknown, refused', [quota(undefined, 5000)], true, 5000],
 ])('exhaustedForMs() of %s', (_, quotas, refused, expected) => {

@@ -71,7 +71,10 @@ test.each(lists)('parseItemList() reads %j as RFC 9651 §4.2.1 says', (text, exp
 const dictionaries: readonly [string, Record<string, string> | undefined][] = [
   ['', {}],
   ['a=1, b', { a: 'integer 1', b: 'boolean true' }],
-  ['limit=100, remaining=50, reset=5', { limit: 'integer 100', remaining: 'integer 50', reset: 'integer 5' }],
+  [
+    'limit=100, remaining=50, reset=5',
+    { limit: 'integer 100', remaining: 'integer 50', reset: 'integer 5' },
+  ],
   ['a=1;x=2,a="b"', { a: 'string "b"' }],
   ['a;x=2', { a: 'boolean true; x=integer 2' }],
   ['a=', undefined],
@@ -83,13 +86,16 @@ const dictionaries: readonly [string, Record<string, string> | undefined][] = [
   ['a=(1)', undefined],
 ]
 
-test.each(dictionaries)('parseItemDictionary() reads %j as RFC 9651 §4.2.2 says', (text, expected) => {
-  const items = parseItemDictionary(text)
+test.each(dictionaries)(
+  'parseItemDictionary() reads %j as RFC 9651 §4.2.2 says',
+  (text, expected) => {
+    const items = parseItemDictionary(text)
 
-  expect(items && Object.fromEntries([...items].map(([key, item]) => [key, show(item)]))).toEqual(
-    expected,
-  )
-})
+    expect(items && Object.fromEntries([...items].map(([key, item]) => [key, show(item)]))).toEqual(
+      expected,
+    )
+  },
+)
 
 test('parseItemList() and parseItemDictionary() take any text without an error', () => {
   const text = fc.oneof(
@@ -107,7 +113,12 @@ test('parseItemList() and parseItemDictionary() take any text without an error',
 })
 
 test('parseItemList() takes time in proportion to the text', () => {
-  const hostile = ['"'.padEnd(60_000, 'a'), '1,'.repeat(30_000), ';'.repeat(60_000), ' '.repeat(60_000)]
+  const hostile = [
+    '"'.padEnd(60_000, 'a'),
+    '1,'.repeat(30_000),
+    ';'.repeat(60_000),
+    ' '.repeat(60_000),
+  ]
   const startedAt = performance.now()
 
   for (const text of hostile) parseItemList(`a${text}`)
