@@ -10,6 +10,49 @@ const TIMEOUT_MS = 20_000
 
 /** What each program prints. */
 const EXPECTED: Readonly<Record<string, readonly string[]>> = {
+  'tcp-client.ts': [
+    'TcpClient(host=127.0.0.1, port=PORT) connected',
+    'line: HELLO',
+    'block: "lines\\r\\nhere"',
+    'timeout: Cannot read a line from 127.0.0.1:PORT: not done within 50 ms',
+    'line: bye, then undefined',
+    'line: AGAIN',
+    'connection-lost: Cannot read 11 bytes from 127.0.0.1:PORT: the peer has closed the connection',
+    'left: lines',
+    'line: go ahead',
+    'line: SECRET, TLSv1.3, true',
+    'connect-failed: Cannot connect to 127.0.0.1:PORT at 127.0.0.1: connection refused',
+  ],
+  'api-client.ts': ["{ id: 1, name: 'Ann' }", "{ id: 2, name: 'Ben' }"],
+  'client-limits.ts': [
+    '20 responses, spread over more than 150 ms: true',
+    'attempt 1: 503',
+    'attempt 2: 503',
+    "{ url: '/flaky-endpoint' }",
+  ],
+  'client-interceptors.ts': [
+    'Making GET request to /users',
+    'Got response with status 200',
+    "{ url: '/users', who: 'Bearer secret' }",
+    'Making GET request to /missing',
+    'Got response with status 200',
+    "{ url: '/instead', who: 'Bearer secret' }",
+  ],
+  'client-forms.ts': [
+    'description=Profile picture; file: image.jpg, 100000 bytes',
+    'length known: true, progress told: true',
+    'file: note.txt, 5 bytes',
+    'a=1; b=x; b=y',
+  ],
+  'client.ts': [
+    'GET /v1/users?page=2&tag=a&tag=b Bearer token',
+    'POST {"name":"John Doe"} value Bearer another',
+    'string true',
+    'PUT /v1/items/123',
+    '200 application/json /v1/users',
+    'Cannot GET http://127.0.0.1:PORT/v1/users/404: 404 Not Found',
+    'true 2 true',
+  ],
   'basic-request.ts': [
     '200 OK',
     'Content-Type: application/json',

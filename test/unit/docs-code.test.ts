@@ -65,15 +65,23 @@ test('docs/transport.md gives every option of a pool that is a number, with its 
   expect(Object.fromEntries(documented)).toEqual(Object.fromEntries(defaults))
 })
 
-test.each(['docs/transport.md', 'examples/README.md'])(
-  '%s names examples that exist, all of them',
-  (page) => {
-    const named = readPage(page).matchAll(/`([a-z0-9-]+\.ts)`/g)
-    const programs = readdirSync(join(ROOT, 'examples')).filter((name) => name.endsWith('.ts'))
+test('examples/README.md names examples that exist, all of them', () => {
+  expect(namedExamples('examples/README.md')).toEqual(new Set(programs()))
+})
 
-    expect(new Set([...named].map(([, name]) => name))).toEqual(new Set(programs))
-  },
-)
+test('the pages together name every example', () => {
+  const named = PAGES.flatMap((page) => [...namedExamples(page)])
+
+  expect(named).toEqual(expect.arrayContaining(programs()))
+})
+
+function namedExamples(page: string): Set<string | undefined> {
+  return new Set([...readPage(page).matchAll(/`([a-z0-9-]+\.ts)`/g)].map(([, name]) => name))
+}
+
+function programs(): string[] {
+  return readdirSync(join(ROOT, 'examples')).filter((name) => name.endsWith('.ts'))
+}
 
 interface Block {
   /** `docs-transport.md-12.ts`: page and line, which the compiler shows. */

@@ -249,6 +249,7 @@ test.each([
     'the environment has no variable NOT_SET',
   ],
   [profileWith('proxy-settings: { http-proxy: socks4://u:secret@a }'), 'line 4', 'got socks4:'],
+  [profileWith('proxy-settings: { http-proxy: [{ secret: 1 }] }'), 'line 4', 'or a list of texts'],
   [profileWith('proxy-settings: { no-proxy: 10.0.0.0/40 }'), 'line 4', '"10.0.0.0/40"'],
   [
     profileWith('proxy-settings: { authentication: { auth-type: oauth } }'),

@@ -48,7 +48,7 @@ export interface LoadNetworkProfileOptions {
 }
 
 /** Names the file, instead of its default place. */
-export const NETWORK_SETTINGS_VARIABLE = 'FERRY_NETWORK_SETTINGS'
+const NETWORK_SETTINGS_VARIABLE = 'FERRY_NETWORK_SETTINGS'
 const FILE_NAME = 'network-settings.yaml'
 
 /**

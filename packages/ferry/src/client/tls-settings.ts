@@ -28,7 +28,7 @@ export interface TlsContextOptions {
 }
 
 /** The first that is set decides; the other two are those of the programs that Ferry replaces. */
-export const LEGACY_CONNECT_VARIABLES: readonly string[] = [
+const LEGACY_CONNECT_VARIABLES: readonly string[] = [
   'FERRY_TLS_LEGACY_SERVER_CONNECT',
   'SEMA4AI_TLS_LEGACY_RENEGOTIATION_ALLOWED',
   'RC_TLS_LEGACY_RENEGOTIATION_ALLOWED',

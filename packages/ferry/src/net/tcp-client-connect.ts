@@ -22,7 +22,7 @@ export async function connectWithRetries(
     try {
       return await backend.connect({ host, port, tls, timeoutMs, signal })
     } catch (error) {
-      if (signal.aborted || retry > retries || !isPassing(error)) throw error
+      if (retry > retries || !isPassing(error)) throw error
     }
     await wait(retryWaitMs(retry, Math.random(), settings), signal, clock)
   }

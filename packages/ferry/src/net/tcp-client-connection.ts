@@ -36,7 +36,7 @@ export interface TcpRead<Value> {
  * open · ended: the peer has closed, what came before can still be read · broken: so too, but by an
  * error · closed: by us
  */
-export type TcpConnectionState = 'open' | 'ended' | 'broken' | 'closed'
+type TcpConnectionState = 'open' | 'ended' | 'broken' | 'closed'
 
 // What may lie here unread before the peer has to wait, unless a read wants more at once.
 const MAX_BUFFERED_BYTES = 65_536
@@ -67,10 +67,6 @@ export class TcpConnection implements StreamReader {
     const { bytesPerSecond } = settings
     this.#pace = bytesPerSecond === undefined ? undefined : new TcpPace(bytesPerSecond)
     stream.read(this)
-  }
-
-  get state(): TcpConnectionState {
-    return this.#state
   }
 
   /** Whether the peer has gone, as far as is known. */
@@ -212,7 +208,7 @@ export class TcpConnection implements StreamReader {
   /** Lets the stream bring more, or makes the peer wait. */
   #throttle(): void {
     if (this.#state !== 'open') return
-    const room = MAX_BUFFERED_BYTES
+    const room = Math.max(MAX_BUFFERED_BYTES, this.#pending?.wantedBytes ?? 0)
     const pause = this.#buffer.length >= room || this.#cancelRest !== undefined
     if (pause === this.#paused) return
     this.#paused = pause

@@ -218,7 +218,8 @@ test('REFUSED_STREAM gives an exchange back, and the connection takes no more th
   expect(connection.capacity).toBe(0)
   expect(states).toEqual(['active'])
   peer.respond(1)
-  expect(connection.capacity).toBeGreaterThan(0)
+  // One has left, and that it was served shows that there may be room for one more.
+  expect(connection.capacity).toBe(2)
 })
 
 test('REFUSED_STREAM of the only exchange leaves the connection open for one more', async () => {

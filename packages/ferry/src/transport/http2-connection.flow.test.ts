@@ -129,6 +129,26 @@ test('a slow reader never gets a wider window', async () => {
   expect(widest).toBeLessThanOrEqual(2 * WINDOW)
 })
 
+test.fails('a slow reader that takes all that is held at once never gets a wider window', async () => {
+  const counting = new CountingHandler()
+  const { handler, peer } = await reading(counting)
+  const size = 16 * WINDOW
+  handler.flowing = false
+  peer.offer(1, Buffer.alloc(size))
+  const held: number[] = []
+
+  for (let step = 0; step < 12; step++) {
+    held.push(size - peer.offerMore() - counting.received)
+    handler.flowing = true
+    handler.exchange?.resume()
+    handler.flowing = false
+    await turn()
+  }
+
+  // The first piece after each resume() is given before the reader pauses again.
+  expect(Math.max(...held)).toBeLessThanOrEqual(WINDOW)
+})
+
 test('a reader that keeps up gets windows that grow to 8 MiB', async () => {
   const counting = new CountingHandler()
   const { peer } = await reading(counting)
@@ -302,6 +322,22 @@ test('a reader may give up, or fail, in the middle of what is held', async () =>
     expect(handler.error).toBe(ENOUGH)
     expect(handler.events.filter((event) => event.startsWith('error'))).toHaveLength(1)
   }
+})
+
+test('content that comes while held content is being given stays behind it', async () => {
+  const { handler, peer } = await reading()
+  handler.flowing = false
+  for (const piece of ['a', 'b', 'c']) peer.data(1, piece)
+  const given: string[] = []
+  handler.onContent = (bytes) => {
+    given.push(bytes.toString())
+    if (given.length === 1) peer.data(1, 'd')
+    return true
+  }
+
+  handler.exchange?.resume()
+
+  expect(given).toEqual(['b', 'c', 'd'])
 })
 
 test('resume() in the callback that was given held content does not give it twice or out of order', async () => {

@@ -170,6 +170,38 @@ test('what nobody reads is bounded by the window of the stream', async () => {
   expect(reader.events).toEqual(['END'])
 })
 
+test.fails('a slow reader of a tunnel never gets a wider window', async () => {
+  const { fixture, tunnel, reader } = await tunnelled()
+  const { peer } = fixture
+  const size = 16 * WINDOW
+  tunnel.read(reader)
+  tunnel.pause()
+  peer.offer(1, Buffer.alloc(size))
+  const held: number[] = []
+
+  for (let step = 0; step < 12; step++) {
+    held.push(size - peer.offerMore() - reader.received)
+    tunnel.resume()
+    tunnel.pause()
+    await turn()
+  }
+
+  expect(held).toEqual(held.map(() => WINDOW))
+})
+
+test('an end during a pause is told behind it', async () => {
+  const { fixture, tunnel, reader } = await tunnelled()
+  tunnel.read(reader)
+  tunnel.pause()
+
+  fixture.peer.data(1, '', true)
+  const paused = [...reader.events]
+  tunnel.resume()
+
+  expect(paused).toEqual([])
+  expect(reader.events).toEqual(['END'])
+})
+
 test('writes wait for the windows of the peer, and tell when they are taken', async () => {
   const { fixture, tunnel } = await tunnelled({ windowBytes: 10 })
   const { peer } = fixture

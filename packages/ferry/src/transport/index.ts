@@ -16,6 +16,13 @@ export type {
 export type { Clock } from '../clock.ts'
 export { toDuplex } from '../net/duplex.ts'
 export { NodeBackend } from '../net/node-backend.ts'
+export {
+  type TcpCallOptions,
+  TcpClient,
+  type TcpLineOptions,
+  type TcpSearchOptions,
+} from '../net/tcp-client.ts'
+export type { TcpClientOptions } from '../net/tcp-client-options.ts'
 export type { ProxyOptions } from '../net/proxy.ts'
 export type {
   ConnectionFacts,

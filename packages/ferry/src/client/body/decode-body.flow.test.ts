@@ -200,20 +200,60 @@ test('a sink that pauses gets everything in the end', async () => {
   expect(Buffer.concat(pieces).equals(content)).toBe(true)
 })
 
+/** A body as a connection fills it, that records why it was given up. */
+function createSource(reasons: Error[] = []): ResponseBody {
+  const source: ResponseBody = new ResponseBody(
+    {
+      resume: () => {},
+      abort: (reason) => {
+        reasons.push(reason)
+        source.fail(reason)
+      },
+    },
+    undefined,
+  )
+  return source
+}
+
+test.each([100, 500_000])('memory of the source is free again at once: %i bytes', async (size) => {
+  const content = randomBytes(size)
+  const wire = zlib.gzipSync(content)
+  const source = createSource()
+  const taken = decode(source, 'gzip').bytes()
+  const memory = Buffer.alloc(10_000)
+  for (let at = 0; at < wire.length; at += memory.length) {
+    const piece = memory.subarray(0, wire.copy(memory, 0, at))
+    source.receive(piece)
+    piece.fill(0)
+  }
+  source.complete(HeaderFields.empty)
+
+  expect((await taken).equals(content)).toBe(true)
+})
+
+test('nothing is given after the content was given up, also of what is decoded', async () => {
+  const body = decode(createResponseStream(zlib.gzipSync(Buffer.alloc(5 * MIB))), 'gzip')
+  let flow = { resume: (): void => {} }
+  let writes = 0
+  const taken = body.pipe({
+    start: (one) => (flow = one),
+    write: () => {
+      if (++writes === 2) body.cancel()
+      else setTimeout(() => flow.resume(), 20)
+      return false
+    },
+  })
+
+  await expect(taken).rejects.toThrow(StreamError)
+  await new Promise((resolve) => setTimeout(resolve, 20))
+  expect(writes).toBe(2)
+})
+
 test.each([1, 100_000])(
   'giving up ends the source, also while it brings nothing',
   async (count) => {
     const reasons: Error[] = []
-    const source: ResponseBody = new ResponseBody(
-      {
-        resume: () => {},
-        abort: (reason) => {
-          reasons.push(reason)
-          source.fail(reason)
-        },
-      },
-      undefined,
-    )
+    const source = createSource(reasons)
     const body = decode(source, 'gzip')
     const reason = new Error('enough')
     const taken = body.bytes()

@@ -78,6 +78,7 @@ class DecodingFlow implements Flow, DecodedSink {
   // ── From the last stage
 
   write(bytes: Buffer): boolean {
+    // A decoder that is closed may still give what it holds.
     return this.#ended || this.body.receive(bytes)
   }
 

@@ -49,6 +49,10 @@ test('readLines() gives what split() does, whatever the pieces', async () => {
   )
 })
 
+test('readLines() makes U+FFFD of what is no text, at the end too', async () => {
+  expect(await linesOf([Buffer.from('a\xff\nb\xc3', 'latin1')])).toEqual(['a\uFFFD', 'b\uFFFD'])
+})
+
 test('readLines() follows the charset', async () => {
   const bytes = Buffer.from('ü\nA\n', 'utf16le')
   const contentType = 'text/plain; charset=utf-16le'

@@ -164,10 +164,9 @@ async function change(
   const { url } = request
   const places = ['location', 'content-location'].map((name) => response.headers.get(name))
   const urls = [url, response.url, ...places.map((place) => resolveUrl(place, response.url))]
-  for (const one of urls) {
-    // Of other origins nothing: anybody could say so.
-    if (one?.origin.key === url.origin.key) await cache.invalidate(cacheKeyOf(one))
-  }
+  // Of other origins nothing: anybody could say so.
+  const own = urls.filter((one) => one?.origin.key === url.origin.key) as HttpUrl[]
+  for (const key of new Set(own.map(cacheKeyOf))) await cache.invalidate(key)
   return response
 }
 

@@ -33,6 +33,12 @@ export class MultipartForm implements Iterable<FormPart> {
     return this
   }
 
+  /** Adds a part that is made already: that of a file, by `filePart()`, say. */
+  add(part: FormPart): this {
+    this.#parts.push(part)
+    return this
+  }
+
   /** The same as `addField()`, as aiohttp calls it. */
   add_field(name: string, value: FormPartValue, options: FormPartOptions = {}): this {
     return this.addField(name, value, options)

@@ -116,6 +116,23 @@ test('RateLimiter with a burst sees at most rate + burst - 1 in a second', async
   expect(starts.at.filter((at) => at === starts.at[0])).toHaveLength(5)
 })
 
+test('RateLimiter keeps its rate with timers that come late', async () => {
+  const clock = new FakeClock()
+  const late = {
+    now: () => clock.now(),
+    after: (delayMs: number, callback: () => void) => clock.after(delayMs + 2, callback),
+  }
+  const limiter = new RateLimiter({ requestsPerSecond: 100, clock: late })
+  const starts = new Starts(clock)
+
+  for (const id of ascending(1001)) void limiter.acquire().then(() => starts.note(id))
+  await starts.moveOn(10_100)
+
+  // 10 s, where each being late would make 12.
+  expect(starts.at).toHaveLength(1001)
+  expectAtMost(100, starts.at)
+})
+
 test('RateLimiter does not make up for time in which the machine slept', async () => {
   const clock = new FakeClock()
   let jump = 0

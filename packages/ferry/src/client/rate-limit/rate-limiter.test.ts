@@ -1,4 +1,6 @@
+import { getEventListeners } from 'node:events'
 import { expect, test } from 'vitest'
+import type { Clock } from '../../clock.ts'
 import { FakeClock } from '../../testing/fake-clock.ts'
 import type { Permit } from './permit.ts'
 import { RateLimiter } from './rate-limiter.ts'
@@ -85,16 +87,35 @@ test('RateLimiter lets nobody overtake those that wait', async () => {
   expect(granted).toEqual(['a'])
 })
 
+test('RateLimiter lets nobody overtake those whose timer is late', async () => {
+  const clock = new FakeClock()
+  let lateMs = 0
+  const late = {
+    now: () => clock.now() + lateMs,
+    after: (delayMs: number, callback: () => void) => clock.after(delayMs, callback),
+  }
+  const limiter = new RateLimiter({ requestsPerSecond: 10, clock: late })
+  const granted = queueUp(limiter, ['a', 'b'])
+  lateMs = 150
+
+  expect(limiter.tryAcquire()).toBeUndefined()
+  const behind = queueUp(limiter, ['c'])
+  clock.advance(100)
+
+  await settle()
+  expect(granted).toEqual(['a', 'b'])
+  expect(behind).toEqual([])
+})
+
 test('RateLimiter spaces what a release lets in', async () => {
   const clock = new FakeClock()
   const limiter = new RateLimiter({ requestsPerSecond: 10, maxConcurrent: 2, clock })
-  const permits = [limiter.tryAcquire()]
-  clock.advance(100)
-  permits.push(limiter.tryAcquire())
+  const first = limiter.acquire()
+  const second = limiter.acquire()
   const granted = queueUp(limiter, ['a', 'b'])
   clock.advance(1000)
 
-  for (const permit of permits) permit?.release()
+  for (const permit of [await first, await second]) permit.release()
   await settle()
   expect(granted).toEqual(['a'])
 
@@ -157,6 +178,7 @@ test('RateLimiter leaves no timer and no listener behind when all have given up'
   const results = await Promise.allSettled(waits)
   expect(results.map(({ status }) => status)).toEqual(['rejected', 'rejected', 'rejected'])
   expect(clock.pending).toBe(0)
+  expect(getEventListeners(stop.signal, 'abort')).toHaveLength(0)
   clock.advance(100)
   expect(limiter.tryAcquire()).toBeDefined()
 })
@@ -183,15 +205,18 @@ test('RateLimiter ends a wait after its time', async () => {
   expect(clock.pending).toBe(0)
 })
 
-test('RateLimiter drops the timer of a time limit when it grants', async () => {
+test('RateLimiter lets go of signal and time limit when it grants', async () => {
   const clock = new FakeClock()
   const limiter = new RateLimiter({ requestsPerSecond: 10, clock })
-  await limiter.acquire()
+  const { signal } = new AbortController()
+  await limiter.acquire({ signal, timeoutMs: 5000 })
 
-  const permit = limiter.acquire({ timeoutMs: 5000 })
+  const permit = limiter.acquire({ signal, timeoutMs: 5000 })
+  expect(getEventListeners(signal, 'abort')).toHaveLength(1)
   clock.advance(100)
   await permit
 
+  expect(getEventListeners(signal, 'abort')).toHaveLength(0)
   expect(clock.pending).toBe(0)
 })
 
@@ -239,17 +264,34 @@ test('RateLimiter looks again when a timer comes early', async () => {
   expect(granted).toEqual(['a', 'b'])
 })
 
-test('RateLimiter waits for years in days, since platform timers end at 24.8 of them', async () => {
-  const delays: number[] = []
-  const clock = new FakeClock()
-  const watched = {
+/** A clock that tells the delays of its timers. */
+function watch(clock: FakeClock, delays: number[]): Clock {
+  return {
     now: () => clock.now(),
-    after: (delayMs: number, callback: () => void) => {
+    after: (delayMs, callback) => {
       delays.push(delayMs)
       return clock.after(delayMs, callback)
     },
   }
-  const limiter = new RateLimiter({ requestsPerSecond: 1e-7, clock: watched })
+}
+
+test('RateLimiter sets timers in whole ms, since those of the platform drop fractions', async () => {
+  const clock = new FakeClock()
+  const delays: number[] = []
+  const limiter = new RateLimiter({ requestsPerSecond: 3, clock: watch(clock, delays) })
+  const granted = queueUp(limiter, ['a', 'b'])
+
+  clock.advance(334)
+  await settle()
+
+  expect(granted).toEqual(['a', 'b'])
+  expect(delays).toEqual([334])
+})
+
+test('RateLimiter waits for years in days, since platform timers end at 24.8 of them', async () => {
+  const clock = new FakeClock()
+  const delays: number[] = []
+  const limiter = new RateLimiter({ requestsPerSecond: 1e-7, clock: watch(clock, delays) })
   const granted = queueUp(limiter, ['a', 'b'])
 
   clock.advance(1e10)

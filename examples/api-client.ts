@@ -1,0 +1,42 @@
+/** An API in a class of its own, on a client that it owns. */
+import { once } from 'node:events'
+import { createServer } from 'node:http'
+import type { AddressInfo } from 'node:net'
+import { HttpClient } from 'ferry/client'
+
+interface User {
+  readonly id: number
+  readonly name: string
+}
+
+class ApiClient implements AsyncDisposable {
+  readonly #client: HttpClient
+
+  constructor(baseUrl: string, apiKey: string) {
+    this.#client = new HttpClient({ baseUrl, headers: { Authorization: `Bearer ${apiKey}` } })
+  }
+
+  getUser(id: number): Promise<User> {
+    return this.#client.get<User>(`/users/${id}`)
+  }
+
+  createUser(user: Omit<User, 'id'>): Promise<User> {
+    return this.#client.post<User>('/users', { json: user })
+  }
+
+  [Symbol.asyncDispose](): Promise<void> {
+    return this.#client.close()
+  }
+}
+
+await using server = createServer(async (request, response) => {
+  const body = Buffer.concat(await Array.fromAsync<Buffer>(request)).toString()
+  const name = body === '' ? 'Ann' : (JSON.parse(body) as { name: string }).name
+  const id = Number(request.url?.split('/')[2] ?? 2)
+  response.end(JSON.stringify(request.headers.authorization === 'Bearer key' ? { id, name } : {}))
+})
+await once(server.listen(0, '127.0.0.1'), 'listening')
+await using api = new ApiClient(`http://127.0.0.1:${(server.address() as AddressInfo).port}`, 'key')
+
+console.log(await api.getUser(1))
+console.log(await api.createUser({ name: 'Ben' }))
