@@ -2,6 +2,7 @@
 import { once } from 'node:events'
 import { createServer } from 'node:http'
 import type { AddressInfo } from 'node:net'
+import { text } from 'node:stream/consumers'
 import { HttpClient } from 'ferry/client'
 
 interface User {
@@ -30,7 +31,7 @@ class ApiClient implements AsyncDisposable {
 }
 
 await using server = createServer(async (request, response) => {
-  const body = Buffer.concat(await Array.fromAsync<Buffer>(request)).toString()
+  const body = await text(request)
   const name = body === '' ? 'Ann' : (JSON.parse(body) as { name: string }).name
   const id = Number(request.url?.split('/')[2] ?? 2)
   response.end(JSON.stringify(request.headers.authorization === 'Bearer key' ? { id, name } : {}))

@@ -5,6 +5,7 @@ import { createServer } from 'node:http'
 import type { AddressInfo } from 'node:net'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
+import { buffer } from 'node:stream/consumers'
 import { filePart, HttpClient, MultipartForm } from 'ferry/client'
 
 await using folder = await mkdtempDisposable(join(tmpdir(), 'ferry-example-'))
@@ -13,7 +14,7 @@ await writeFile(path, Buffer.alloc(100_000, 'x'))
 
 // The platform reads the form for us, and tells what it found.
 await using server = createServer(async (request, response) => {
-  const body = Buffer.concat(await Array.fromAsync<Buffer>(request))
+  const body = await buffer(request)
   const { 'content-type': type = '', 'content-length': length } = request.headers
   const form = await new Response(body, { headers: { 'Content-Type': type } }).formData()
   const fields = [...form].map(([name, value]) =>

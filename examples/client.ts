@@ -2,6 +2,7 @@
 import { once } from 'node:events'
 import { createServer } from 'node:http'
 import type { AddressInfo } from 'node:net'
+import { text } from 'node:stream/consumers'
 import { HttpClient } from 'ferry/client'
 import { isFerryError, NetworkError } from 'ferry/errors'
 
@@ -11,8 +12,7 @@ await using server = createServer(async (request, response) => {
     response.writeHead(404).end('no such user')
     return
   }
-  const chunks = await Array.fromAsync<Buffer>(request)
-  const sent = Buffer.concat(chunks).toString()
+  const sent = await text(request)
   response.setHeader('Content-Type', 'application/json')
   response.end(
     JSON.stringify({ method, url, who: headers.authorization, custom: headers['x-custom'], sent }),
@@ -48,8 +48,8 @@ const created = await client.post<Answer>('/users', {
 })
 console.log(created.method, created.sent, created.custom, created.who)
 
-const text = await client.get('/status', { responseFormat: 'text' })
-console.log(typeof text, text.length > 0)
+const plain = await client.get('/status', { responseFormat: 'text' })
+console.log(typeof plain, plain.length > 0)
 
 const changed = await client.put<Answer>('/items/123', {
   json: { status: 'active' },

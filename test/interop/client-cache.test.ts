@@ -4,7 +4,7 @@
  */
 import { createServer, type Server } from 'node:http'
 import type { AddressInfo } from 'node:net'
-import { ConnectionPool, HttpRequest, HttpResponse } from 'ferry/transport'
+import { ConnectionPool, HttpRequest, type HttpResponse } from 'ferry/transport'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import {
   cacheResponses,
@@ -63,9 +63,15 @@ const NODE_ROWS: readonly Row[] = [
   { path: '/MAX-AGE="3600"/tag', uses: LIFETIME },
 ]
 
-describe('nginx', () => describeServer(startNginx, SERVER_ROWS))
-describe('apache', () => describeServer(startApache, SERVER_ROWS))
-describe('node', () => describeServer(startNode, NODE_ROWS))
+describe('nginx', () => {
+  describeServer(startNginx, SERVER_ROWS)
+})
+describe('apache', () => {
+  describeServer(startApache, SERVER_ROWS)
+})
+describe('node', () => {
+  describeServer(startNode, NODE_ROWS)
+})
 
 interface CachedServer extends AsyncDisposable {
   readonly port: number

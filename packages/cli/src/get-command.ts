@@ -1,7 +1,7 @@
 /** `ferry get`: turns options into downloads, one URL after another, and failures into exit codes. */
 import { readFile, stat } from 'node:fs/promises'
 import { join, resolve } from 'node:path'
-import { HttpClient } from 'ferry/client'
+import { HttpClient, type RequestClient } from 'ferry/client'
 import { type Download, download, fileNameOf, parseChecksum } from 'ferry/download'
 import { ConfigError, isFerryError } from 'ferry/errors'
 import { HttpUrl } from 'ferry/transport'
@@ -115,7 +115,7 @@ async function getOne(
   context: {
     options: GetOptions
     headers: readonly (readonly [string, string])[]
-    client: HttpClient
+    client: RequestClient
     reporter: Reporter
     signal: AbortSignal
     /** What the URLs before have become. */

@@ -34,8 +34,9 @@ export function buildRequest(
   const target = HttpUrl.parse(addParams(joinUrl(url, defaults.baseUrl), options, defaults))
   const body = bodyOf(options)
   let headers = mergeHeaders(defaults.headers, options.headers)
-  if (body?.contentType !== undefined && !headers.has('content-type')) {
-    headers = headers.append('Content-Type', body.contentType)
+  // The body's own type (a form's has its boundary) before the client's, but not before the call's.
+  if (body?.contentType !== undefined && !saysType(options.headers)) {
+    headers = headers.with('Content-Type', body.contentType)
   }
   headers = withCredentials(headers, target)
   const content = body === undefined ? undefined : observe(body.content, options)
@@ -75,6 +76,10 @@ export function mergeHeaders(defaults: HeaderFields, given: CallOptions['headers
   return others.size === 0 ? own : HeaderFields.from([...others, ...own])
 }
 
+function saysType(given: CallOptions['headers']): boolean {
+  return given !== undefined && mergeHeaders(HeaderFields.empty, given).has('content-type')
+}
+
 /** Adds the credentials of a URL, unless there are others. */
 export function withCredentials(headers: HeaderFields, { credentials }: HttpUrl): HeaderFields {
   if (credentials === undefined || headers.has('authorization')) return headers
@@ -87,10 +92,19 @@ function addParams(
   { params: defaults }: RequestDefaults,
 ): string | URL | HttpUrl {
   if (params === undefined && defaults === undefined) return url
-  let text = url instanceof HttpUrl ? url.href : String(url)
+  let text = url instanceof HttpUrl ? textOf(url) : String(url)
   if (defaults !== undefined) text = appendParams(text, defaults)
   if (params !== undefined) text = appendParams(text, params)
   return text
+}
+
+/** With its credentials, which `href` leaves out. */
+function textOf({ href, credentials }: HttpUrl): string {
+  if (credentials === undefined) return href
+  const url = new URL(href)
+  url.username = encodeURIComponent(credentials.username)
+  url.password = encodeURIComponent(credentials.password)
+  return url.href
 }
 
 interface Body {

@@ -157,7 +157,18 @@ export class ClientResponse implements Disposable {
   /** @internal Reads so much that an error can quote it, and gives the rest up. Never fails. */
   async excerpt(maxBytes: number): Promise<void> {
     if (this.#read !== undefined || this.body.used) return
-    this.#read = await this.body.bytes(maxBytes).catch(() => undefined)
+    const pieces: Uint8Array[] = []
+    let bytes = 0
+    try {
+      for await (const piece of this.body) {
+        pieces.push(piece)
+        bytes += piece.length
+        if (bytes >= maxBytes) break
+      }
+    } catch {
+      // What came before it broke off may say enough.
+    }
+    this.#read = Buffer.concat(pieces)
   }
 
   /** @internal The error for its status. */

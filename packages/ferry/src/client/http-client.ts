@@ -44,6 +44,9 @@ export type CallResult<
 
 type Url = string | URL | HttpUrl
 
+/** What sends requests as they are, and gives responses as they come: every HttpClient. */
+export type RequestClient = Pick<HttpClient, 'send'>
+
 const NO_OPTIONS: CallOptions = Object.freeze({})
 // What is read of a refusal that nobody asked to see.
 const MAX_EXCERPT_BYTES = 65_536

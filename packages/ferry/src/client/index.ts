@@ -18,7 +18,7 @@ export type {
 } from './call-options.ts'
 export type { ClientResponse } from './client-response.ts'
 export type { HttpCall } from './http-call.ts'
-export { type CallResult, HttpClient } from './http-client.ts'
+export { type CallResult, HttpClient, type RequestClient } from './http-client.ts'
 export type { Interceptor, InterceptorContext } from './interceptor.ts'
 export type { RetryContext, RetryOptions, ShouldRetry } from './retry/retry-policy.ts'
 export type { RetryEvent } from './retry-event.ts'

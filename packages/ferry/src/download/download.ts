@@ -8,7 +8,7 @@
 import { access, constants, lstat, stat, unlink } from 'node:fs/promises'
 import { dirname, resolve } from 'node:path'
 import { type Clock, systemClock } from '../clock.ts'
-import { HttpClient } from '../client/http-client.ts'
+import { HttpClient, type RequestClient } from '../client/http-client.ts'
 import { ConfigError, isFerryError, TransferError } from '../errors.ts'
 import { HeaderFields, type HeaderFieldsInit } from '../protocol/semantics/header-fields.ts'
 import { HttpUrl } from '../transport/http-url.ts'
@@ -41,7 +41,7 @@ export interface DownloadOptions {
   /** What to do when the file at the server has become another one. @defaultValue 'restart' */
   readonly onChange?: 'restart' | 'fail' | undefined
   /** Shared; its owner closes it. @defaultValue a client of the download's own */
-  readonly client?: HttpClient
+  readonly client?: RequestClient
   /** Stops the download; what has come is kept for the next run. */
   readonly signal?: AbortSignal | undefined
   /** Told of trouble that is being dealt with. */
@@ -279,7 +279,7 @@ export class Download {
     await this.#discard()
   }
 
-  async #fetchOnce(client: HttpClient, record: ResumeRecord | undefined): Promise<PartFile> {
+  async #fetchOnce(client: RequestClient, record: ResumeRecord | undefined): Promise<PartFile> {
     const file = await PartFile.open(this.partPath)
     try {
       // Something may have been appended to the file meanwhile; what was cut off comes again.
@@ -299,7 +299,7 @@ export class Download {
   }
 
   async #createFetch(
-    client: HttpClient,
+    client: RequestClient,
     file: PartFile,
     record: ResumeRecord | undefined,
   ): Promise<FileFetch> {
@@ -442,17 +442,17 @@ function checkHeaders(headers: HeaderFields): void {
 
 /** Closes the client only when it was made here. */
 class OwnedClient implements AsyncDisposable {
-  readonly client: HttpClient
-  readonly #owned: boolean
+  readonly client: RequestClient
+  readonly #own: HttpClient | undefined
 
-  constructor(shared: HttpClient | undefined) {
+  constructor(shared: RequestClient | undefined) {
     // Several connections are to carry the file; over HTTP/2 one would carry it all.
-    this.client = shared ?? new HttpClient({ http2: 'off' })
-    this.#owned = shared === undefined
+    this.#own = shared === undefined ? new HttpClient({ http2: 'off' }) : undefined
+    this.client = shared ?? (this.#own as HttpClient)
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
-    if (this.#owned) await this.client.close()
+    await this.#own?.close()
   }
 }
 

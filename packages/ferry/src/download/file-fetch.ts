@@ -9,7 +9,7 @@
  * otherwise when the response has ended where it should.
  */
 import { type Clock, wait } from '../clock.ts'
-import type { HttpClient } from '../client/http-client.ts'
+import type { RequestClient } from '../client/http-client.ts'
 import { backoffDelayMs, isRetryableError } from '../client/retry-policy.ts'
 import {
   ConnectError,
@@ -51,7 +51,7 @@ import {
 
 /** What a fetch works with; all of it belongs to the caller. */
 export interface FileFetchContext {
-  readonly client: HttpClient
+  readonly client: RequestClient
   readonly url: HttpUrl
   /** What the journal keeps of the URL. */
   readonly source: Source

@@ -12,6 +12,11 @@ import { type FixtureRequest, InterceptorFixture } from './interceptor-fixture.t
 
 type Listener = (request: IncomingMessage, response: ServerResponse) => void
 
+/** The path of a response with these fields. */
+export function pathWith(fields: Record<string, string>, path = '/'): string {
+  return `${path}?${new URLSearchParams(fields).toString()}`
+}
+
 /** A cache and the server behind it. */
 export class CacheFixture implements AsyncDisposable {
   readonly server: InterceptorFixture
@@ -38,11 +43,6 @@ export class CacheFixture implements AsyncDisposable {
   /** Moves the time of both. */
   advance(seconds: number): void {
     this.#now += seconds * 1000
-  }
-
-  /** The path of a response with these fields. */
-  static path(fields: Record<string, string>, path = '/'): string {
-    return `${path}?${new URLSearchParams(fields)}`
   }
 
   /** `n1 fresh`: the content and what the cache did; the status before it unless it is 200. */

@@ -7,7 +7,7 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import type { Clock } from '../clock.ts'
 import type { HttpClientOptions } from '../client/call-options.ts'
-import { HttpClient } from '../client/http-client.ts'
+import { HttpClient, type RequestClient } from '../client/http-client.ts'
 import { download, type Download, type DownloadOptions } from '../download/download.ts'
 import { ScriptedServer, type ScriptedServerOptions } from './scripted-server.ts'
 
@@ -27,9 +27,9 @@ export const hastyClock: Clock = {
 export class DownloadFixture implements AsyncDisposable {
   readonly folder: string
   readonly server: ScriptedServer
-  readonly client: HttpClient
+  readonly client: RequestClient & Pick<HttpClient, 'close'>
 
-  private constructor(folder: string, server: ScriptedServer, client: HttpClient) {
+  private constructor(folder: string, server: ScriptedServer, client: DownloadFixture['client']) {
     this.folder = folder
     this.server = server
     this.client = client

@@ -129,12 +129,12 @@ test('a pool gives up a server that says goodbye to each request', async () => {
   await using fixture = new Http2PoolFixture()
   const handler = fixture.dispatch()
 
-  for (let time = 0; time < 20 && handler.events.length === 0; time++) {
+  for (let time = 0; time < 40 && handler.events.length === 0; time++) {
     await fixture.open()
     fixture.peer().goAway(0, 'ENHANCE_YOUR_CALM')
   }
 
-  expect(fixture.backend.requests).toHaveLength(6)
+  expect(fixture.backend.requests).toHaveLength(21)
   expect(String(handler.error)).toContain('ENHANCE_YOUR_CALM')
 })
 

@@ -355,6 +355,7 @@ export class Http2Connection
       content.length <= MAX_INLINE_CONTENT_BYTES &&
       !expectsContinue(request)
     if (isInline) {
+      exchange.noteQueued(exchange.startedAt)
       this.#session.send(stream, content)
       this.#session.sendEnd(stream, HeaderFields.empty)
     } else {

@@ -42,6 +42,10 @@ export class Http2Exchange extends RunningExchange implements StreamHandler {
   #held: HeldBytes | undefined
   #isDelivering = false
   #cancelDeadline: (() => void) | undefined
+  /** Content is queued whose end is not in frames, though no sender has it any more. */
+  #isQueued = false
+  /** When a part of the content was put into a frame last. */
+  #takenAt = 0
   /** Of a response that has ended, while its content is held. */
   #trailers: HeaderFields | undefined
 
@@ -54,6 +58,13 @@ export class Http2Exchange extends RunningExchange implements StreamHandler {
   /** The response has come to its end, whether or not its reader has taken it all. */
   get isWhole(): boolean {
     return this.stream?.part === 'ended'
+  }
+
+  /** Content was queued whole; it may have to wait for windows. */
+  noteQueued(now: number): void {
+    this.#isQueued = true
+    this.#takenAt = now
+    this.suspendReading()
   }
 
   /** Its response is whole, and nobody looks at its deadline any more: it does so itself. */
@@ -120,6 +131,16 @@ export class Http2Exchange extends RunningExchange implements StreamHandler {
     this.#connection.onStreamFailure(this, error, unprocessed)
   }
 
+  onContentFramed(): void {
+    this.#takenAt = this.#connection.clock.now()
+  }
+
+  onSent(): void {
+    if (this.isSending) return
+    this.#isQueued = false
+    this.extendReading(this.#connection.clock.now())
+  }
+
   onSendingRefused(): void {
     this.stopSending()
   }
@@ -128,6 +149,18 @@ export class Http2Exchange extends RunningExchange implements StreamHandler {
   override stopSending(): void {
     super.stopSending()
     if (this.stream !== undefined) this.#connection.stopContent(this.stream)
+  }
+
+  /** Content that the sender is done with may still wait for windows. */
+  override onContentSent(): void {
+    super.onContentSent()
+    const { stream } = this
+    if (stream?.maySend === true && !stream.sendingStopped)
+      this.noteQueued(this.#connection.clock.now())
+  }
+
+  protected override stalledMs(now: number): number {
+    return this.#isQueued ? now - this.#takenAt : super.stalledMs(now)
   }
 
   override end(error?: Error): void {
@@ -168,6 +201,8 @@ export class Http2Exchange extends RunningExchange implements StreamHandler {
     while (!this.paused && !this.hasEnded) {
       const content = this.#held.shift()
       if (content === undefined) break
+      // Its reader did not keep up with this one, however quick it is now.
+      if (this.stream !== undefined) this.stream.heldBack = true
       this.#give(content)
     }
     this.#isDelivering = false

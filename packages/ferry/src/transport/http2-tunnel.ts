@@ -155,6 +155,8 @@ export class Http2Tunnel implements NetworkStream, StreamHandler {
     while (this.#reader !== undefined && !this.#paused) {
       const bytes = this.#held.shift()
       if (bytes === undefined) break
+      // Its reader did not keep up with this one, however quick it is now.
+      this.stream.heldBack = true
       this.#give(this.#reader, bytes)
     }
     this.#delivering = false

@@ -46,6 +46,7 @@ export interface PooledExchangeOptions {
 
 // Who reloads, or is full, says so once or twice; who says it always is not to be asked for ever.
 const MAX_REFUSALS = 5
+const MAX_LEAVINGS = 20
 // Processes of a server that is being reloaded may each take a connection and leave at once.
 const MAX_LOSSES_OF_LEAVING = 3
 
@@ -224,7 +225,8 @@ export class PooledExchange implements ExchangeTask, Exchange {
       this.#retry({ afterLoss: true })
       return true
     }
-    if (!unprocessed || this.#refusals >= MAX_REFUSALS) return false
+    // A server that leaves takes no notice of what it has not begun; one that refuses has to be let be.
+    if (!unprocessed || this.#refusals >= (wasLeaving ? MAX_LEAVINGS : MAX_REFUSALS)) return false
     this.#refusals++
     this.#retry({ afterLoss: false })
     return true

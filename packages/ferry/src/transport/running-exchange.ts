@@ -85,7 +85,7 @@ export class RunningExchange implements Flow, ContentSenderOwner {
   startSending(): void {
     this.#cancelContinueTimer?.()
     if (this.sender?.state !== 'held') return
-    this.#readDeadline = Number.POSITIVE_INFINITY
+    this.suspendReading()
     this.task.trace?.start('send-body')
     this.sender.start()
   }
@@ -102,7 +102,7 @@ export class RunningExchange implements Flow, ContentSenderOwner {
     const { trace } = this.task
     trace?.end('send-body')
     if (!this.started) trace?.start('wait')
-    this.#extendReading(this.#owner.clock.now())
+    this.extendReading(this.#owner.clock.now())
     this.#owner.onRequestSent(this)
   }
 
@@ -119,7 +119,7 @@ export class RunningExchange implements Flow, ContentSenderOwner {
       trace?.end('wait')
       trace?.start('read-head')
     }
-    if (this.headReceived && !this.isSending) this.#extendReading(now)
+    if (this.headReceived && !this.isSending) this.extendReading(now)
   }
 
   noteHead(status: number, length: number | undefined, now: number): void {
@@ -131,7 +131,7 @@ export class RunningExchange implements Flow, ContentSenderOwner {
     // RFC 9112 §9.5: whoever is told that the request is not wanted stops sending it. Content that
     // was held for a 100 (Continue) is not sent after a final response either (RFC 9110 §10.1.1).
     if (status >= 300 || this.sender?.state === 'held') this.stopSending()
-    if (!this.isSending) this.#extendReading(now)
+    if (!this.isSending) this.extendReading(now)
   }
 
   stopSending(): void {
@@ -143,7 +143,7 @@ export class RunningExchange implements Flow, ContentSenderOwner {
   resume(): void {
     if (!this.paused) return
     this.paused = false
-    if (!this.isSending) this.#extendReading(this.#owner.clock.now())
+    if (!this.isSending) this.extendReading(this.#owner.clock.now())
     this.#owner.resumeReading(this)
   }
 
@@ -159,6 +159,11 @@ export class RunningExchange implements Flow, ContentSenderOwner {
     const { trace } = this.task
     trace?.end('read-head')
     trace?.end('read-body')
+  }
+
+  /** How long the peer has taken nothing of what there is to send; 0 when it is not to blame. */
+  protected stalledMs(now: number): number {
+    return this.sender?.stalledMs(now) ?? 0
   }
 
   /** Lets go of everything; the task is told by the connection. */
@@ -180,7 +185,7 @@ export class RunningExchange implements Flow, ContentSenderOwner {
         `Cannot finish ${what}: it took longer than ${totalTimeoutMs} ms`,
       )
     }
-    if (this.sender !== undefined && this.sender.stalledMs(now) >= bodyTimeoutMs) {
+    if (this.stalledMs(now) >= bodyTimeoutMs) {
       return new TimeoutError(
         'body',
         bodyTimeoutMs,
@@ -223,7 +228,13 @@ export class RunningExchange implements Flow, ContentSenderOwner {
     })
   }
 
-  #extendReading(now: number): void {
+  /** It is our turn: the peer is not waited for. */
+  protected suspendReading(): void {
+    this.#readDeadline = Number.POSITIVE_INFINITY
+  }
+
+  /** It is the peer's turn: counts from now on how long it takes. */
+  protected extendReading(now: number): void {
     const { bodyTimeoutMs, headersTimeoutMs } = this.task.timeouts
     this.#readDeadline = now + (this.headReceived ? bodyTimeoutMs : headersTimeoutMs)
   }

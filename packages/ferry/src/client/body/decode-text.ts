@@ -61,7 +61,7 @@ export function createTextDecoder(charset: string | undefined, fatal: boolean): 
 }
 
 /** Decodes UTF-8, without a mark, with U+FFFD for what is none; faster than TextDecoder. */
-export function decodeUtf8(bytes: Uint8Array): string {
+function decodeUtf8(bytes: Uint8Array): string {
   const { buffer, byteOffset, length } = bytes
   const memory = bytes instanceof Buffer ? bytes : Buffer.from(buffer, byteOffset, length)
   return memory.toString('utf8', startsWithMark(memory) ? 3 : 0)

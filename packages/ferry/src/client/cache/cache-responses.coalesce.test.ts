@@ -1,9 +1,8 @@
 import { expect, test } from 'vitest'
-import { CacheFixture } from '../../testing/cache-fixture.ts'
+import { CacheFixture, pathWith } from '../../testing/cache-fixture.ts'
 
-const { path } = CacheFixture
-const MINUTE = path({ 'cache-control': 'max-age=60' })
-const NO_STORE = path({ 'cache-control': 'no-store' })
+const MINUTE = pathWith({ 'cache-control': 'max-age=60' })
+const NO_STORE = pathWith({ 'cache-control': 'no-store' })
 
 test('identical requests wait for the one that is under way', async () => {
   await using cache = await CacheFixture.start({ coalesce: true })
@@ -48,22 +47,22 @@ test('those that waited in vain go to the server together', async () => {
   expect(cache.asked).toBe(5)
 })
 
-test.each<[what: string, broken: (abort: () => void) => void]>([
-  ['is aborted', (abort) => abort()],
-  ['fails', () => {}],
-])('when the first %s, the others go on', async (what, broken) => {
+test.each([
+  ['is aborted', 'enough'],
+  ['fails', 'the server closed the connection'],
+])('when the first %s, the others go on', async (what, message) => {
   await using cache = await CacheFixture.start({ coalesce: true })
   const controller = new AbortController()
   cache.listener = (_, response) => {
     cache.listener = undefined
     if (what === 'fails') response.destroy()
-    else broken(() => controller.abort(new Error('enough')))
+    else controller.abort(new Error('enough'))
   }
   const first = cache.get(MINUTE, { signal: controller.signal })
 
   const second = cache.get(MINUTE)
 
-  await expect(first).rejects.toThrow()
+  await expect(first).rejects.toThrow(message)
   expect(await second).toBe('n1 server')
 })
 

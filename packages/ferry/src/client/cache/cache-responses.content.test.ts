@@ -1,5 +1,5 @@
 import { expect, test } from 'vitest'
-import { CacheFixture } from '../../testing/cache-fixture.ts'
+import { CacheFixture, pathWith } from '../../testing/cache-fixture.ts'
 import { createRequestStream } from '../../transport/request-stream.ts'
 import { HttpRequest } from '../../transport/http-request.ts'
 import { HttpResponse } from '../../transport/http-response.ts'
@@ -9,8 +9,7 @@ import type { CacheStore } from './cache-store.ts'
 import { cacheUseOf } from './cache-use.ts'
 import { createMemoryCacheStore } from './memory-cache-store.ts'
 
-const { path } = CacheFixture
-const MINUTE = path({ 'cache-control': 'max-age=60' })
+const MINUTE = pathWith({ 'cache-control': 'max-age=60' })
 const BIG = Buffer.alloc(1_000_000, 'abcdefg')
 
 test('long content is stored while it is read, whichever way', async () => {
@@ -216,7 +215,7 @@ test('a store that fails is a warning of the process, once', async () => {
 test('content that is gone from the store is fetched anew', async () => {
   const store = createMemoryCacheStore()
   await using cache = await CacheFixture.start({ store })
-  const tagged = path({ 'cache-control': 'max-age=60', etag: '"a"' })
+  const tagged = pathWith({ 'cache-control': 'max-age=60', etag: '"a"' })
   await cache.get(tagged)
   store.readBody = () => undefined
 

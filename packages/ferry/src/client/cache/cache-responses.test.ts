@@ -1,10 +1,9 @@
 import { expect, test } from 'vitest'
-import { CacheFixture } from '../../testing/cache-fixture.ts'
+import { CacheFixture, pathWith } from '../../testing/cache-fixture.ts'
 import { createMemoryCacheStore } from './memory-cache-store.ts'
 
-const { path } = CacheFixture
-const MINUTE = path({ 'cache-control': 'max-age=60' })
-const TAGGED = path({ 'cache-control': 'max-age=60', etag: '"a"' })
+const MINUTE = pathWith({ 'cache-control': 'max-age=60' })
+const TAGGED = pathWith({ 'cache-control': 'max-age=60', etag: '"a"' })
 
 test.each<[what: string, fields: Record<string, string>, answers: readonly string[]]>([
   ['fresh', { 'cache-control': 'max-age=60' }, ['n1 server', 'n1 fresh', 'n3 server']],
@@ -62,7 +61,7 @@ test.each<[what: string, fields: Record<string, string>, answers: readonly strin
   ],
 ])('a response: %s', async (_, fields, answers) => {
   await using cache = await CacheFixture.start()
-  const url = path(fields)
+  const url = pathWith(fields)
 
   const first = await cache.get(url)
   cache.advance(30)
@@ -93,7 +92,7 @@ test.each<[what: string, asked: string, after: number, answer: string]>([
 
 test('what is answered from the store has an Age, and the other fields as they were', async () => {
   await using cache = await CacheFixture.start()
-  const url = path({
+  const url = pathWith({
     'cache-control': 'max-age=60',
     'x-one': '1',
     'set-cookie': 'a=1',
@@ -174,7 +173,7 @@ test('a new version that may not be stored leaves none', async () => {
 
 test('Vary tells requests apart', async () => {
   await using cache = await CacheFixture.start()
-  const url = path({ 'cache-control': 'max-age=60', vary: 'Accept-Language, X-Other' })
+  const url = pathWith({ 'cache-control': 'max-age=60', vary: 'Accept-Language, X-Other' })
   const ask = (language?: string): Promise<string> =>
     cache.get(url, { headers: language === undefined ? {} : { 'Accept-Language': language } })
 
@@ -199,8 +198,8 @@ test.each(['Authorization', 'Cookie'])(
 
 test('a shared cache keeps nothing private, and what is public for all', async () => {
   await using cache = await CacheFixture.start({ shared: true })
-  const open = path({ 'cache-control': 'public, max-age=60' })
-  const secret = path({ 'cache-control': 'private, max-age=60' })
+  const open = pathWith({ 'cache-control': 'public, max-age=60' })
+  const secret = pathWith({ 'cache-control': 'private, max-age=60' })
 
   await cache.get(open, { headers: { Authorization: 'one' } })
   await cache.get(secret)
@@ -265,7 +264,7 @@ test.each([
 test('POST drops what Location and Content-Location name, of its own origin', async () => {
   await using cache = await CacheFixture.start()
   await using other = await CacheFixture.start()
-  const paths = ['/a', '/b', '/c'].map((name) => path({ 'cache-control': 'max-age=60' }, name))
+  const paths = ['/a', '/b', '/c'].map((name) => pathWith({ 'cache-control': 'max-age=60' }, name))
   for (const one of paths) await cache.get(one)
   cache.listener = (_, response) =>
     void response
@@ -310,11 +309,11 @@ test.each<[what: string, fields: Record<string, string>, answer: string]>([
   ],
 ])('a stale response stands in for a 503: %s', async (_, fields, answer) => {
   await using cache = await CacheFixture.start()
-  await cache.get(path(fields))
+  await cache.get(pathWith(fields))
   cache.advance(90)
   cache.listener = (_, response) => void response.writeHead(503).end('down')
 
-  expect(await cache.get(path(fields))).toBe(answer)
+  expect(await cache.get(pathWith(fields))).toBe(answer)
 })
 
 test('a stale response stands in for a lost connection, and for no abort', async () => {
@@ -332,7 +331,7 @@ test('a stale response stands in for a lost connection, and for no abort', async
 test("stale-while-revalidate answers at once, and asks once behind the callers' backs", async () => {
   const store = createMemoryCacheStore()
   await using cache = await CacheFixture.start({ staleWhileRevalidate: true, store })
-  const url = path({ 'cache-control': 'max-age=60, stale-while-revalidate=60' })
+  const url = pathWith({ 'cache-control': 'max-age=60, stale-while-revalidate=60' })
   await cache.get(url)
   cache.advance(90)
 
@@ -345,7 +344,7 @@ test("stale-while-revalidate answers at once, and asks once behind the callers' 
 
 test('stale-while-revalidate does not count unless it is wanted', async () => {
   await using cache = await CacheFixture.start()
-  const url = path({ 'cache-control': 'max-age=60, stale-while-revalidate=60', etag: '"a"' })
+  const url = pathWith({ 'cache-control': 'max-age=60, stale-while-revalidate=60', etag: '"a"' })
   await cache.get(url)
   cache.advance(90)
 

@@ -42,12 +42,13 @@ export function varyOf(headers: HeaderFields): string[] {
 }
 
 /**
- * Tells requests apart by the fields that the response depends on, and, unless they are shared, by who
- * is asking: servers rarely say that a response depends on Authorization or Cookie. A digest, since
- * these are secrets.
+ * Tells requests apart by the fields that the response depends on. To these belong, whatever the
+ * server says, Accept-Encoding, by which calls differ whose content is decoded, and, unless they are
+ * shared, Authorization and Cookie, since servers rarely name them. A digest: they are secrets.
  */
 export function variantOf(vary: readonly string[], request: HttpRequest, shared: boolean): string {
-  const names = [...new Set([...(shared ? [] : ['authorization', 'cookie']), ...vary])]
+  const always = ['accept-encoding', ...(shared ? [] : ['authorization', 'cookie'])]
+  const names = [...new Set([...always, ...vary])]
   return digest(JSON.stringify(names.map((name) => [name, ...request.headers.getAll(name)])))
 }
 

@@ -39,9 +39,9 @@ export interface CacheSettings extends PolicyOptions {
   readonly store: CacheStore
   readonly maxBodyBytes: number
   readonly staleWhileRevalidate: boolean
-  onStoreError(error: unknown): void
+  readonly onStoreError: (error: unknown) => void
   /** Epoch ms. */
-  now(): number
+  readonly now: () => number
 }
 
 /** How a request is fetched. */
@@ -200,8 +200,7 @@ export class ResponseCache {
       eager: onEnd !== undefined,
       onEnd: (bytes) => void (bytes === undefined ? onEnd?.() : put(bytes).finally(onEnd)),
     })
-    // `withBody()` takes the length for that of the old content; it is the same.
-    return response.withBody(body).withHeaders(response.headers)
+    return response.replaceBody(body)
   }
 
   /** Asks about an entry whose answer has been given already. */

@@ -2,7 +2,7 @@
  * A cookie jar in memory. tough-cookie, which knows the rules and the public suffixes, is loaded with
  * the first cookie: a program whose servers set none never pays for it.
  */
-import type { Cookie, CookieJar as ToughJar } from 'tough-cookie'
+import type * as Tough from 'tough-cookie'
 import type { HttpUrl } from '../../transport/http-url.ts'
 import type { CookieJar } from './cookie-jar.ts'
 import { type CookieRecord, toCookieRecords } from './cookie-record.ts'
@@ -43,8 +43,8 @@ export function createCookieJar(options: CookieJarOptions = {}): MemoryCookieJar
 class LazyCookieJar implements MemoryCookieJar {
   /** What is to be put into the jar when it is loaded. */
   #initial: readonly CookieRecord[]
-  #jar: ToughJar | undefined
-  #loading: Promise<ToughJar> | undefined
+  #jar: Tough.CookieJar | undefined
+  #loading: Promise<Tough.CookieJar> | undefined
 
   constructor(initial: readonly CookieRecord[]) {
     this.#initial = initial
@@ -81,7 +81,7 @@ class LazyCookieJar implements MemoryCookieJar {
     this.#jar?.removeAllCookiesSync()
   }
 
-  async #load(): Promise<ToughJar> {
+  async #load(): Promise<Tough.CookieJar> {
     this.#loading ??= import('tough-cookie').then((tough) => {
       const jar = new tough.CookieJar()
       for (const record of this.#initial) putRecord(tough, jar, record)
@@ -95,8 +95,8 @@ class LazyCookieJar implements MemoryCookieJar {
 
 /** Puts a cookie where it was, past the checks of a response: those were made when it came. */
 function putRecord(
-  tough: typeof import('tough-cookie'),
-  jar: ToughJar,
+  tough: typeof Tough,
+  jar: Tough.CookieJar,
   { name, value, domain, path, hostOnly, secure, httpOnly, expiresAt }: CookieRecord,
 ): void {
   const expires = expiresAt === undefined ? 'Infinity' : new Date(expiresAt)
@@ -118,13 +118,13 @@ function putRecord(
 }
 
 /** Every cookie, those that have run out too. */
-function listCookies(jar: ToughJar): Cookie[] {
-  let found: Cookie[] = []
+function listCookies(jar: Tough.CookieJar): Tough.Cookie[] {
+  let found: Tough.Cookie[] = []
   jar.store.getAllCookies((_, cookies) => (found = cookies ?? []))
   return found
 }
 
-function toRecord(cookie: Cookie): CookieRecord {
+function toRecord(cookie: Tough.Cookie): CookieRecord {
   const { key, value, domain, path, hostOnly, secure, httpOnly } = cookie
   const expiresAt = cookie.expiryTime()
   return {
@@ -143,16 +143,16 @@ function toRecord(cookie: Cookie): CookieRecord {
  * Turns Max-Age into an instant: tough-cookie counts it from the last use, so that a cookie in use
  * would never run out (RFC 6265 §5.2.2 counts from when it came).
  */
-function fixExpiry(cookie: Cookie): void {
+function fixExpiry(cookie: Tough.Cookie): void {
   if (cookie.maxAge === null) return
   cookie.expires = cookie.expiryDate(new Date()) ?? 'Infinity'
   cookie.maxAge = null
 }
 
 /** Drops what was used longest ago while one of the domains, or the jar, has too many. */
-function dropExcess(jar: ToughJar, domains: ReadonlySet<string>): void {
+function dropExcess(jar: Tough.CookieJar, domains: ReadonlySet<string>): void {
   const all = listCookies(jar)
-  const drop = (cookies: Cookie[], limit: number): void => {
+  const drop = (cookies: Tough.Cookie[], limit: number): void => {
     if (cookies.length <= limit) return
     const oldestFirst = cookies.toSorted((one, other) => lastUsed(one) - lastUsed(other))
     for (const { domain, path, key } of oldestFirst.slice(0, cookies.length - limit)) {
@@ -166,6 +166,6 @@ function dropExcess(jar: ToughJar, domains: ReadonlySet<string>): void {
   drop(all, MAX_COOKIES)
 }
 
-function lastUsed({ lastAccessed }: Cookie): number {
+function lastUsed({ lastAccessed }: Tough.Cookie): number {
   return lastAccessed instanceof Date ? lastAccessed.getTime() : 0
 }

@@ -1,5 +1,6 @@
 import { execFile } from 'node:child_process'
 import { createHash } from 'node:crypto'
+import { mkdir } from 'node:fs/promises'
 import type { IncomingMessage, ServerResponse } from 'node:http'
 import { promisify } from 'node:util'
 import { expect, test } from 'vitest'
@@ -8,6 +9,7 @@ import { requireTool } from '../../../../../test/support/tools.ts'
 import { InterceptorFixture } from '../../testing/interceptor-fixture.ts'
 import { createRequestStream } from '../../transport/request-stream.ts'
 import { HttpRequest } from '../../transport/http-request.ts'
+import { HttpClient } from '../http-client.ts'
 import { sendThrough } from '../interceptor.ts'
 import { parseChallenges } from './challenge.ts'
 import { digestAuth } from './digest-auth.ts'
@@ -76,7 +78,7 @@ test('digestAuth() answers again when its nonce was too old', async () => {
 
 test.each([
   ['a second time', [CHALLENGE, CHALLENGE], 2],
-  ['for ever as too old', Array.from({ length: 9 }, () => `${CHALLENGE}, stale=true`), 3],
+  ['for ever as too old', Array.from({ length: 9 }, () => `${CHALLENGE}, stale=true`), 4],
   ['for another scheme', ['Basic realm="r"'], 1],
   ['in a way that nobody knows', ['Digest realm="r", nonce="n", algorithm=X'], 1],
 ])('digestAuth() gives the 401 of a server that asks %s', async (_, challenges, requests) => {
@@ -208,6 +210,19 @@ test('digestAuth() satisfies Apache, with content and with a nonce that grew old
   expect(sends).toBe(5)
 })
 
+test('digestAuth() follows redirections of Apache, with new credentials for each target', async () => {
+  await using apache = await startApache()
+  await using client = new HttpClient({
+    baseUrl: `http://127.0.0.1:${apache.ports[0]}`,
+    responseFormat: 'text',
+    interceptors: [digestAuth(ALICE)],
+  })
+
+  // Apache sends to /folder/.
+  expect(await client.get('/folder')).toBe('in a folder')
+  expect(await client.get('/folder')).toBe('in a folder')
+})
+
 test('digestAuth() is refused by Apache with a wrong password', async () => {
   await using apache = await startApache()
   await using server = await InterceptorFixture.start(() => {})
@@ -268,6 +283,7 @@ function startApache(): Promise<ServerProcess> {
     'authn_core',
     'authn_file',
     'auth_digest',
+    'dir',
   ]
   return ServerProcess.start({
     name: 'apache',
@@ -277,6 +293,8 @@ function startApache(): Promise<ServerProcess> {
       const user = createHash('md5').update('alice:the realm:secret').digest('hex')
       await folder.write('users', `alice:the realm:${user}\n`)
       await folder.write('file.txt', 'a file')
+      await mkdir(folder.join('folder'))
+      await folder.write('folder/index.html', 'in a folder')
       const config = `
 ServerRoot ${folder.path}
 ServerName ferry.test

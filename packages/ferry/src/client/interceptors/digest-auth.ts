@@ -18,8 +18,8 @@ import {
 } from './digest-response.ts'
 import { discardBody } from './discard-body.ts'
 
-// The server's answer to the request as it is, to our credentials, and to those with its next nonce.
-const MAX_SENDS = 3
+// Without credentials, with them, with those for where a redirection led, and with a newer nonce.
+const MAX_SENDS = 4
 const MAX_ORIGINS = 256
 const CNONCE_BYTES = 16
 const NO_CONTENT = new Uint8Array()
@@ -46,8 +46,11 @@ export function digestAuth(
       for (let sends = 1; ; sends++) {
         const response = await context.send(session?.sign(target) ?? target)
         if (response.url.origin.key !== request.url.origin.key) return response
-        const answer = sessions.learn(response, session, sends > 1)
         const next = findAskedRequest(target, response)
+        // Apache answers credentials for another target than that of the request with 400.
+        const isMisdirected = response.status === 400 && next !== target
+        const isRefused = sends > 1 && next === target
+        const answer = isMisdirected ? session : sessions.learn(response, session, isRefused)
         if (answer === undefined || next === undefined || sends === MAX_SENDS) return response
         if (!answer.canSign(next)) return response
         await discardBody(response)
@@ -59,8 +62,8 @@ export function digestAuth(
 }
 
 /**
- * The request that a 401 is about: credentials name its target, so after a redirection it is the last
- * one of them. Undefined when it cannot be sent again, or is not known.
+ * The request that the server answered: credentials name its target, so after a redirection within the
+ * origin they have to be made anew. Undefined when it cannot be sent again, or is not known.
  */
 function findAskedRequest(request: HttpRequest, { url }: HttpResponse): HttpRequest | undefined {
   if (!request.replayable) return undefined
@@ -88,7 +91,7 @@ class DigestSessions {
   learn(
     { status, headers, url }: HttpResponse,
     used: DigestSession | undefined,
-    isAnswered: boolean,
+    isRefused: boolean,
   ): DigestSession | undefined {
     const { key } = url.origin
     if (status !== 401) {
@@ -97,7 +100,7 @@ class DigestSessions {
       return undefined
     }
     const challenge = chooseDigestChallenge(parseChallenges(headers.getAll('www-authenticate')))
-    if (challenge === undefined || (isAnswered && !challenge.stale)) {
+    if (challenge === undefined || (isRefused && !challenge.stale)) {
       // Another call may have begun a better one meanwhile.
       if (this.#sessions.get(key) === used) this.#sessions.delete(key)
       return undefined

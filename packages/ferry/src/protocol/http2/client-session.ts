@@ -91,6 +91,7 @@ export class ClientSession implements FrameEvents {
       budget: this.#budget,
       onSent: (stream) => {
         if (stream.state === 'closed') this.#forget(stream)
+        else stream.handler.onSent?.()
       },
     })
     this.#writer.preface()
@@ -207,7 +208,8 @@ export class ClientSession implements FrameEvents {
       return
     }
     const unprocessed = code === ErrorCode.REFUSED_STREAM && stream.part === 'head'
-    if (unprocessed) this.#events.onRefused()
+    // Some servers say so of a stream too many.
+    if (unprocessed || code === ErrorCode.ENHANCE_YOUR_CALM) this.#events.onRefused()
     if (stream.state === 'closed') return
     this.#forget(stream)
     this.#tellEnd(stream, { type: unprocessed ? 'unprocessed' : 'reset', code })

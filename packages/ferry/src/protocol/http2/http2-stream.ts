@@ -26,6 +26,10 @@ export interface StreamHandler {
   onContent(bytes: Buffer, start: number, end: number): void
   onEnd(trailers: HeaderFields): void
   onFailure(failure: StreamFailure): void
+  /** So much of the request's content is in frames. */
+  onContentFramed?(): void
+  /** The request is in frames to its end. */
+  onSent?(): void
   /** The response is whole, and the peer wants no more of the request. */
   onSendingRefused(): void
 }

@@ -101,6 +101,7 @@ export class SendScheduler {
     if (length <= 0) return undefined
     stream.sendWindow -= length
     this.#window -= length
+    stream.handler.onContentFramed?.()
     // It may be answered with a PING, too.
     this.#options.budget.earn(1)
     this.#options.budget.earnUpdates(UPDATES_PER_FRAME + length / BYTES_PER_UPDATE)
