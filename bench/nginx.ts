@@ -31,6 +31,11 @@ const DEFAULT_HTTP2_STREAMS = 1000
 export interface NginxOptions {
   /** Requests at once that each HTTP/2 connection takes. @defaultValue 1000 */
   readonly http2Streams?: number
+  /**
+   * What `/body.json` gives over HTTP/2, from memory: many small requests on one connection are to
+   * keep the client busy, not the server. @defaultValue the file of that name
+   */
+  readonly http2Body?: string | undefined
 }
 
 /** A running nginx that serves a folder. */
@@ -57,8 +62,8 @@ export async function startNginx(root: string, options: NginxOptions = {}): Prom
   writeFileSync(join(folder, 'key.pem'), key)
   for (const name of ['body', 'proxy', 'fastcgi', 'uwsgi', 'scgi']) mkdirSync(join(folder, name))
   const ports = await findFreePorts(['plain', 'tls', 'http2', 'http2Tls'])
-  const { http2Streams = DEFAULT_HTTP2_STREAMS } = options
-  const place: NginxPlace = { folder, root, ports, http2Streams }
+  const { http2Streams = DEFAULT_HTTP2_STREAMS, http2Body } = options
+  const place: NginxPlace = { folder, root, ports, http2Streams, http2Body }
   writeFileSync(join(folder, 'nginx.conf'), formatNginxConfig(place))
   const nginx: Command = [requireTool('nginx'), '-p', folder, '-c', join(folder, 'nginx.conf')]
   const child = startProgram(onServerCore(nginx), 'ignore')
@@ -84,9 +89,14 @@ interface NginxPlace {
   readonly root: string
   readonly ports: Readonly<Record<'plain' | 'tls' | 'http2' | 'http2Tls', number>>
   readonly http2Streams: number
+  readonly http2Body: string | undefined
 }
 
-function formatNginxConfig({ folder, root, ports, http2Streams }: NginxPlace): string {
+function formatNginxConfig({ folder, root, ports, http2Streams, http2Body }: NginxPlace): string {
+  const bodyFromMemory =
+    http2Body === undefined
+      ? ''
+      : `location = /body.json { default_type application/json; return 200 '${http2Body}'; }`
   // `return` alone would answer before the body is here and throw it away. A proxy reads it whole
   // first; what it then asks for has no body, and tells how long the request was.
   const takeBody = `
@@ -136,6 +146,7 @@ function formatNginxConfig({ folder, root, ports, http2Streams }: NginxPlace): s
         open_file_cache max=100;
         http2_max_concurrent_streams ${http2Streams};
         if ($server_protocol != HTTP/2.0) { return 505; }
+        ${bodyFromMemory}
         ${site}
       }
     }

@@ -34,6 +34,8 @@ interface RequestCost {
 type Costs = ReadonlyMap<ClientName, RequestCost[]>
 
 const QUICK_ROUNDS = 2
+/** What nginx takes as one word of its settings. */
+const MAX_BODY_IN_SETTINGS = 4000
 /** A quick run makes this part of the requests. */
 const QUICK_SHARE = 1 / 3
 const CLIENT = fileURLToPath(new URL('./request-client.ts', import.meta.url))
@@ -59,7 +61,8 @@ async function benchRequests(
   mkdirSync(join(folder, 'served'))
   const body = createJson(workload.bodyBytes)
   writeFileSync(join(folder, 'served/body.json'), body)
-  await using nginx = await startNginx(join(folder, 'served'))
+  const http2Body = workload.bodyBytes <= MAX_BODY_IN_SETTINGS ? body : undefined
+  await using nginx = await startNginx(join(folder, 'served'), { http2Body })
   const task = createTask({ ...workload, requests }, body, nginx)
   const costs: Costs = new Map(workload.clients.map((client) => [client, []]))
   for (let round = 1; round <= rounds; round++) {

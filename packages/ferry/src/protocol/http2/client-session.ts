@@ -18,7 +18,7 @@ import { HpackError } from './hpack-error.ts'
 import type { HpackField } from './hpack-field.ts'
 import { Http2Stream, type StreamFailure, type StreamHandler } from './http2-stream.ts'
 import { encodeRequestHead, type Http2RequestHead } from './request-fields.ts'
-import { readResponseFields, readTrailerFields } from './response-fields.ts'
+import { readTrailerFields, ResponseFieldReader } from './response-fields.ts'
 import { SendScheduler, windowTooWide } from './send-scheduler.ts'
 import { applySettings, defaultPeerSettings, type PeerSettings } from './settings.ts'
 
@@ -65,6 +65,7 @@ export class ClientSession implements FrameEvents {
   readonly #encoder = new HpackEncoder()
   readonly #decoder = new HpackDecoder()
   readonly #budget = new FrameBudget()
+  readonly #responseFields = new ResponseFieldReader()
   readonly #streams = new Map<number, Http2Stream>()
   readonly #scheduler: SendScheduler
   /** Streams that we have reset, and what their windows allowed then. */
@@ -433,7 +434,7 @@ export class ClientSession implements FrameEvents {
   }
 
   #takeHead(stream: Http2Stream, fields: readonly HpackField[], endStream: boolean): void {
-    const { head, contentLength } = readResponseFields(fields)
+    const { head, contentLength } = this.#responseFields.read(fields)
     const { status } = head
     const { handler } = stream
     if (status < 200) {

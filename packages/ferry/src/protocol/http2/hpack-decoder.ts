@@ -17,6 +17,8 @@ const DEFAULT_TABLE_BYTES = 4096
 const MAX_SIZE_UPDATES = 2
 // Seven bits each (RFC 7541 §5.1): more than 268 million is no index, and no length that could be held.
 const MAX_INTEGER_BYTES = 4
+// Dates, types, names of servers and validators are shorter; comparing longer ones gains little.
+const MAX_RECENT_BYTES = 64
 const FIRST_DYNAMIC_INDEX = STATIC_TABLE.length + 1
 // A string of 10 KiB decodes into it; longer ones, which are rare, get memory of their own.
 const scratch = Buffer.allocUnsafeSlow(16_384)
@@ -27,6 +29,8 @@ export class HpackDecoder {
   readonly #maxTableBytes: number
   /** The bound that the peer has set, which may be below ours. */
   #tableLimitBytes = DEFAULT_TABLE_BYTES
+  /** The last value of each name of the static table, by its index. */
+  readonly #recent: (RecentLiteral | undefined)[] = []
   /** The next byte of the block to be read. */
   #position = 0
   /** Whether the string that was begun last is in Huffman code. */
@@ -96,12 +100,39 @@ export class HpackDecoder {
   #readLiteral(block: Buffer, byte: number): HpackField {
     const entersTable = byte >= 0x40
     const index = this.#readNameIndex(block, byte)
-    const name = index === 0 ? this.#readString(block) : this.#fieldAt(index).name
-    const field = new HpackField(name, this.#readString(block))
+    const field =
+      index > 0 && index < FIRST_DYNAMIC_INDEX
+        ? this.#readKnownName(block, index)
+        : this.#readField(block, index)
     if (entersTable) {
       this.#makeRoom(field.sizeBytes)
       // §4.4: an entry that is larger than the table only empties it.
       if (field.sizeBytes <= this.#tableLimitBytes) this.#table.insert(field)
+    }
+    return field
+  }
+
+  #readField(block: Buffer, index: number): HpackField {
+    const name = index === 0 ? this.#readString(block) : this.#fieldAt(index).name
+    return new HpackField(name, this.#readString(block))
+  }
+
+  /**
+   * Reads the value of a name out of the static table. Servers that do not use the dynamic table send
+   * the same few values again and again: the same bytes as the last time are the same field.
+   */
+  #readKnownName(block: Buffer, index: number): HpackField {
+    const recent = this.#recent[index]
+    const start = this.#position
+    if (recent !== undefined && startsWith(block, start, recent.bytes)) {
+      this.#position = start + recent.bytes.length
+      return recent.field
+    }
+    const field = this.#readField(block, index)
+    const length = this.#position - start
+    if (length <= MAX_RECENT_BYTES) {
+      const bytes = Buffer.from(block.subarray(start, this.#position))
+      this.#recent[index] = { bytes, field }
     }
     return field
   }
@@ -186,6 +217,21 @@ export class HpackDecoder {
     }
     throw malformed(`an integer of more than ${MAX_INTEGER_BYTES} bytes behind its prefix`)
   }
+}
+
+/** A value as it came, and what it was. */
+interface RecentLiteral {
+  /** With the length before it. */
+  readonly bytes: Buffer
+  readonly field: HpackField
+}
+
+function startsWith(block: Buffer, at: number, bytes: Buffer): boolean {
+  if (bytes.length > block.length - at) return false
+  for (let index = 0; index < bytes.length; index++) {
+    if (block[at + index] !== bytes[index]) return false
+  }
+  return true
 }
 
 function isSizeUpdate(byte: number | undefined): boolean {

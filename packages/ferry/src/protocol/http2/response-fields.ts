@@ -27,10 +27,35 @@ export const CONNECTION_FIELDS: ReadonlySet<string> = new Set([
 ])
 
 /**
- * Reads a head, interim or final.
- * @throws {StreamFault}
+ * Reads the heads of one connection. A list of the very fields of the last one, which the decoder gives
+ * again as long as their bytes are the same, gives the last head again.
  */
-export function readResponseFields(fields: readonly HpackField[]): ResponseFields {
+export class ResponseFieldReader {
+  #fields: readonly HpackField[] = []
+  #last: ResponseFields | undefined
+
+  /**
+   * Reads a head, interim or final.
+   * @throws {StreamFault}
+   */
+  read(fields: readonly HpackField[]): ResponseFields {
+    if (this.#last !== undefined && isSame(fields, this.#fields)) return this.#last
+    const read = readResponseFields(fields)
+    this.#fields = [...fields]
+    this.#last = read
+    return read
+  }
+}
+
+function isSame(fields: readonly HpackField[], others: readonly HpackField[]): boolean {
+  if (fields.length !== others.length) return false
+  for (let index = 0; index < fields.length; index++) {
+    if (fields[index] !== others[index]) return false
+  }
+  return true
+}
+
+function readResponseFields(fields: readonly HpackField[]): ResponseFields {
   const status = readStatus(fields[0])
   const { headers, contentLength } = readFields(fields, 1)
   return { head: { status, statusText: '', version: '2', headers }, contentLength }
