@@ -1,6 +1,8 @@
 /** The command line: which commands and options there are, and their help. */
-import { Command, CommanderError, InvalidArgumentError, Option } from 'commander'
+import { Command, CommanderError, Option, type OutputConfiguration } from 'commander'
+import { addFetchCommand } from './fetch-options.ts'
 import type { GetOptions } from './get-command.ts'
+import { collect, parseCount } from './option-values.ts'
 import { version } from './version.ts'
 
 const MAX_CONNECTIONS = 64
@@ -33,9 +35,9 @@ export async function main(args: readonly string[]): Promise<number> {
   // A reader that has gone away, or a full disk behind a redirection, must not end a download.
   for (const output of [process.stdout, process.stderr]) output.on('error', () => {})
   const program = new Command('ferry')
-    .description('Carries files over HTTP and proves that they arrived whole.')
+    .description('Carries files over HTTP and proves that they arrived whole; sends requests.')
     .version(version, '-V, --version', 'print the version')
-    .configureOutput({ outputError: (text, write) => write(formatUsageError(text)) })
+    .configureOutput(usageErrorsOf('ferry'))
     .exitOverride()
   program
     .command('get')
@@ -79,6 +81,11 @@ export async function main(args: readonly string[]): Promise<number> {
       const { runGet } = await import('./get-command.ts')
       exitCode = await runGet(urls, options)
     })
+    .configureOutput(usageErrorsOf('ferry get'))
+  addFetchCommand(program, async (url, options) => {
+    const { runFetch } = await import('./fetch-command.ts')
+    exitCode = await runFetch(url, options)
+  }).configureOutput(usageErrorsOf('ferry fetch'))
   try {
     await program.parseAsync(args, { from: 'user' })
     return exitCode
@@ -89,24 +96,17 @@ export async function main(args: readonly string[]): Promise<number> {
   }
 }
 
+/** Mistakes in a command line, told as every other failure is. */
+function usageErrorsOf(command: string): OutputConfiguration {
+  return { outputError: (text, write) => write(formatUsageError(text, command)) }
+}
+
 /** Commander's words as one line like every other failure's. */
-function formatUsageError(text: string): string {
+function formatUsageError(text: string, command: string): string {
   const [first = '', ...rest] = text
     .trim()
     .replace(/^error: /, '')
     .split('\n')
   const hint = rest.map((line) => ` ${line}`).join('')
-  return `ferry: Cannot run: ${first.replace(/\.$/, '')}${hint}. See ferry get --help.\n`
-}
-
-function collect(value: string, before: readonly string[]): string[] {
-  return [...before, value]
-}
-
-function parseCount(min: number, max: number): (text: string) => number {
-  return (text) => {
-    const count = Number(text)
-    if (/^\d+$/.test(text) && count >= min && count <= max) return count
-    throw new InvalidArgumentError(`Expected a whole number from ${min} to ${max}.`)
-  }
+  return `ferry: Cannot run: ${first.replace(/\.$/, '')}${hint}. See ${command} --help.\n`
 }

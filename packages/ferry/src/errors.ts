@@ -170,15 +170,25 @@ export class StreamError extends NetworkError {
   readonly bytesReceived: number
   /** Bytes of content that the peer had announced; undefined when it had not. */
   readonly expectedBytes: number | undefined
+  /** The bound of ours that the content went beyond; undefined when that was not the reason. */
+  readonly maxBytes: number | undefined
 
   constructor(
     message: string,
-    options: ErrorOptions & { bytesReceived?: number; expectedBytes?: number | undefined } = {},
+    options: ErrorOptions & {
+      bytesReceived?: number
+      expectedBytes?: number | undefined
+      maxBytes?: number
+    } = {},
   ) {
-    const { bytesReceived = 0, expectedBytes } = options
-    super('connection-lost', message, { ...options, detail: { bytesReceived, expectedBytes } })
+    const { bytesReceived = 0, expectedBytes, maxBytes } = options
+    super('connection-lost', message, {
+      ...options,
+      detail: { bytesReceived, expectedBytes, ...(maxBytes === undefined ? {} : { maxBytes }) },
+    })
     this.bytesReceived = bytesReceived
     this.expectedBytes = expectedBytes
+    this.maxBytes = maxBytes
   }
 }
 

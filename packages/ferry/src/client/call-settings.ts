@@ -78,8 +78,7 @@ export function resolveClientSettings(options: HttpClientOptions): CallSettings 
       'attemptTimeoutMs',
       options.attemptTimeoutMs ?? Number.POSITIVE_INFINITY,
     ),
-    // The pool has them.
-    timeouts: {},
+    timeouts: timeoutsOf(options),
     retry: resolveRetryPolicy(options, DEFAULT_RETRY_POLICY),
     onRetry: options.onRetry,
     limiters: limitersOf(options),
@@ -110,12 +109,7 @@ export function resolveCallSettings(options: CallOptions, client: CallSettings):
       'attemptTimeoutMs',
       options.attemptTimeoutMs ?? client.attemptTimeoutMs,
     ),
-    timeouts: Object.fromEntries(
-      TIMEOUT_NAMES.filter((name) => options[name] !== undefined).map((name) => [
-        name,
-        options[name],
-      ]),
-    ),
+    timeouts: { ...client.timeouts, ...timeoutsOf(options) },
     retry: resolveRetryPolicy(options, client.retry),
     onRetry: options.onRetry ?? client.onRetry,
     aroundCall: [...client.aroundCall, ...interceptors.filter(({ scope }) => scope !== 'attempt')],
@@ -140,7 +134,19 @@ function limitersOf({
   clock,
 }: HttpClientOptions): RateLimiterSource | undefined {
   if (rateLimiter !== undefined || maxRateLimit === 0) return rateLimiter
+  if (!(maxRateLimit > 0)) {
+    throw new ConfigError(
+      'maxRateLimit',
+      `Cannot use maxRateLimit ${maxRateLimit}: expected 0 or more`,
+    )
+  }
   return new RateLimiter({ requestsPerSecond: maxRateLimit, clock })
+}
+
+/** What is said of the limits on the parts of an exchange; a pool of the client's own has it too. */
+function timeoutsOf(options: CommonOptions): ExchangeOptions {
+  const given = TIMEOUT_NAMES.filter((name) => options[name] !== undefined)
+  return Object.fromEntries(given.map((name) => [name, options[name]]))
 }
 
 function durationOf(name: string, value: number): number {

@@ -2,6 +2,7 @@
  * The connection pools of a client: one for its own settings, and others for calls that want another
  * proxy, other trust or another protocol. Made when they are needed first; closed with the client.
  */
+import { StreamError } from '../errors.ts'
 import type { TlsOptions } from '../net/network-backend.ts'
 import { ConnectionPool } from '../transport/connection-pool.ts'
 import type { ConnectionPoolOptions, ProxyChoice } from '../transport/pool-options.ts'
@@ -23,14 +24,16 @@ export class ClientPools {
   readonly #others = new Map<string, ConnectionPool>()
   readonly #numbers = new WeakMap<object, number>()
   #nextNumber = 1
+  #closed = false
 
   constructor(options: HttpClientOptions) {
     this.#options = options
     this.#shared = options.pool
   }
 
-  /** The pool for a call. @throws {ConfigError} when an option cannot be used */
+  /** The pool for a call. @throws {ConfigError} when an option cannot be used, {StreamError} when closed */
   poolFor(wishes: ConnectionWishes): ConnectionPool {
+    if (this.#closed) throw new StreamError('Cannot go on: the client was closed')
     const { proxy, verifySsl, tls, http2 } = wishes
     const isUsual =
       proxy === undefined && verifySsl === undefined && tls === undefined && http2 === undefined
@@ -47,6 +50,7 @@ export class ClientPools {
 
   /** Closes all but a shared one. */
   async close(): Promise<void> {
+    this.#closed = true
     const pools = [...this.#others.values()]
     this.#others.clear()
     if (this.#own !== undefined) pools.push(this.#own)
@@ -57,7 +61,7 @@ export class ClientPools {
     return new ConnectionPool(poolOptions({ ...this.#options, ...definedOf(wishes) }))
   }
 
-  /** One that is in use is let go all the same: its connections are idle, or end their exchanges. */
+  /** Only one that is not in use: a client that uses so many at once has them all. */
   #forgetOldest(): void {
     if (this.#others.size < MAX_OTHER_POOLS) return
     for (const [key, pool] of this.#others) {

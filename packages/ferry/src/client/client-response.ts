@@ -154,13 +154,20 @@ export class ClientResponse implements Disposable {
     this.cancel()
   }
 
-  /** @internal Reads so much that an error can quote it, and gives the rest up. Never fails. */
-  async excerpt(maxBytes: number): Promise<void> {
-    if (this.#read !== undefined || this.body.used) return
+  /**
+   * @internal Reads so much that an error can quote it, and gives the rest up, as it does when the
+   * signal aborts. Never fails.
+   */
+  async excerpt(maxBytes: number, signal: AbortSignal): Promise<void> {
+    const { body } = this
+    if (this.#read !== undefined || body.used) return
+    const onAbort = (): void => body.cancel()
+    signal.addEventListener('abort', onAbort, { once: true })
+    if (signal.aborted) onAbort()
     const pieces: Uint8Array[] = []
     let bytes = 0
     try {
-      for await (const piece of this.body) {
+      for await (const piece of body) {
         pieces.push(piece)
         bytes += piece.length
         if (bytes >= maxBytes) break
@@ -168,6 +175,7 @@ export class ClientResponse implements Disposable {
     } catch {
       // What came before it broke off may say enough.
     }
+    signal.removeEventListener('abort', onAbort)
     this.#read = Buffer.concat(pieces)
   }
 

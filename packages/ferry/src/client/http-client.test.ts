@@ -1,310 +1,260 @@
-import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http'
-import type { AddressInfo } from 'node:net'
+/** What a call is given and gives: methods, fields, formats, statuses. */
 import { expect, test } from 'vitest'
-import { ConnectionPool } from '../transport/connection-pool.ts'
+import { type Answer, HttpTestServer } from '../testing/http-test-server.ts'
+import type { ClientResponse } from './client-response.ts'
 import { HttpClient } from './http-client.ts'
 
-/** Gives what comes, once, and leaves the judgement to the test. */
-const PATIENT = { raiseForStatus: false, retries: 0, retryDelayMs: 500 }
-
-type Listener = (request: IncomingMessage, response: ServerResponse) => void
-
-/** A server and what it was asked. */
-class TestServer implements AsyncDisposable {
-  readonly requests: IncomingMessage[] = []
-  readonly #server: Server
-
-  private constructor(listener: Listener) {
-    this.#server = createServer((request, response) => {
-      this.requests.push(request)
-      request.resume()
-      listener(request, response)
-    })
-  }
-
-  static async start(listener: Listener): Promise<TestServer> {
-    const server = new TestServer(listener)
-    await new Promise<void>((resolve) => server.#server.listen(0, '127.0.0.1', resolve))
-    return server
-  }
-
-  get host(): string {
-    return `127.0.0.1:${(this.#server.address() as AddressInfo).port}`
-  }
-
-  url(path = '/'): string {
-    return `http://${this.host}${path}`
-  }
-
-  get paths(): string[] {
-    return this.requests.map(({ method, url }) => `${method} ${url}`)
-  }
-
-  async [Symbol.asyncDispose](): Promise<void> {
-    this.#server.closeAllConnections()
-    await new Promise<unknown>((resolve) => this.#server.close(resolve))
-  }
+/** Tells the request back as JSON. */
+const echo: Answer = (request, response) => {
+  request.on('end', () => {
+    const { method, url, headers } = request
+    response.setHeader('Content-Type', 'application/json')
+    response.end(JSON.stringify({ method, url, headers }))
+  })
 }
 
-const hello: Listener = (_, response) => void response.end('hello')
-
-/** /3 leads to /2, and so on down to /0. */
-const countdown: Listener = ({ url = '' }, response) => {
-  const left = Number(url.slice(1))
-  if (left === 0) response.end('there')
-  else response.writeHead(302, { Location: `/${left - 1}` }).end('on')
+interface Echo {
+  readonly method: string
+  readonly url: string
+  readonly headers: Record<string, string>
 }
 
-/** Refuses the first `count` requests. */
-function refuse(count: number, status: number, headers: Record<string, string> = {}): Listener {
-  let seen = 0
-  return (_, response) =>
-    void (seen++ < count ? response.writeHead(status, headers).end('no') : response.end('hello'))
-}
+const answer =
+  (status: number, body = '', headers: Record<string, string> = {}): Answer =>
+  (_, response) =>
+    void response.writeHead(status, headers).end(body)
 
-test('HttpClient follows redirections and tells where the response came from', async () => {
-  await using server = await TestServer.start(countdown)
-  await using client = new HttpClient(PATIENT)
+test.each(['get', 'post', 'put', 'patch', 'delete', 'options'] as const)(
+  'HttpClient.%s() sends that method and gives JSON',
+  async (name) => {
+    await using server = await HttpTestServer.start(echo)
+    await using client = new HttpClient({ baseUrl: server.url('/v1') })
 
-  const response = await client.stream('GET', server.url('/3'))
+    const told = await client[name]<Echo>('users', { params: { page: 2 } })
 
-  expect(response.url.href).toBe(server.url('/0'))
-  expect((await response.body.bytes()).toString()).toBe('there')
-  expect(server.paths).toEqual(['GET /3', 'GET /2', 'GET /1', 'GET /0'])
-})
-
-test('HttpClient follows as many redirections as allowed, and fails at the next', async () => {
-  await using server = await TestServer.start(countdown)
-  await using client = new HttpClient({ ...PATIENT, maxRedirects: 2 })
-
-  const response = await client.stream('GET', server.url('/2'))
-  expect(response.status).toBe(200)
-  await response.body.bytes()
-
-  await expect(client.stream('GET', server.url('/3'))).rejects.toMatchObject({
-    code: 'remote-protocol',
-  })
-})
-
-test('HttpClient drops credentials on the way to another origin, and does not get them back', async () => {
-  await using other = await TestServer.start((_, response) => {
-    response.writeHead(307, { Location: first.url('/back') }).end()
-  })
-  await using first = await TestServer.start((request, response) => {
-    if (request.url === '/back') response.end('hello')
-    else response.writeHead(307, { Location: request.url === '/' ? '/same' : other.url() }).end()
-  })
-  await using client = new HttpClient({
-    ...PATIENT,
-    headers: { Authorization: 'Bearer x', 'X-Kept': '1' },
-  })
-
-  await (await client.stream('GET', first.url())).body.bytes()
-
-  const seen = [...first.requests.slice(0, 2), ...other.requests, ...first.requests.slice(2)]
-  expect(seen.map(({ headers }) => [headers.authorization, headers['x-kept']])).toEqual([
-    ['Bearer x', '1'],
-    ['Bearer x', '1'],
-    [undefined, '1'],
-    [undefined, '1'],
-  ])
-})
-
-test('HttpClient sends its default fields; those of a call win', async () => {
-  await using server = await TestServer.start(hello)
-  await using client = new HttpClient({
-    ...PATIENT,
-    headers: { 'User-Agent': 'ferry', 'X-A': '1' },
-  })
-
-  await (await client.stream('GET', server.url(), { headers: { 'x-a': '2' } })).body.bytes()
-
-  expect(server.requests[0]?.headers).toMatchObject({ 'user-agent': 'ferry', 'x-a': '2' })
-})
-
-const credentials: readonly [string, string][] = [
-  ['ann:secret', 'ann:secret'],
-  ['ann', 'ann:'],
-  [':secret', ':secret'],
-  ['k%C3%A4se:a%3Ab%40', 'käse:a:b@'],
-]
-
-test.each(credentials)(
-  'HttpClient turns the credentials %s of a URL into Basic',
-  async (text, expected) => {
-    await using server = await TestServer.start(hello)
-    await using client = new HttpClient(PATIENT)
-
-    const response = await client.stream('GET', `http://${text}@${server.host}/`)
-    await response.body.bytes()
-
-    const [scheme, value = ''] = (server.requests[0]?.headers.authorization ?? '').split(' ')
-    expect(scheme).toBe('Basic')
-    expect(Buffer.from(value, 'base64').toString()).toBe(expected)
-    expect(response.url.href).toBe(server.url())
+    expect([told.method, told.url]).toEqual([name.toUpperCase(), '/v1/users?page=2'])
   },
 )
 
-test('HttpClient prefers the Authorization of a call to the credentials of its URL', async () => {
-  await using server = await TestServer.start(hello)
-  await using client = new HttpClient(PATIENT)
-  const headers = { Authorization: 'Bearer x' }
+test('HttpClient.request() sends any method', async () => {
+  await using server = await HttpTestServer.start(echo)
+  await using client = new HttpClient()
 
-  await (await client.stream('GET', `http://ann:b@${server.host}/`, { headers })).body.bytes()
-
-  expect(server.requests[0]?.headers.authorization).toBe('Bearer x')
+  expect((await client.request<Echo>('PROPFIND', server.url())).method).toBe('PROPFIND')
 })
 
-test('HttpClient gives the response whatever its status', async () => {
-  await using server = await TestServer.start(refuse(9, 404))
-  await using client = new HttpClient({ ...PATIENT, retries: 2 })
-
-  const response = await client.stream('GET', server.url())
-
-  expect(response.status).toBe(404)
-  expect((await response.body.bytes()).toString()).toBe('no')
-  expect(server.requests).toHaveLength(1)
-})
-
-test('HttpClient tries again as the server asks, and gives the last response when tries run out', async () => {
-  await using server = await TestServer.start(refuse(2, 503, { 'Retry-After': '0' }))
-  await using client = new HttpClient({ ...PATIENT, retries: 2 })
-
-  const response = await client.stream('GET', server.url())
-  expect(response.status).toBe(200)
-  await response.body.bytes()
-  expect(server.requests).toHaveLength(3)
-
-  await using stubborn = await TestServer.start(refuse(99, 503, { 'Retry-After': '0' }))
-  const refused = await client.stream('GET', stubborn.url(), { retries: 1 })
-  await refused.body.bytes()
-  expect(refused.status).toBe(503)
-  expect(stubborn.requests).toHaveLength(2)
-})
-
-test('HttpClient waits for Retry-After', async () => {
-  await using server = await TestServer.start(refuse(1, 429, { 'Retry-After': '1' }))
-  await using client = new HttpClient({ ...PATIENT, retries: 1 })
-  const startedAt = performance.now()
-
-  await (await client.stream('GET', server.url())).body.bytes()
-
-  expect(performance.now() - startedAt).toBeGreaterThan(990)
-})
-
-test('HttpClient does not repeat a request that is not idempotent', async () => {
-  await using server = await TestServer.start(refuse(9, 503, { 'Retry-After': '0' }))
-  await using client = new HttpClient({ ...PATIENT, retries: 3 })
-
-  await (await client.stream('POST', server.url(), { body: 'x' })).body.bytes()
-
-  expect(server.paths).toEqual(['POST /'])
-})
-
-test('HttpClient tries again after a broken connection', async () => {
-  let seen = 0
-  await using server = await TestServer.start((request, response) => {
-    if (seen++ === 0) request.socket.resetAndDestroy()
-    else response.end('hello')
+test('HttpClient.head() gives status and fields, and keeps the connection', async () => {
+  await using server = await HttpTestServer.start((_, response) => {
+    response.writeHead(200, { 'Content-Length': '12345', 'X-A': '1' }).end()
   })
-  await using client = new HttpClient({ ...PATIENT, retries: 1 })
+  await using client = new HttpClient()
+
+  for (let count = 0; count < 3; count++) {
+    const response = await client.head(server.url())
+    expect(response.headers.get('content-length')).toBe('12345')
+    expect(await response.bytes()).toEqual(Buffer.alloc(0))
+    expect(await response.json()).toBeUndefined()
+  }
+  expect(server.connections).toBe(1)
+})
+
+test('HttpClient says what it is and takes, unless it is told otherwise', async () => {
+  await using server = await HttpTestServer.start(echo)
+  await using client = new HttpClient()
+  await using other = new HttpClient({
+    headers: { 'User-Agent': 'x/1', Accept: 'text/plain', 'Accept-Encoding': 'identity' },
+  })
+  await using texts = new HttpClient({ responseFormat: 'bytes', decompress: false })
+
+  expect((await client.get<Echo>(server.url())).headers).toMatchObject({
+    'user-agent': 'ferry',
+    accept: 'application/json, */*;q=0.5',
+    'accept-encoding': expect.stringContaining('gzip') as unknown,
+  })
+  expect((await other.get<Echo>(server.url())).headers).toMatchObject({
+    'user-agent': 'x/1',
+    accept: 'text/plain',
+    'accept-encoding': 'identity',
+  })
+  const { headers } = JSON.parse((await texts.get(server.url())).toString()) as Echo
+  expect(headers['accept']).toBe('*/*')
+  expect(headers).not.toHaveProperty('accept-encoding')
+})
+
+test('HttpClient takes a field of its own away where a call says undefined', async () => {
+  await using server = await HttpTestServer.start(echo)
+  await using client = new HttpClient({ headers: { Authorization: 'Bearer x', 'X-Kept': '1' } })
+  const headers = { authorization: undefined, 'User-Agent': undefined, Accept: undefined }
+
+  const told = await client.get<Echo>(server.url(), { headers })
+
+  expect(told.headers['x-kept']).toBe('1')
+  for (const name of Object.keys(headers)) {
+    expect(told.headers).not.toHaveProperty(name.toLowerCase())
+  }
+})
+
+test('HttpClient gives content in the format asked for, by the client or by the call', async () => {
+  await using server = await HttpTestServer.start(answer(200, '{"a":"ü"}'))
+  await using client = new HttpClient({ responseFormat: 'text' })
+  const url = server.url()
+
+  expect(await client.get(url)).toBe('{"a":"ü"}')
+  expect(await client.get(url, { responseFormat: 'json' })).toEqual({ a: 'ü' })
+  expect(await client.get(url, { responseFormat: 'bytes' })).toEqual(Buffer.from('{"a":"ü"}'))
+  const stream = await client.get(url, { responseFormat: 'stream' })
+  expect((await stream.bytes()).toString()).toBe('{"a":"ü"}')
+  const response = await client.get(url, { responseFormat: 'response' })
+  expect(await response.json()).toEqual({ a: 'ü' })
+  expect(await response.text()).toBe('{"a":"ü"}')
+})
+
+test('HttpClient follows the charset of the response', async () => {
+  const type = { 'Content-Type': 'text/plain; charset=iso-8859-1' }
+  await using server = await HttpTestServer.start((_, response) => {
+    response.writeHead(200, type).end(Buffer.from('grüß', 'latin1'))
+  })
+  await using client = new HttpClient()
+
+  expect(await client.get(server.url(), { responseFormat: 'text' })).toBe('grüß')
+})
+
+test('HttpClient gives the response beside the content', async () => {
+  await using server = await HttpTestServer.start(answer(201, '{"id":7}', { Location: '/7' }))
+  await using client = new HttpClient()
+
+  const call = client.post<{ id: number }>(server.url('/x?a=1'), { json: {} })
+  const response: ClientResponse = await call.response
+
+  expect(response.status).toBe(201)
+  expect(response.statusCode).toBe(201)
+  expect(response.statusText).toBe('Created')
+  expect(response.ok).toBe(true)
+  expect(response.headers.get('location')).toBe('/7')
+  expect(response.url.href).toBe(server.url('/x?a=1'))
+  expect(response.request.method).toBe('POST')
+  expect(response.attempts).toBe(1)
+  expect(response.version).toBe('1.1')
+  expect(response.connection).toMatchObject({ reused: false })
+  expect(response.timings?.headMs).toBeGreaterThan(0)
+  expect(await call).toEqual({ id: 7 })
+  expect(await response.json()).toEqual({ id: 7 })
+  expect(await call.text()).toBe('{"id":7}')
+  expect(await call.bytes()).toEqual(Buffer.from('{"id":7}'))
+  expect(server.asked).toEqual(['POST /x?a=1'])
+})
+
+test.each([
+  ['204', 204, ''],
+  ['205', 205, ''],
+  ['304', 304, ''],
+])(
+  'HttpClient takes the lack of content with %s for undefined, not for bad JSON',
+  async (_, code) => {
+    await using server = await HttpTestServer.start(answer(code))
+    await using client = new HttpClient()
+
+    expect(await client.get(server.url())).toBeUndefined()
+  },
+)
+
+test('HttpClient says where JSON is none, after which request', async () => {
+  await using server = await HttpTestServer.start(
+    answer(200, '<html>\n<p>', { 'Content-Type': 'text/html' }),
+  )
+  await using client = new HttpClient()
+
+  await expect(client.get(server.url('/x?token=s3cret'))).rejects.toMatchObject({
+    code: 'remote-protocol',
+    message: `Cannot read the JSON of GET ${server.url('/x?…')} (text/html): unexpected "<" at line 1, column 1 of <html> <p>`,
+    method: 'GET',
+    url: server.url('/x?…'),
+    attempts: 1,
+  })
+  await expect(client.get(server.url('/empty'), { raiseForStatus: false })).rejects.toThrow('JSON')
+  expect(server.requests).toHaveLength(2)
+})
+
+test('HttpClient does not take an empty 200 for JSON', async () => {
+  await using server = await HttpTestServer.start(answer(200))
+  await using client = new HttpClient()
+
+  await expect(client.get(server.url())).rejects.toThrow('it is empty')
+})
+
+test.each([400, 401, 404, 409, 418, 500, 501, 599])(
+  'HttpClient makes an error of %i, unless raiseForStatus is false',
+  async (status) => {
+    await using server = await HttpTestServer.start(answer(status, '{"why":"because"}'))
+    await using client = new HttpClient({ retries: 0 })
+    const url = server.url()
+
+    for (const responseFormat of ['json', 'text', 'bytes', 'stream', 'response'] as const) {
+      await expect(client.get(url, { responseFormat })).rejects.toMatchObject({ status })
+    }
+    expect(await client.get(url, { raiseForStatus: false })).toEqual({ why: 'because' })
+    await using lenient = new HttpClient({ retries: 0, raiseForStatus: false })
+    expect(await lenient.get(url)).toEqual({ why: 'because' })
+    await expect(lenient.get(url, { raiseForStatus: true })).rejects.toMatchObject({ status })
+    const response = await lenient.stream('GET', url)
+    expect(response.ok).toBe(false)
+    expect(() => response.raiseForStatus()).toThrow(expect.objectContaining({ status }))
+    expect(await response.json()).toEqual({ why: 'because' })
+    expect(server.connections).toBeLessThanOrEqual(2)
+  },
+)
+
+test.each([200, 299, 302, 304, 399])('HttpClient makes no error of %i', async (status) => {
+  await using server = await HttpTestServer.start(answer(status))
+  await using client = new HttpClient()
 
   const response = await client.stream('GET', server.url())
 
-  expect((await response.body.bytes()).toString()).toBe('hello')
-})
-
-test('HttpClient limits the time of everything, retries and redirections included', async () => {
-  let asked = 0
-  await using server = await TestServer.start((_, response) => {
-    if (asked++ === 0) response.writeHead(503, { 'Retry-After': '0' }).end()
-  })
-  await using client = new HttpClient({ ...PATIENT, retries: 5 })
-
-  const response = client.stream('GET', server.url(), { timeoutMs: 200 })
-
-  await expect(response).rejects.toMatchObject({ code: 'timeout', phase: 'total', timeoutMs: 200 })
-  expect(asked).toBe(2)
-})
-
-test('HttpClient does not wait for a try that its time does not allow', async () => {
-  await using server = await TestServer.start(refuse(99, 503, { 'Retry-After': '100' }))
-  await using client = new HttpClient({ ...PATIENT, retries: 5 })
-
-  const response = await client.stream('GET', server.url(), { timeoutMs: 10_000 })
-
-  expect(response.status).toBe(503)
+  expect(response.status).toBe(status)
+  expect(response.raiseForStatus()).toBe(response)
   response.cancel()
 })
 
-test('HttpClient does not count the body against the time', async () => {
-  await using server = await TestServer.start((_, response) => {
-    response.write('he')
-    setTimeout(() => response.end('llo'), 150)
+test('HttpClient.send() sends a request as it is, and gives whatever comes', async () => {
+  await using server = await HttpTestServer.start(echo)
+  await using client = new HttpClient({ headers: { 'X-A': '1', 'X-B': '2' } })
+  const { HttpRequest } = await import('../transport/http-request.ts')
+  const headers = { 'x-b': '3', 'Content-Type': 'x/y' }
+
+  const response = await client.send(
+    new HttpRequest('PUT', server.url(), { headers, content: 'body' }),
+  )
+
+  const told = JSON.parse((await response.body.bytes()).toString()) as Echo
+  expect(told.headers).toMatchObject({ 'x-a': '1', 'x-b': '3', 'content-type': 'x/y' })
+  expect(server.bodies).toEqual(['body'])
+})
+
+test('HttpClient.send() makes no error of a status', async () => {
+  await using server = await HttpTestServer.start(answer(404, 'no'))
+  await using client = new HttpClient()
+  const { HttpRequest } = await import('../transport/http-request.ts')
+
+  const response = await client.send(new HttpRequest('GET', server.url()))
+
+  expect([response.status, (await response.body.bytes()).toString()]).toEqual([404, 'no'])
+})
+
+test('HttpClient tells of 1xx responses and of progress', async () => {
+  await using server = await HttpTestServer.start((_, response) => {
+    response.writeEarlyHints({ link: '</a.css>; rel=preload' })
+    response.writeHead(200, { 'Content-Length': '5' }).end('hello')
   })
-  await using client = new HttpClient(PATIENT)
+  await using client = new HttpClient({ responseFormat: 'text' })
+  const told: unknown[] = []
 
-  const response = await client.stream('GET', server.url(), { timeoutMs: 80 })
-
-  expect((await response.body.bytes()).toString()).toBe('hello')
-})
-
-test('HttpClient rejects with the reason of an abort: before, while it waits for the response, and between tries', async () => {
-  await using silent = await TestServer.start(() => {})
-  await using busy = await TestServer.start(refuse(99, 503, { 'Retry-After': '5' }))
-  await using client = new HttpClient({ ...PATIENT, retries: 5 })
-  const reason = new Error('enough')
-  const later = (): AbortSignal => {
-    const stop = new AbortController()
-    setTimeout(() => stop.abort(reason), 50)
-    return stop.signal
-  }
-
-  await expect(
-    client.stream('GET', silent.url(), { signal: AbortSignal.abort(reason) }),
-  ).rejects.toBe(reason)
-  await expect(client.stream('GET', silent.url(), { signal: later() })).rejects.toBe(reason)
-  await expect(
-    client.stream('GET', busy.url(), { signal: later(), timeoutMs: 10_000 }),
-  ).rejects.toBe(reason)
-
-  expect(silent.requests).toHaveLength(1)
-})
-
-test('HttpClient aborts a body that is being taken, also after the time for the head was kept', async () => {
-  await using server = await TestServer.start((_, response) => void response.write('he'))
-  await using client = new HttpClient(PATIENT)
-  const stop = new AbortController()
-  const reason = new Error('enough')
-
-  const response = await client.stream('GET', server.url(), {
-    signal: stop.signal,
-    timeoutMs: 5000,
+  const text = await client.post(server.url(), {
+    body: 'four',
+    onInformation: ({ status }) => told.push(status),
+    onUploadProgress: ({ bytes, total }) => told.push(['up', bytes, total]),
+    onDownloadProgress: ({ bytes, total }) => told.push(['down', bytes, total]),
   })
-  const bytes = response.body.bytes()
-  stop.abort(reason)
 
-  await expect(bytes).rejects.toBe(reason)
-})
-
-test('HttpClient leaves a shared pool open', async () => {
-  await using server = await TestServer.start(hello)
-  await using pool = new ConnectionPool()
-  const client = new HttpClient({ ...PATIENT, pool })
-
-  await client.close()
-
-  await using other = new HttpClient({ ...PATIENT, pool })
-  await (await other.stream('GET', server.url())).body.bytes()
-  expect(pool.toString()).toContain('active 0 idle 1')
-})
-
-test('HttpClient gives connections back while it follows and tries again', async () => {
-  await using server = await TestServer.start(countdown)
-  await using pool = new ConnectionPool()
-  await using client = new HttpClient({ ...PATIENT, pool })
-
-  await (await client.stream('GET', server.url('/5'))).body.bytes()
-
-  expect(pool.toString()).toContain('active 0 idle 1')
+  expect(text).toBe('hello')
+  expect(told).toEqual([['up', 4, 4], 103, ['down', 5, 5]])
 })

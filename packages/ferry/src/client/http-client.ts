@@ -5,10 +5,11 @@
  * Owns the options and what becomes of a response; how a request is sent is in request-sender.ts.
  */
 import { type Clock, systemClock } from '../clock.ts'
+import { ConfigError, StreamError } from '../errors.ts'
 import { HeaderFields } from '../protocol/semantics/header-fields.ts'
 import type { HttpRequest } from '../transport/http-request.ts'
 import type { HttpResponse } from '../transport/http-response.ts'
-import type { HttpUrl } from '../transport/http-url.ts'
+import { HttpUrl } from '../transport/http-url.ts'
 import { createResponseStream } from '../transport/response-stream.ts'
 import { ACCEPT_ENCODING } from './body/content-codings.ts'
 import { withDownloadProgress } from './body/download-progress.ts'
@@ -30,6 +31,7 @@ import {
   resolveCallSettings,
   resolveClientSettings,
 } from './call-settings.ts'
+import { encodeParams, type ParamsInit } from './content/params.ts'
 import { ClientPools } from './client-pools.ts'
 import { ClientResponse } from './client-response.ts'
 import { HttpCall } from './http-call.ts'
@@ -51,25 +53,70 @@ const NO_OPTIONS: CallOptions = Object.freeze({})
 // What is read of a refusal that nobody asked to see.
 const MAX_EXCERPT_BYTES = 65_536
 
+/** What a client made by `extend()` has in common with the one that it was made from. */
+interface SharedParts {
+  readonly pools: ClientPools | undefined
+  readonly limiters: CallSettings['limiters']
+  readonly jar: CallSettings['jar']
+}
+
+// It is only a courtesy.
+const MAX_EXCERPT_MS = 1000
+/** What a client may say of its connections; a client with others has pools of its own. */
+const CONNECTION_NAMES: readonly (keyof HttpClientOptions)[] = [
+  'proxy',
+  'verifySsl',
+  'tls',
+  'http2',
+  'backend',
+  'socketPath',
+  'pool',
+  'connectTimeoutMs',
+  'idleTimeoutMs',
+  'maxConnections',
+  'maxConnectionsPerOrigin',
+  'maxConnectionAgeMs',
+  'maxRequestsPerConnection',
+  'pingIntervalMs',
+  'pingTimeoutMs',
+  'trace',
+  'clock',
+]
+
 /** An HTTP client. Whoever makes it closes it; `await using` does. */
 export class HttpClient<Format extends ResponseFormat = 'json'> implements AsyncDisposable {
   readonly #options: HttpClientOptions<Format>
   readonly #settings: CallSettings
   readonly #defaults: RequestDefaults
   readonly #pools: ClientPools
+  readonly #ownsPools: boolean
+  readonly #closing = new AbortController()
   readonly #clock: Clock
   readonly #poolTotalTimeoutMs: number
 
   /** @throws {ConfigError} when an option cannot be used */
-  constructor(options: HttpClientOptions<Format> = {}) {
+  constructor(options?: HttpClientOptions<Format>)
+  /** @internal For `extend()`. */
+  constructor(options: HttpClientOptions<Format>, shared?: SharedParts)
+  constructor(options: HttpClientOptions<Format> = {}, shared?: SharedParts) {
     this.#options = options
-    this.#settings = resolveClientSettings(options)
+    const settings = resolveClientSettings(options)
+    const { timeoutMs } = settings
+    this.#settings =
+      shared === undefined
+        ? settings
+        : {
+            ...settings,
+            limiters: shared.limiters ?? settings.limiters,
+            jar: shared.jar ?? settings.jar,
+          }
     this.#clock = options.clock ?? systemClock
-    const { timeoutMs } = this.#settings
-    this.#poolTotalTimeoutMs = options.pool === undefined ? timeoutMs : Number.NaN
-    this.#pools = new ClientPools({ ...options, timeoutMs })
+    this.#ownsPools = shared?.pools === undefined
+    this.#pools = shared?.pools ?? new ClientPools({ ...options, timeoutMs })
+    const isOwnPool = this.#ownsPools && options.pool === undefined
+    this.#poolTotalTimeoutMs = isOwnPool ? timeoutMs : Number.NaN
     this.#defaults = {
-      baseUrl: options.baseUrl,
+      baseUrl: options.baseUrl === undefined ? undefined : checkBaseUrl(options.baseUrl),
       headers: defaultHeaders(options, this.#settings),
       params: options.params,
     }
@@ -159,24 +206,44 @@ export class HttpClient<Format extends ResponseFormat = 'json'> implements Async
     const settings = resolveCallSettings(options, this.#settings)
     const headers = mergeHeaders(this.#defaults.headers, request.headers)
     const sent = request.withHeaders(withCredentials(headers, request.url))
-    const { response } = await this.#sender(sent, options, settings, false).send()
+    using sender = this.#sender(sent, options, settings, false)
+    const { response } = await sender.send()
     return response
   }
 
-  /** A client with further options over these, on the same connections where they allow it. */
+  /**
+   * A client with further options over these: fields, parameters and interceptors are added, others
+   * replaced. It uses the same connections, unless its options speak of connections, and the same limit
+   * on the rate and cookies, unless it has its own. Closing it leaves what is shared open.
+   */
   extend<Other extends ResponseFormat = Format>(
     options: HttpClientOptions<Other>,
   ): HttpClient<Other> {
-    const pool = options.pool ?? this.#pools.poolFor({})
-    const headers = mergeHeaders(HeaderFields.from(this.#options.headers), options.headers)
-    const interceptors = [...(this.#options.interceptors ?? []), ...(options.interceptors ?? [])]
-    const merged = { ...this.#options, ...options, headers, interceptors, pool }
-    return new HttpClient<Other>(merged as HttpClientOptions<Other>)
+    const given = definedOf(options)
+    const parent = this.#options
+    const merged = {
+      ...parent,
+      ...given,
+      headers: mergeHeaders(HeaderFields.from(parent.headers), options.headers),
+      interceptors: [...(parent.interceptors ?? []), ...(options.interceptors ?? [])],
+      params: mergeParams(parent.params, options.params),
+    } as HttpClientOptions<Other>
+    const isElsewhere = CONNECTION_NAMES.some((name) => name in given)
+    const limits = given.maxRateLimit !== undefined || given.rateLimiter !== undefined
+    return new HttpClient<Other>(merged, {
+      pools: isElsewhere ? undefined : this.#pools,
+      limiters: limits ? undefined : this.#settings.limiters,
+      jar: given.cookies === undefined ? this.#settings.jar : undefined,
+    })
   }
 
-  /** Closes the client's own connections; those of a shared pool stay. Idempotent. */
-  close(): Promise<void> {
-    return this.#pools.close()
+  /**
+   * Ends what waits, and closes the client's own connections, which ends what runs on them; what runs
+   * on those of a shared pool goes on. A closed client makes no more calls. Idempotent.
+   */
+  async close(): Promise<void> {
+    this.#closing.abort(new StreamError('Cannot go on: the client was closed'))
+    if (this.#ownsPools) await this.#pools.close()
   }
 
   [Symbol.asyncDispose](): Promise<void> {
@@ -186,12 +253,17 @@ export class HttpClient<Format extends ResponseFormat = 'json'> implements Async
   async #call(method: string, url: Url, options: CallOptions): Promise<ClientResponse> {
     const settings = resolveCallSettings(options, this.#settings)
     const request = buildRequest(method, url, options, this.#defaults)
-    const sender = this.#sender(request, options, settings, !isStreamed(settings))
+    using sender = this.#sender(request, options, settings, !isStreamed(settings))
     const sent = await sender.send()
     const response = this.#toResponse(sent, options, settings)
     if (settings.raiseForStatus && response.status >= 400) {
-      // It may say more than the status does; if it does not come, the status has to do.
-      await response.excerpt(MAX_EXCERPT_BYTES)
+      // It may say more than the status does; if it does not come soon, the status has to do.
+      const { signal } = sender.limit
+      await response.excerpt(
+        MAX_EXCERPT_BYTES,
+        AbortSignal.any([signal, AbortSignal.timeout(MAX_EXCERPT_MS)]),
+      )
+      options.signal?.throwIfAborted()
       throw sender.describe(response.toError())
     }
     return response
@@ -209,6 +281,7 @@ export class HttpClient<Format extends ResponseFormat = 'json'> implements Async
       settings,
       clock: this.#clock,
       signal,
+      closing: this.#closing.signal,
       onInformation,
       isWhole,
       poolTotalTimeoutMs: this.#poolTotalTimeoutMs,
@@ -240,6 +313,37 @@ const READERS: { readonly [Name in ResponseFormat]: (response: ClientResponse) =
   bytes: (response) => response.bytes(),
   stream: (response) => response.body,
   response: (response) => response,
+}
+
+/** What of some options says something: undefined says nothing. */
+function definedOf<Options extends object>(options: Options): Partial<Options> {
+  return Object.fromEntries(
+    Object.entries(options).filter(([, value]) => value !== undefined),
+  ) as Partial<Options>
+}
+
+function mergeParams(
+  parent: ParamsInit | undefined,
+  own: ParamsInit | undefined,
+): ParamsInit | undefined {
+  if (parent === undefined || own === undefined) return own ?? parent
+  return new URLSearchParams(`${encodeParams(parent)}&${encodeParams(own)}`)
+}
+
+/** @throws {ConfigError} when it is no http URL, or has a query or a fragment */
+function checkBaseUrl(baseUrl: string): string {
+  let isFine = false
+  try {
+    HttpUrl.parse(baseUrl)
+    isFine = !/[?#]/.test(baseUrl)
+  } catch {
+    // The message below says what is expected.
+  }
+  if (isFine) return baseUrl
+  throw new ConfigError(
+    'baseUrl',
+    'Cannot use baseUrl: expected an http or https URL without a query',
+  )
 }
 
 function defaultHeaders(

@@ -12,7 +12,7 @@ const REDIRECTS: ReadonlySet<number> = new Set([301, 302, 303, 307, 308])
 const CREDENTIAL_FIELDS = ['authorization', 'cookie', 'proxy-authorization']
 /** What fields of one's own that are secret are called. */
 const SECRET_NAME =
-  /(?:^|[-_])(?:api-?key|key|token|secret|auth|credentials?|password|session|signature)(?:[-_]|$)/i
+  /(?:^|[-_])(?:key|auth|session)(?:[-_]|$)|api-?key|token|secret|credential|passw|session-?id|signature/i
 const CONTENT_FIELDS = ['content-type', 'content-length', 'content-encoding', 'content-language']
 
 /**

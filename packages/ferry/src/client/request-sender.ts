@@ -6,15 +6,16 @@
  *     interceptors around the call → attempts → interceptors around each → redirections → limit → pool
  */
 import { type Clock, wait } from '../clock.ts'
-import { NetworkError, TimeoutError } from '../errors.ts'
+import { NetworkError, RemoteProtocolError, TimeoutError } from '../errors.ts'
 import type { ConnectionPool } from '../transport/connection-pool.ts'
 import type { HttpRequest } from '../transport/http-request.ts'
 import type { HttpResponse } from '../transport/http-response.ts'
 import type { ExchangeOptions } from '../transport/pool-options.ts'
 import { createResponseStream } from '../transport/response-stream.ts'
 import { decodeBody } from './body/decode-body.ts'
+import { CallLimit } from './call-limit.ts'
 import type { CallSettings } from './call-settings.ts'
-import { sendThrough } from './interceptor.ts'
+import { type Interceptor, sendThrough } from './interceptor.ts'
 import { discardBody } from './interceptors/discard-body.ts'
 import type { Permit } from './rate-limit/permit.ts'
 import type { RateLimiter } from './rate-limit/rate-limiter.ts'
@@ -28,7 +29,10 @@ export interface SendOptions {
   readonly pool: ConnectionPool
   readonly settings: CallSettings
   readonly clock: Clock
+  /** The caller's. */
   readonly signal: AbortSignal | undefined
+  /** Of the client; its reason is what calls that wait fail with. */
+  readonly closing: AbortSignal
   readonly onInformation: ExchangeOptions['onInformation']
   /** Content is read as part of each attempt; otherwise limits of time hold up to the head. */
   readonly isWhole: boolean
@@ -46,21 +50,32 @@ export interface SentRequest {
   readonly attempts: number
 }
 
-/** What came of one attempt. */
+/** What came of the attempts. */
 interface Received {
   readonly response: HttpResponse
   readonly bytes: Buffer | undefined
 }
 
-/** The sending of one request; `send()` may be called once. */
-export class RequestSender {
+/** What an attempt has come to. */
+type AttemptResult =
+  | {
+      readonly response: HttpResponse
+      readonly bytes: Buffer | undefined
+      readonly failure?: never
+    }
+  | { readonly response?: never; readonly failure: unknown }
+
+/** The sending of one request; `send()` may be called once. Whoever makes it disposes of it. */
+export class RequestSender implements Disposable {
   readonly #request: HttpRequest
   readonly #options: SendOptions
   readonly #startedAt: number
   readonly #deadline: number
   readonly #records: AttemptRecord[] = []
   #attempts = 0
+  #attemptDeadline = Number.POSITIVE_INFINITY
   #last: HttpRequest
+  #limit: CallLimit | undefined
 
   constructor(request: HttpRequest, options: SendOptions) {
     const { clock, settings } = options
@@ -72,18 +87,34 @@ export class RequestSender {
   }
 
   /**
+   * What ends the call where the pool does not see to it: in waits, queues and interceptors. Made when
+   * it is first needed.
+   */
+  get limit(): CallLimit {
+    const { clock, signal, closing } = this.#options
+    this.#limit ??= new CallLimit({
+      clock,
+      deadline: this.#deadline,
+      signals: [signal, closing],
+      onDeadline: () => this.#timeout('total'),
+    })
+    return this.#limit
+  }
+
+  /**
    * @throws {NetworkError} which says how often and how it was tried; `signal.reason` as it is
    */
   async send(): Promise<SentRequest> {
-    const { settings, signal } = this.#options
+    const { settings, signal, closing } = this.#options
     try {
+      closing.throwIfAborted()
       const { response, bytes } =
         settings.aroundCall.length === 0
           ? await this.#sendWithRetries(this.#request)
           : await this.#sendThroughCall()
       return { response, bytes, request: this.#last, attempts: this.#attempts }
     } catch (error) {
-      if (signal?.aborted === true) throw error
+      if (signal?.aborted === true) throw signal.reason
       throw this.describe(error)
     }
   }
@@ -98,11 +129,14 @@ export class RequestSender {
     return error.describe(request, text === '' ? undefined : text)
   }
 
+  /** Lets go of what has limited the call; the content of its response is not limited by it. */
+  [Symbol.dispose](): void {
+    this.#limit?.[Symbol.dispose]()
+  }
+
   async #sendThroughCall(): Promise<Received> {
-    const { settings, signal } = this.#options
-    const response = await sendThrough(settings.aroundCall, this.#request, {
+    const response = await this.#through(this.#options.settings.aroundCall, this.#request, {
       attempt: 1,
-      signal,
       send: async (request) => {
         const { response: inner, bytes } = await this.#sendWithRetries(request)
         return bytes === undefined ? inner : inner.replaceBody(createResponseStream(bytes))
@@ -111,46 +145,71 @@ export class RequestSender {
     return { response, bytes: undefined }
   }
 
+  /** Interceptors may wait for whatever they like; the call does not wait longer than it may. */
+  #through(
+    interceptors: readonly Interceptor[],
+    request: HttpRequest,
+    how: { attempt: number; send: (request: HttpRequest) => Promise<HttpResponse> },
+  ): Promise<HttpResponse> {
+    const { limit } = this
+    const late = sendThrough(interceptors, request, { ...how, signal: limit.signal })
+    const response = limit.race(late)
+    response.catch(() => {
+      // Nobody is left to take what comes too late.
+      late.then(({ body }) => body.cancel()).catch(() => {})
+    })
+    return response
+  }
+
   // ── Attempts
 
   async #sendWithRetries(request: HttpRequest): Promise<Received> {
-    const { clock, settings } = this.#options
+    const { clock } = this.#options
     for (;;) {
       const number = ++this.#attempts
       const attemptAt = clock.now()
-      let received: Received | undefined
-      let failure: unknown
-      try {
-        received = await this.#attempt(request, number)
-        if (!settings.retry.retryStatuses.has(received.response.status)) return received
-      } catch (error) {
-        failure = this.#translate(error)
+      const result = await this.#attempt(request, number)
+      const outcome = this.#outcomeOf(result)
+      const isFinal = outcome.type === 'response' && !this.#isRetryable(outcome.status)
+      if (!isFinal || number > 1) {
+        this.#records.push(recordAttempt(number, outcome, clock.now() - attemptAt))
       }
-      const outcome = this.#outcomeOf(received, failure)
-      this.#records.push(recordAttempt(number, outcome, clock.now() - attemptAt))
-      const delayMs = await this.#delayBefore(request, number, outcome)
-      if (delayMs === undefined) {
-        if (received === undefined) throw failure
-        return received
-      }
-      if (received !== undefined) await discardBody(received.response)
+      const delayMs = isFinal
+        ? undefined
+        : await this.#delayBefore(request, number, result, outcome)
+      if (delayMs === undefined) return this.#finish(result)
+      if (result.response !== undefined) await discardBody(result.response, clock)
       this.#tellRetry(outcome, number, delayMs)
-      await wait(delayMs, this.#options.signal, clock)
+      await wait(delayMs, this.limit.signal, clock)
     }
   }
 
-  #outcomeOf(received: Received | undefined, failure: unknown): AttemptOutcome {
-    if (received !== undefined) {
-      const { status, headers } = received.response
+  #isRetryable(status: number): boolean {
+    return this.#options.settings.retry.retryStatuses.has(status)
+  }
+
+  async #finish(result: AttemptResult): Promise<Received> {
+    if (result.response === undefined) throw result.failure
+    const { response, bytes } = result
+    return { response, bytes: bytes ?? (await this.#readWhole(response)) }
+  }
+
+  #outcomeOf({ response, failure }: AttemptResult): AttemptOutcome {
+    if (response !== undefined) {
+      const { status, headers } = response
       return { type: 'response', status, headers }
     }
-    return this.#options.signal?.aborted === true ? { type: 'aborted' } : outcomeOf(failure)
+    const { signal, closing } = this.#options
+    const isOver =
+      signal?.aborted === true || closing.aborted || this.#limit?.signal.aborted === true
+    return isOver ? { type: 'aborted' } : outcomeOf(failure)
   }
 
   /** @returns undefined when there is no further try */
   async #delayBefore(
     request: HttpRequest,
     number: number,
+    { response }: AttemptResult,
     outcome: AttemptOutcome,
   ): Promise<number | undefined> {
     const { clock, settings } = this.#options
@@ -170,9 +229,13 @@ export class RequestSender {
     if (decision.type === 'stop') return undefined
     const { shouldRetry } = settings.retry
     if (shouldRetry === undefined) return decision.delayMs
-    return (await shouldRetry({ attempt: number, outcome, decision }))
-      ? decision.delayMs
-      : undefined
+    try {
+      const asked = Promise.resolve(shouldRetry({ attempt: number, outcome, decision }))
+      return (await this.limit.race(asked)) ? decision.delayMs : undefined
+    } catch (error) {
+      response?.body.cancel()
+      throw error
+    }
   }
 
   #tellRetry(outcome: AttemptOutcome, attempt: number, delayMs: number): void {
@@ -183,26 +246,44 @@ export class RequestSender {
     this.#options.settings.onRetry?.({ attempt, reason, error, status, delayMs })
   }
 
-  async #attempt(request: HttpRequest, attempt: number): Promise<Received> {
-    const { settings, signal, isWhole } = this.#options
-    const send = (one: HttpRequest): Promise<HttpResponse> => this.#follow(one)
-    const response =
-      settings.aroundAttempt.length === 0
-        ? await this.#follow(request)
-        : await sendThrough(settings.aroundAttempt, request, { attempt, signal, send })
-    if (!isWhole) return { response, bytes: undefined }
-    return { response, bytes: await response.body.bytes(settings.maxBytes) }
+  async #attempt(request: HttpRequest, attempt: number): Promise<AttemptResult> {
+    const { settings, clock } = this.#options
+    this.#attemptDeadline = clock.now() + settings.attemptTimeoutMs
+    try {
+      const response =
+        settings.aroundAttempt.length === 0
+          ? await this.#follow(request)
+          : await this.#through(settings.aroundAttempt, request, {
+              attempt,
+              send: (one) => this.#follow(one),
+            })
+      // What is tried again is not read, unless it was the last try.
+      const bytes = this.#isRetryable(response.status) ? undefined : await this.#readWhole(response)
+      return { response, bytes }
+    } catch (error) {
+      return { failure: this.#translate(error) }
+    }
+  }
+
+  /** The content, where it is wanted whole; that of an error is only quoted. */
+  async #readWhole(response: HttpResponse): Promise<Buffer | undefined> {
+    const { settings, isWhole } = this.#options
+    if (!isWhole || (settings.raiseForStatus && response.status >= 400)) return undefined
+    return response.body.bytes(settings.maxBytes)
   }
 
   /** Whose time has run out: that of the attempt, or of all of them. */
   #translate(error: unknown): unknown {
     if (!(error instanceof TimeoutError) || error.phase !== 'total') return error
-    const { clock, settings } = this.#options
+    return this.#timeout(this.#attemptDeadline < this.#deadline ? 'attempt' : 'total')
+  }
+
+  #timeout(phase: 'attempt' | 'total'): TimeoutError {
+    const { settings } = this.#options
     const { method, url } = this.#request
-    const isOver = clock.now() >= this.#deadline
-    const limitMs = isOver ? settings.timeoutMs : settings.attemptTimeoutMs
+    const limitMs = phase === 'total' ? settings.timeoutMs : settings.attemptTimeoutMs
     return new TimeoutError(
-      isOver ? 'total' : 'attempt',
+      phase,
       limitMs,
       `Cannot ${method} ${url.label}: not done within ${limitMs} ms`,
     )
@@ -211,18 +292,18 @@ export class RequestSender {
   // ── One attempt
 
   async #follow(request: HttpRequest): Promise<HttpResponse> {
-    const { maxRedirects, secretHeaders } = this.#options.settings
+    const { clock, settings } = this.#options
+    const { maxRedirects } = settings
     let current = request
     for (let redirects = 0; ; redirects++) {
       this.#last = current
       const response = await this.#sendOne(current)
       if (maxRedirects === 0) return response
-      const next = decideRedirect(current, response, secretHeaders)
+      const next = this.#decideRedirect(current, response)
       if (next === undefined) return response
-      await discardBody(response)
+      await discardBody(response, clock)
       if (redirects === maxRedirects) {
-        throw new NetworkError(
-          'remote-protocol',
+        throw new RemoteProtocolError(
           `Cannot ${request.method} ${request.url.label}: more than ${maxRedirects} redirections`,
         )
       }
@@ -230,71 +311,75 @@ export class RequestSender {
     }
   }
 
+  #decideRedirect(request: HttpRequest, response: HttpResponse): HttpRequest | undefined {
+    try {
+      return decideRedirect(request, response, this.#options.settings.secretHeaders)
+    } catch (error) {
+      response.body.cancel()
+      throw error
+    }
+  }
+
   async #sendOne(request: HttpRequest): Promise<HttpResponse> {
     const { limiters, jar } = this.#options.settings
     const limiter = limiters?.limiterFor(request.url.origin.key)
     const permit = limiter === undefined ? undefined : await this.#acquire(limiter)
-    let response: HttpResponse
+    let response: HttpResponse | undefined
     try {
       const sent = jar === undefined ? request : await withCookies(request, jar)
       response = await this.#exchange(sent)
+      if (permit !== undefined) response.body.onEnd(() => permit.release())
+      limiter?.note(response)
+      if (jar !== undefined) await keepCookies(response, jar)
+      return this.#decode(response, request)
     } catch (error) {
-      permit?.release()
+      if (response === undefined) permit?.release()
+      else response.body.cancel()
       throw error
     }
-    if (permit !== undefined) response.body.onEnd(() => permit.release())
-    limiter?.note(response)
-    if (jar !== undefined) await keepCookies(response, jar)
-    return this.#decode(response, request)
   }
 
   #acquire(limiter: RateLimiter): Permit | Promise<Permit> {
-    const permit = limiter.tryAcquire()
-    if (permit !== undefined) return permit
-    const { clock, signal } = this.#options
-    const timeoutMs = Math.max(1, this.#deadline - clock.now())
-    return limiter.acquire({ signal, timeoutMs })
+    return limiter.tryAcquire() ?? limiter.acquire({ signal: this.limit.signal })
   }
 
   #exchange(request: HttpRequest): Promise<HttpResponse> {
     const { pool, settings, signal, onInformation, isWhole, poolTotalTimeoutMs, clock } =
       this.#options
-    const leftMs = this.#deadline - clock.now()
-    const totalTimeoutMs = Math.max(1, Math.min(leftMs, settings.attemptTimeoutMs))
-    if (!isWhole) return this.#exchangeHead(request, totalTimeoutMs)
+    const deadline = Math.min(this.#deadline, this.#attemptDeadline)
+    const leftMs = Math.max(1, Math.ceil(deadline - clock.now()))
+    if (!isWhole) return this.#exchangeHead(request, leftMs)
     return pool.request(request, {
       ...settings.timeouts,
       signal,
       onInformation,
-      totalTimeoutMs: totalTimeoutMs === poolTotalTimeoutMs ? undefined : totalTimeoutMs,
+      totalTimeoutMs: leftMs === poolTotalTimeoutMs ? undefined : leftMs,
     })
   }
 
-  /** The limit of time ends with the head. */
-  async #exchangeHead(request: HttpRequest, timeoutMs: number): Promise<HttpResponse> {
-    const { pool, settings, signal, onInformation, clock } = this.#options
-    const options = {
+  /** The limits of time end with the head; the caller's signal goes on. */
+  async #exchangeHead(request: HttpRequest, leftMs: number): Promise<HttpResponse> {
+    const { pool, settings, signal, closing, onInformation, clock } = this.#options
+    const exchange = {
       ...settings.timeouts,
       totalTimeoutMs: Number.POSITIVE_INFINITY,
       onInformation,
     }
-    if (timeoutMs === Number.POSITIVE_INFINITY) return pool.request(request, { ...options, signal })
-    const deadline = new AbortController()
-    const cancel = clock.after(timeoutMs, () => {
-      const what = `${request.method} ${request.url.label}`
-      deadline.abort(
-        new TimeoutError('total', timeoutMs, `Cannot ${what}: no response within ${timeoutMs} ms`),
-      )
+    if (leftMs === Number.POSITIVE_INFINITY) return pool.request(request, { ...exchange, signal })
+    const limit = new CallLimit({
+      clock,
+      deadline: clock.now() + leftMs,
+      signals: [signal, closing],
+      onDeadline: () => this.#timeout(this.#attemptDeadline < this.#deadline ? 'attempt' : 'total'),
     })
     try {
-      return await pool.request(request, {
-        ...settings.timeouts,
-        totalTimeoutMs: Number.POSITIVE_INFINITY,
-        onInformation,
-        signal: signal === undefined ? deadline.signal : AbortSignal.any([signal, deadline.signal]),
-      })
-    } finally {
-      cancel()
+      const response = await pool.request(request, { ...exchange, signal: limit.signal })
+      limit.stopTime()
+      response.body.onEnd(() => limit[Symbol.dispose]())
+      return response
+    } catch (error) {
+      limit[Symbol.dispose]()
+      throw error
     }
   }
 

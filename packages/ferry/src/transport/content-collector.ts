@@ -59,7 +59,10 @@ class GrowingCollector implements ContentCollector {
   write(bytes: Buffer): boolean {
     this.#length += bytes.length
     if (this.#length > this.#maxBytes) {
-      throw new StreamError(`Cannot take the response: more than ${this.#maxBytes} bytes`)
+      throw new StreamError(`Cannot take the response: more than ${this.#maxBytes} bytes`, {
+        bytesReceived: this.#length,
+        maxBytes: this.#maxBytes,
+      })
     }
     this.#chunks.push(Buffer.from(bytes))
     return true

@@ -59,8 +59,15 @@ export class ResponseBody implements AsyncIterable<Uint8Array>, Disposable {
 
   /** Calls back once, when nothing more comes, however it ended; at once when that is so. */
   onEnd(callback: () => void): void {
-    if (this.#outcome !== undefined) callback()
-    else this.#onEnd = callback
+    if (this.#outcome !== undefined) {
+      callback()
+      return
+    }
+    const before = this.#onEnd
+    this.#onEnd = () => {
+      before?.()
+      callback()
+    }
   }
 
   /**

@@ -205,6 +205,7 @@ test.each<
   ]
 >([
   ['nobody allows it', { 'Cache-Control': 'max-age=60' }, {}, 61, false],
+  ['it is fresh, and nobody allows it', { 'Cache-Control': 'max-age=60' }, {}, 1, false],
   ['the response allows it', { 'Cache-Control': 'max-age=60, stale-if-error=10' }, {}, 69, true],
   ['the response did', { 'Cache-Control': 'max-age=60, stale-if-error=10' }, {}, 71, false],
   [

@@ -88,7 +88,7 @@ export function canReplaceError(
     (secondsOf(directives, 'stale-if-error') ?? 0) * 1000,
     (secondsOf(asked, 'stale-if-error') ?? 0) * 1000,
   )
-  
+  if (allowedMs === 0) return false
   const lifetimeMs = policyOf(head, request, now, options).maxAge() * 1000
   return currentAgeMs(head, now) < lifetimeMs + allowedMs
 }

@@ -47,6 +47,17 @@ test('long content is stored while it is read, whichever way', async () => {
   expect(cache.asked).toBe(3)
 })
 
+test('a response without content is stored although nobody takes any', async () => {
+  await using cache = await CacheFixture.start()
+  cache.listener = (_, response) => {
+    response.setHeader('Cache-Control', 'max-age=60').setHeader('Location', '/x')
+    response.setHeader('Content-Length', 0).writeHead(301).end()
+  }
+  await cache.server.send('GET', '/')
+
+  await expect.poll(() => cache.get('/')).toBe('301  fresh')
+})
+
 test('a change of what a caller got does not change what is stored', async () => {
   await using cache = await CacheFixture.start()
   for (const size of [10, 200_000]) {
@@ -103,7 +114,7 @@ test.each([
   }
 })
 
-test('a slow reader slows the server, whether or not its content is kept', async () => {
+test('a slow reader slows the server while its content is kept', async () => {
   await using cache = await CacheFixture.start({ maxBodyBytes: 1e9 })
   let written = 0
   cache.listener = (_, response) => {
@@ -117,11 +128,13 @@ test('a slow reader slows the server, whether or not its content is kept', async
     write()
   }
   const response = await cache.server.send('GET', '/')
+  const reading = response.body.pipe({ write: () => false })
 
   await new Promise((resolve) => setTimeout(resolve, 300))
 
   expect(written).toBeLessThan(50_000_000)
   response.body.cancel()
+  await expect(reading).rejects.toThrow('given up')
 })
 
 test('what came by a redirection is not stored under the first URL', async () => {
@@ -167,6 +180,22 @@ test('a length that is not that of the content is not stored', async () => {
 
   expect(response.headers.has('content-length')).toBe(false)
   expect((await response.body.bytes()).toString()).toBe('decoded')
+})
+
+test('a response whose content somebody has taken passes through', async () => {
+  const request = new HttpRequest('GET', 'http://a/')
+  const response = await sendThrough([cacheResponses()], request, {
+    attempt: 1,
+    signal: undefined,
+    send: async () => {
+      const headers = { 'Cache-Control': 'max-age=60' }
+      const taken = HttpResponse.create({ status: 200, url: 'http://a/', headers, body: 'text' })
+      await taken.body.bytes()
+      return taken
+    },
+  })
+
+  expect(response.body.used).toBe(true)
 })
 
 test('a GET with content goes to the server', async () => {

@@ -95,6 +95,8 @@ test('what is answered from the store has an Age, and the other fields as they w
   const url = pathWith({
     'cache-control': 'max-age=60',
     'x-one': '1',
+    'x-hop': '1',
+    connection: 'x-hop, keep-alive',
     'set-cookie': 'a=1',
     body: 'text',
   })
@@ -147,6 +149,37 @@ test('a 304 about another version is not believed', async () => {
   }
 
   expect(await cache.get(TAGGED)).toBe('whole server')
+  expect(
+    await cache.get(TAGGED, { headers: { 'Cache-Control': 'only-if-cached, max-stale' } }),
+  ).toBe('504  server')
+})
+
+test('a 304 with a strong tag confirms what had it as a weak one', async () => {
+  await using cache = await CacheFixture.start()
+  cache.listener = ({ headers }, response) => {
+    const isAsked = headers['if-none-match'] === 'W/"a"'
+    response.setHeader('Cache-Control', 'no-cache').setHeader('ETag', isAsked ? '"a"' : 'W/"a"')
+    response.statusCode = isAsked ? 304 : 200
+    response.end(isAsked ? undefined : 'text')
+  }
+  await cache.get('/')
+
+  expect(await cache.get('/')).toBe('text revalidated')
+})
+
+test('an Age that a 304 no longer has does not count', async () => {
+  await using cache = await CacheFixture.start()
+  cache.listener = ({ headers }, response) => {
+    response.setHeader('Cache-Control', 'max-age=60').setHeader('ETag', '"a"')
+    if (headers['if-none-match'] === undefined) response.setHeader('Age', '50').end('text')
+    else response.writeHead(304).end()
+  }
+  await cache.get('/')
+  cache.advance(20)
+  expect(await cache.get('/')).toBe('text revalidated')
+  cache.advance(59)
+
+  expect(await cache.get('/')).toBe('text fresh')
 })
 
 test('a new version takes the place of the old one', async () => {
@@ -183,7 +216,7 @@ test('Vary tells requests apart', async () => {
   expect(await ask()).toBe('n3 fresh')
 })
 
-test.each(['Authorization', 'Cookie'])(
+test.each(['Authorization', 'Cookie', 'Accept-Encoding'])(
   'requests with another %s do not see each other',
   async (name) => {
     await using cache = await CacheFixture.start()
@@ -262,23 +295,28 @@ test.each([
 })
 
 test('POST drops what Location and Content-Location name, of its own origin', async () => {
-  await using cache = await CacheFixture.start()
-  await using other = await CacheFixture.start()
+  const store = createMemoryCacheStore()
+  await using cache = await CacheFixture.start({ store })
+  await using other = await CacheFixture.start({ store })
   const paths = ['/a', '/b', '/c'].map((name) => pathWith({ 'cache-control': 'max-age=60' }, name))
   for (const one of paths) await cache.get(one)
+  await other.get(MINUTE)
   cache.listener = (_, response) =>
     void response
       .setHeader('Location', paths[0] as string)
       .setHeader('Content-Location', cache.server.url(paths[1]))
       .end()
   await cache.get('/post', {}, 'POST')
-  cache.listener = (_, response) => void response.setHeader('Location', other.server.url('/')).end()
+  cache.listener = (_, response) => {
+    response.setHeader('Location', other.server.url(MINUTE)).end()
+  }
   await cache.get('/post', {}, 'POST')
   cache.listener = undefined
 
-  const answers = await Promise.all(paths.map((one) => cache.get(one)))
+  const answers = await Promise.all([...paths.map((one) => cache.get(one)), other.get(MINUTE)])
 
-  expect(answers.map((answer) => answer.split(' ')[1])).toEqual(['server', 'server', 'fresh'])
+  const uses = answers.map((answer) => answer.split(' ')[1])
+  expect(uses).toEqual(['server', 'server', 'fresh', 'fresh'])
 })
 
 test('what was asked before a change and came after it is not stored', async () => {

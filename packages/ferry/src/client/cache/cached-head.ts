@@ -37,7 +37,7 @@ export function cacheKeyOf(url: HttpUrl): string {
 }
 
 /** Names that a response depends on, in lower case and in order. */
-export function varyOf(headers: HeaderFields): string[] {
+function varyOf(headers: HeaderFields): string[] {
   return [...new Set(parseTokenList(headers.get('vary') ?? ''))].sort()
 }
 

@@ -197,7 +197,8 @@ export class ResponseCache {
     }
     const body = keepBody(response.body, {
       maxBytes: maxBodyBytes,
-      eager: onEnd !== undefined,
+      // Nobody need take what is empty.
+      eager: onEnd !== undefined || response.body.length === 0,
       onEnd: (bytes) => void (bytes === undefined ? onEnd?.() : put(bytes).finally(onEnd)),
     })
     return response.replaceBody(body)

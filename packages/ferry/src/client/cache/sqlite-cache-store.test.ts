@@ -99,7 +99,9 @@ test('several processes fill one file at a time, and it stays within its size', 
   const counted = database.prepare('SELECT sum(bytes) AS bytes FROM entries').get()?.['bytes']
   const total = database.prepare('SELECT bytes FROM total').get()?.['bytes']
   const check = database.prepare('PRAGMA integrity_check').get()?.['integrity_check']
+  const mode = database.prepare('PRAGMA journal_mode').get()?.['journal_mode']
   database.close()
+  expect(mode).toBe('wal')
   expect(check).toBe('ok')
   expect(counted).toBe(total)
   expect(counted).toBeLessThanOrEqual(maxBytes)

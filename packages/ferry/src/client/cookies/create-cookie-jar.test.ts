@@ -55,6 +55,7 @@ test.each([
   ['nothing beside the path', 'http://h.example/x/y', ['a=1'], 'http://h.example/xz', ''],
   ['Secure over https', 'https://h.example/', ['a=1; Secure'], undefined, 'a=1'],
   ['no Secure over http', 'https://h.example/', ['a=1; Secure'], 'http://h.example/', ''],
+  ['Secure to this machine', 'http://localhost/', ['a=1; Secure'], undefined, 'a=1'],
   ['HttpOnly', 'http://h.example/', ['a=1; HttpOnly'], undefined, 'a=1'],
   ['SameSite', 'http://h.example/', ['a=1; SameSite=Strict'], undefined, 'a=1'],
   [
@@ -185,6 +186,17 @@ test('a jar holds 150 cookies a domain, those that were used last', async () => 
   expect(names.length).toBe(150)
   expect(names).toContain('first')
   expect(names).not.toContain('second')
+})
+
+test('a jar holds 3000 cookies', async () => {
+  const jar = createCookieJar()
+  const lines = Array.from({ length: 150 }, (_, index) => `c${index}=1`)
+
+  for (let index = 0; index < 22; index++) {
+    await jar.setCookies(HttpUrl.parse(`http://h${index}.example/`), lines)
+  }
+
+  expect(jar.toJSON().length).toBe(3000)
 })
 
 test.each([

@@ -30,7 +30,7 @@ export interface MemoryCookieJar extends CookieJar {
 
 /**
  * Makes a jar. It follows RFC 6265 with the prefixes `__Host-` and `__Secure-`, takes no cookie for a
- * public suffix, and never sends one that is Secure over http. SameSite means nothing to a client
+ * public suffix, and sends what is Secure over https and to this machine alone. SameSite means nothing to a client
  * without pages. It holds 150 cookies a domain and 3000 in all, then drops those used longest ago.
  * @throws {ConfigError} when `cookies` is no list of cookie records
  * @example

@@ -1,6 +1,9 @@
 import { expect, test } from 'vitest'
 import { InterceptorFixture } from '../../testing/interceptor-fixture.ts'
+import { HttpRequest } from '../../transport/http-request.ts'
+import { HttpResponse } from '../../transport/http-response.ts'
 import { createRequestStream } from '../../transport/request-stream.ts'
+import { sendThrough } from '../interceptor.ts'
 import { basicAuth } from './basic-auth.ts'
 import { bearerAuth } from './bearer-auth.ts'
 import { refreshingAuth, type RefreshingAuthOptions } from './refreshing-auth.ts'
@@ -138,6 +141,33 @@ test('a new token counts although getToken() is slow to learn of it', async () =
 
   expect(refreshes).toBe(1)
   expect(server.received('authorization')).toEqual(['Bearer t1', 'Bearer t2', 'Bearer t2'])
+})
+
+test('the 401 of another origin, after a redirection, is given', async () => {
+  const tokens = new Tokens()
+  const request = new HttpRequest('GET', 'https://here.example/')
+
+  const response = await sendThrough([refreshingAuth(tokens)], request, {
+    attempt: 1,
+    signal: undefined,
+    send: () =>
+      Promise.resolve(HttpResponse.create({ status: 401, url: 'https://there.example/' })),
+  })
+
+  expect(response.status).toBe(401)
+  expect(tokens.refreshes).toBe(0)
+})
+
+test('the content of a 401 that was answered holds no connection', async () => {
+  const listener: Listener = ({ headers }, response) => {
+    response.statusCode = headers.authorization === 'Bearer t2' ? 200 : 401
+    response.end(Buffer.alloc(response.statusCode === 200 ? 1 : 2_000_000))
+  }
+  await using server = await InterceptorFixture.start(listener, refreshingAuth(new Tokens()))
+
+  await server.get()
+
+  expect(server.pool.metrics().active).toBe(0)
 })
 
 test('a second 401 is given', async () => {

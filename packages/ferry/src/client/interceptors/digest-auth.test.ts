@@ -7,6 +7,7 @@ import { expect, test } from 'vitest'
 import { ServerProcess } from '../../../../../test/support/server-process.ts'
 import { requireTool } from '../../../../../test/support/tools.ts'
 import { InterceptorFixture } from '../../testing/interceptor-fixture.ts'
+import { HttpResponse } from '../../transport/http-response.ts'
 import { createRequestStream } from '../../transport/request-stream.ts'
 import { HttpRequest } from '../../transport/http-request.ts'
 import { HttpClient } from '../http-client.ts'
@@ -52,6 +53,42 @@ test('digestAuth() answers a 401, and then sends credentials before it is asked'
     { nonce: 'one', nc: '00000001', uri: '/a?b', username: 'alice', algorithm: 'SHA-256' },
     { nonce: 'one', nc: '00000002', uri: '/c' },
   ])
+})
+
+test('the content of a 401 that was answered holds no connection', async () => {
+  const listener: Listener = ({ headers }, response) => {
+    response.statusCode = headers.authorization === undefined ? 401 : 200
+    response.setHeader('WWW-Authenticate', CHALLENGE)
+    response.end(Buffer.alloc(response.statusCode === 200 ? 1 : 2_000_000))
+  }
+  await using server = await InterceptorFixture.start(listener, digestAuth(ALICE))
+
+  await server.get()
+
+  expect(server.pool.metrics().active).toBe(0)
+})
+
+test('digestAuth() remembers the nonces of 256 origins', async () => {
+  const interceptors = [digestAuth(ALICE)]
+  let sends = 0
+  const get = (index: number): Promise<unknown> =>
+    sendThrough(interceptors, new HttpRequest('GET', `http://h${index}.example/`), {
+      attempt: 1,
+      signal: undefined,
+      send: ({ url, headers }) => {
+        sends++
+        const status = headers.has('authorization') ? 200 : 401
+        const asking = { 'WWW-Authenticate': CHALLENGE }
+        return Promise.resolve(HttpResponse.create({ status, headers: asking, url }))
+      },
+    })
+  for (let index = 0; index < 257; index++) await get(index)
+  expect(sends).toBe(514)
+
+  await get(256)
+  await get(0)
+
+  expect(sends).toBe(517)
 })
 
 test('digestAuth() takes the next nonce that a response announces', async () => {

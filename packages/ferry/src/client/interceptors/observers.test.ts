@@ -1,5 +1,8 @@
 import { expect, test } from 'vitest'
 import { InterceptorFixture } from '../../testing/interceptor-fixture.ts'
+import { HttpRequest } from '../../transport/http-request.ts'
+import { HttpResponse } from '../../transport/http-response.ts'
+import { sendThrough } from '../interceptor.ts'
 import { countRequests } from './count-requests.ts'
 import { logRequests } from './log-requests.ts'
 
@@ -77,9 +80,10 @@ test('a logger that throws fails the call and leaves no connection behind', asyn
     },
     warn: () => {},
   }
-  await using server = await InterceptorFixture.start(statusOf, logRequests(logger))
+  const long: Listener = (_, response) => void response.end(Buffer.alloc(2_000_000))
+  await using server = await InterceptorFixture.start(long, logRequests(logger))
 
-  await expect(server.get('/200')).rejects.toThrow('disk full')
+  await expect(server.get()).rejects.toThrow('disk full')
 
   expect(server.pool.metrics().active).toBe(0)
 })
@@ -106,6 +110,22 @@ test('countRequests() counts by origin, method and class of status', async () =>
     { origin, method: 'POST', statusClass: '2xx', count: 1 },
     { origin, method: 'GET', statusClass: 'error', count: 1 },
   ])
+})
+
+test('countRequests() does not grow with the number of origins', async () => {
+  const counter = countRequests()
+  for (let index = 0; index < 1002; index++) {
+    await sendThrough([counter], new HttpRequest('GET', `http://h${index}.example/`), {
+      attempt: 1,
+      signal: undefined,
+      send: ({ url }) => Promise.resolve(HttpResponse.create({ status: 200, url })),
+    })
+  }
+
+  const rows = counter.snapshot()
+
+  expect(rows.length).toBe(1001)
+  expect(rows.at(-1)).toMatchObject({ origin: 'other', count: 2 })
 })
 
 test('countRequests() tells how long answers took', async () => {

@@ -42,7 +42,8 @@ export function classifyFailure(error: unknown): FailureKind {
   if (error instanceof ConnectError) return isPassing(error) ? 'no-connection' : 'futile'
   // Also of phase `total`, which is that of the attempt: all attempts together end from outside.
   if (error instanceof TimeoutError) return 'timeout'
-  return error instanceof StreamError ? 'connection-lost' : 'futile'
+  // What is too long once is so again.
+  return error instanceof StreamError && error.maxBytes === undefined ? 'connection-lost' : 'futile'
 }
 
 function isBeforeSending(error: unknown): boolean {

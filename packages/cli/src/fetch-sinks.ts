@@ -1,0 +1,144 @@
+/** Where content goes, piece by piece: standard output as it is, or in a form for people. */
+import { ConfigError } from 'ferry/errors'
+import { JsonPrinter } from './fetch-json-printer.ts'
+import { writeError } from './fetch-system-errors.ts'
+
+/** Takes content. After `finish()` or `abandon()` nothing more comes. */
+export interface ContentSink {
+  /** Resolves when more is welcome; the memory is the sink's. */
+  write(bytes: Uint8Array): Promise<void>
+  /** Resolves when all of it is where it belongs. */
+  finish(): Promise<void>
+  /** Not all of it has come. */
+  abandon(): Promise<void>
+}
+
+/** Whoever read standard output has gone away (`| head`). */
+export class ReaderGone extends Error {
+  constructor() {
+    super('Nobody reads the output any more')
+  }
+}
+
+/** Standard output, at the pace of its reader. */
+export class StdoutSink implements ContentSink {
+  readonly #stdout: NodeJS.WritableStream
+  readonly #signal: AbortSignal
+  #error: NodeJS.ErrnoException | undefined
+  #wake = (): void => {}
+
+  constructor(stdout: NodeJS.WritableStream, signal: AbortSignal) {
+    this.#stdout = stdout
+    this.#signal = signal
+    stdout.on('error', (error: NodeJS.ErrnoException) => {
+      this.#error ??= error
+      this.#wake()
+    })
+    stdout.on('drain', () => this.#wake())
+    signal.addEventListener('abort', () => this.#wake())
+  }
+
+  /** @throws {ReaderGone} @throws {TransferError} @throws `signal.reason` */
+  async write(bytes: Uint8Array | string): Promise<void> {
+    this.#check()
+    if (this.#stdout.write(bytes)) return
+    await new Promise<void>((resolve) => (this.#wake = resolve))
+    this.#check()
+  }
+
+  async finish(): Promise<void> {
+    // Written in order: when this is, everything is.
+    await new Promise<void>((resolve) => {
+      this.#wake = resolve
+      this.#stdout.write('', () => resolve())
+    })
+    this.#check()
+  }
+
+  async abandon(): Promise<void> {}
+
+  #check(): void {
+    if (this.#error?.code === 'EPIPE') throw new ReaderGone()
+    if (this.#error !== undefined) throw writeError('to standard output', this.#error)
+    this.#signal.throwIfAborted()
+  }
+}
+
+/** JSON for people: indented, perhaps coloured. */
+export class JsonSink implements ContentSink {
+  readonly #output: StdoutSink
+  readonly #printer: JsonPrinter
+  // RFC 8259 §8.1: UTF-8, and what is not becomes U+FFFD.
+  readonly #decoder = new TextDecoder()
+
+  constructor(output: StdoutSink, options: { readonly color: boolean }) {
+    this.#output = output
+    this.#printer = new JsonPrinter(options)
+  }
+
+  async write(bytes: Uint8Array): Promise<void> {
+    const text = this.#printer.write(this.#decoder.decode(bytes, { stream: true }))
+    if (text !== '') await this.#output.write(text)
+  }
+
+  async finish(): Promise<void> {
+    const rest = this.#printer.write(this.#decoder.decode()) + this.#printer.end()
+    await this.#output.write(rest)
+    await this.#output.finish()
+  }
+
+  /** What has come stays on the screen; colours end. */
+  async abandon(): Promise<void> {
+    await this.#output.write(this.#printer.end()).catch(() => {})
+  }
+}
+
+// As much as tells.
+const SNIFFED_BYTES = 4096
+
+/** Text on a terminal: as it came, but never what is no text, and the prompt begins on a new line. */
+export class TextSink implements ContentSink {
+  readonly #output: StdoutSink
+  readonly #contentType: string | undefined
+  #lastByte: number | undefined
+
+  constructor(output: StdoutSink, contentType: string | undefined) {
+    this.#output = output
+    this.#contentType = contentType
+  }
+
+  /** @throws {ConfigError} `terminal`, when it is binary */
+  async write(bytes: Uint8Array): Promise<void> {
+    if (bytes.length === 0) return
+    if (this.#lastByte === undefined && isBinary(bytes, this.#contentType)) {
+      const type = this.#contentType === undefined ? '' : ` of type ${this.#contentType}`
+      throw new ConfigError('terminal', `Cannot show content${type} on a terminal: it is no text`)
+    }
+    this.#lastByte = bytes.at(-1)
+    await this.#output.write(bytes)
+  }
+
+  async finish(): Promise<void> {
+    await this.abandon()
+    await this.#output.finish()
+  }
+
+  async abandon(): Promise<void> {
+    const endsLine = this.#lastByte === undefined || this.#lastByte === 0x0a
+    if (!endsLine) await this.#output.write('\n').catch(() => {})
+  }
+}
+
+/** By a zero byte, or by not being UTF-8 where the type does not say that it is text. */
+function isBinary(bytes: Uint8Array, contentType: string | undefined): boolean {
+  const beginning = bytes.subarray(0, SNIFFED_BYTES)
+  if (beginning.includes(0)) return true
+  if (/^(?:text\/|application\/[\w.+-]*(?:xml|javascript))/i.test(contentType ?? '')) return false
+  try {
+    // A character may be cut at the end.
+    new TextDecoder('utf-8', { fatal: true }).decode(beginning, { stream: true })
+    return false
+  } catch {
+    return true
+  }
+}
