@@ -2,7 +2,7 @@
  * A response as the client gives it: the head at once, the content decoded, and read in whatever form
  * is wanted. What was read whole is kept, so that it can be asked for again in another form.
  */
-import { HttpStatusError } from '../errors.ts'
+import { HttpStatusError, NetworkError } from '../errors.ts'
 import type { HeaderFields } from '../protocol/semantics/header-fields.ts'
 import type { ConnectionFacts, ExchangeTimings } from '../transport/connection.ts'
 import type { ServerEvent } from '../transport/event-source/event-queue.ts'
@@ -106,7 +106,12 @@ export class ClientResponse implements Disposable {
   /** All of the content. @throws {StreamError} when it is longer than `maxBytes`, or breaks off */
   bytes(): Promise<Buffer> {
     if (this.#read !== undefined) return Promise.resolve(this.#read)
-    this.#bytes ??= this.body.bytes(this.#options.maxBytes).then((bytes) => (this.#read = bytes))
+    this.#bytes ??= this.body.bytes(this.#options.maxBytes).then(
+      (bytes) => (this.#read = bytes),
+      (error: unknown) => {
+        throw this.#describe(error)
+      },
+    )
     return this.#bytes
   }
 
@@ -123,7 +128,11 @@ export class ClientResponse implements Disposable {
     const bytes = await this.bytes()
     if (bytes.length === 0 && this.#isWithoutContent()) return undefined as Value
     const contentType = this.headers.get('content-type')
-    return parseJsonBody(bytes, this.#what, { ...options, contentType }) as Value
+    try {
+      return parseJsonBody(bytes, this.#what, { ...options, contentType }) as Value
+    } catch (error) {
+      throw this.#describe(error)
+    }
   }
 
   /** The lines of the content, as they come. */
@@ -158,12 +167,12 @@ export class ClientResponse implements Disposable {
    * @internal Reads so much that an error can quote it, and gives the rest up, as it does when the
    * signal aborts. Never fails.
    */
-  async excerpt(maxBytes: number, signal: AbortSignal): Promise<void> {
+  async excerpt(maxBytes: number, signal?: AbortSignal): Promise<void> {
     const { body } = this
     if (this.#read !== undefined || body.used) return
     const onAbort = (): void => body.cancel()
-    signal.addEventListener('abort', onAbort, { once: true })
-    if (signal.aborted) onAbort()
+    signal?.addEventListener('abort', onAbort, { once: true })
+    if (signal?.aborted === true) onAbort()
     const pieces: Uint8Array[] = []
     let bytes = 0
     try {
@@ -175,7 +184,7 @@ export class ClientResponse implements Disposable {
     } catch {
       // What came before it broke off may say enough.
     }
-    signal.removeEventListener('abort', onAbort)
+    signal?.removeEventListener('abort', onAbort)
     this.#read = Buffer.concat(pieces)
   }
 
@@ -190,6 +199,12 @@ export class ClientResponse implements Disposable {
       headers,
       excerpt,
     })
+  }
+
+  #describe(error: unknown): unknown {
+    const { method } = this.request
+    const request = { method, url: this.url.label, attempts: this.attempts }
+    return error instanceof NetworkError ? error.describe(request) : error
   }
 
   /** `GET http://h/x` */
@@ -212,6 +227,7 @@ function excerptOf(bytes: Buffer, headers: HeaderFields): string | undefined {
   ) {
     return undefined
   }
+  // A character takes four bytes at most; none is cut in two.
   const text = decodeText(bytes.subarray(0, EXCERPT_CHARACTERS * 4), contentType)
-  return text.slice(0, EXCERPT_CHARACTERS)
+  return [...text].slice(0, EXCERPT_CHARACTERS).join('')
 }

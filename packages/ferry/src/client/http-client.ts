@@ -10,9 +10,7 @@ import { HeaderFields } from '../protocol/semantics/header-fields.ts'
 import type { HttpRequest } from '../transport/http-request.ts'
 import type { HttpResponse } from '../transport/http-response.ts'
 import { HttpUrl } from '../transport/http-url.ts'
-import { createResponseStream } from '../transport/response-stream.ts'
 import { ACCEPT_ENCODING } from './body/content-codings.ts'
-import { withDownloadProgress } from './body/download-progress.ts'
 import {
   buildRequest,
   mergeHeaders,
@@ -35,7 +33,7 @@ import { encodeParams, type ParamsInit } from './content/params.ts'
 import { ClientPools } from './client-pools.ts'
 import { ClientResponse } from './client-response.ts'
 import { HttpCall } from './http-call.ts'
-import { RequestSender, type SentRequest } from './request-sender.ts'
+import { RequestSender } from './request-sender.ts'
 
 /** What a call gives: by its own format, else by that of its client. */
 export type CallResult<
@@ -255,7 +253,7 @@ export class HttpClient<Format extends ResponseFormat = 'json'> implements Async
     const request = buildRequest(method, url, options, this.#defaults)
     using sender = this.#sender(request, options, settings, !isStreamed(settings))
     const sent = await sender.send()
-    const response = this.#toResponse(sent, options, settings)
+    const response = new ClientResponse(sent.response, { ...sent, maxBytes: settings.maxBytes })
     if (settings.raiseForStatus && response.status >= 400) {
       // It may say more than the status does; if it does not come soon, the status has to do.
       const { signal } = sender.limit
@@ -275,7 +273,7 @@ export class HttpClient<Format extends ResponseFormat = 'json'> implements Async
     settings: CallSettings,
     isWhole: boolean,
   ): RequestSender {
-    const { signal, onInformation } = options
+    const { signal, onInformation, onDownloadProgress } = options
     return new RequestSender(request, {
       pool: this.#pools.poolFor(options),
       settings,
@@ -283,26 +281,10 @@ export class HttpClient<Format extends ResponseFormat = 'json'> implements Async
       signal,
       closing: this.#closing.signal,
       onInformation,
+      onDownloadProgress,
       isWhole,
       poolTotalTimeoutMs: this.#poolTotalTimeoutMs,
     })
-  }
-
-  #toResponse(
-    { response, bytes, request, attempts }: SentRequest,
-    { onDownloadProgress }: CallOptions,
-    { maxBytes }: CallSettings,
-  ): ClientResponse {
-    const shown =
-      onDownloadProgress === undefined
-        ? response
-        : response.replaceBody(
-            withDownloadProgress(
-              bytes === undefined ? response.body : createResponseStream(bytes),
-              onDownloadProgress,
-            ),
-          )
-    return new ClientResponse(shown, { request, attempts, maxBytes, bytes })
   }
 }
 

@@ -30,3 +30,29 @@ export {
 } from './network-profile.ts'
 export { buildTlsContext, type TlsContextOptions } from './tls-settings.ts'
 export { OriginRateLimiters } from './rate-limit/origin-rate-limiters.ts'
+export { type CacheOptions, cacheResponses } from './cache/cache-responses.ts'
+export type { CacheEntry, CacheStore } from './cache/cache-store.ts'
+export { type CacheUse, cacheUseOf } from './cache/cache-use.ts'
+export { type CacheStoreOptions, createMemoryCacheStore } from './cache/memory-cache-store.ts'
+export { openSqliteCacheStore } from './cache/sqlite-cache-store.ts'
+export { readCookieFile, writeCookieFile } from './cookies/cookie-file.ts'
+export type { CookieJar } from './cookies/cookie-jar.ts'
+export type { CookieRecord } from './cookies/cookie-record.ts'
+export {
+  type CookieJarOptions,
+  createCookieJar,
+  type MemoryCookieJar,
+} from './cookies/create-cookie-jar.ts'
+export { basicAuth, type PasswordCredentials } from './interceptors/basic-auth.ts'
+export { bearerAuth } from './interceptors/bearer-auth.ts'
+export {
+  type CounterOptions,
+  countRequests,
+  type RequestCounter,
+  type RequestCounts,
+  type StatusClass,
+} from './interceptors/count-requests.ts'
+export type { CredentialScope } from './interceptors/credential-scope.ts'
+export { digestAuth } from './interceptors/digest-auth.ts'
+export { type LogOptions, logRequests, type RequestLogger } from './interceptors/log-requests.ts'
+export { refreshingAuth, type RefreshingAuthOptions } from './interceptors/refreshing-auth.ts'

@@ -13,7 +13,9 @@ import type { HttpResponse } from '../transport/http-response.ts'
 import type { ExchangeOptions } from '../transport/pool-options.ts'
 import { createResponseStream } from '../transport/response-stream.ts'
 import { decodeBody } from './body/decode-body.ts'
+import { withDownloadProgress } from './body/download-progress.ts'
 import { CallLimit } from './call-limit.ts'
+import type { CallOptions } from './call-options.ts'
 import type { CallSettings } from './call-settings.ts'
 import { type Interceptor, sendThrough } from './interceptor.ts'
 import { discardBody } from './interceptors/discard-body.ts'
@@ -34,6 +36,7 @@ export interface SendOptions {
   /** Of the client; its reason is what calls that wait fail with. */
   readonly closing: AbortSignal
   readonly onInformation: ExchangeOptions['onInformation']
+  readonly onDownloadProgress: CallOptions['onDownloadProgress']
   /** Content is read as part of each attempt; otherwise limits of time hold up to the head. */
   readonly isWhole: boolean
   /** The pool's own limit for an exchange, which need not be told again. */
@@ -383,9 +386,14 @@ export class RequestSender implements Disposable {
     }
   }
 
+  /** As the caller sees it: decoded, and its progress told. */
   #decode(response: HttpResponse, { method, url }: HttpRequest): HttpResponse {
-    if (!this.#options.settings.decompress) return response
-    const body = decodeBody(response.body, response.headers, { what: `${method} ${url.label}` })
+    const { settings, onDownloadProgress } = this.#options
+    let { body } = response
+    if (settings.decompress) {
+      body = decodeBody(body, response.headers, { what: `${method} ${url.label}` })
+    }
+    if (onDownloadProgress !== undefined) body = withDownloadProgress(body, onDownloadProgress)
     return body === response.body ? response : response.replaceBody(body)
   }
 }
