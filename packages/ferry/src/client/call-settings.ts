@@ -64,6 +64,14 @@ const CALL_NAMES = [
   'maxBytes',
 ] as const satisfies readonly (keyof CallOptions)[]
 
+const FORMATS: Readonly<Record<ResponseFormat, true>> = {
+  json: true,
+  text: true,
+  bytes: true,
+  stream: true,
+  response: true,
+}
+
 /**
  * The settings of a client, for a call that says nothing.
  * @throws {ConfigError} when one cannot be used
@@ -71,7 +79,7 @@ const CALL_NAMES = [
 export function resolveClientSettings(options: HttpClientOptions): CallSettings {
   const { interceptors = [], cookies = false, secretHeaders = [] } = options
   return {
-    responseFormat: options.responseFormat ?? 'json',
+    responseFormat: formatOf(options.responseFormat ?? 'json'),
     raiseForStatus: options.raiseForStatus ?? true,
     timeoutMs: durationOf('timeoutMs', options.timeoutMs ?? 30_000),
     attemptTimeoutMs: durationOf(
@@ -102,7 +110,7 @@ export function resolveCallSettings(options: CallOptions, client: CallSettings):
   const { interceptors = [] } = options
   return {
     ...client,
-    responseFormat: options.responseFormat ?? client.responseFormat,
+    responseFormat: formatOf(options.responseFormat ?? client.responseFormat),
     raiseForStatus: options.raiseForStatus ?? client.raiseForStatus,
     timeoutMs: durationOf('timeoutMs', options.timeoutMs ?? client.timeoutMs),
     attemptTimeoutMs: durationOf(
@@ -141,6 +149,15 @@ function limitersOf({
     )
   }
   return new RateLimiter({ requestsPerSecond: maxRateLimit, clock })
+}
+
+function formatOf(value: ResponseFormat): ResponseFormat {
+  if (value in FORMATS) return value
+  const accepted = Object.keys(FORMATS).join(', ')
+  throw new ConfigError(
+    'responseFormat',
+    `Cannot use responseFormat ${JSON.stringify(value)}: expected ${accepted}`,
+  )
 }
 
 /** What is said of the limits on the parts of an exchange; a pool of the client's own has it too. */

@@ -85,7 +85,7 @@ const CONNECTION_NAMES: readonly (keyof HttpClientOptions)[] = [
 export class HttpClient<Format extends ResponseFormat = 'json'> implements AsyncDisposable {
   readonly #options: HttpClientOptions<Format>
   readonly #settings: CallSettings
-  readonly #defaults: RequestDefaults
+  readonly #defaults: { readonly json: RequestDefaults; readonly any: RequestDefaults }
   readonly #pools: ClientPools
   readonly #ownsPools: boolean
   readonly #closing = new AbortController()
@@ -113,10 +113,12 @@ export class HttpClient<Format extends ResponseFormat = 'json'> implements Async
     this.#pools = shared?.pools ?? new ClientPools({ ...options, timeoutMs })
     const isOwnPool = this.#ownsPools && options.pool === undefined
     this.#poolTotalTimeoutMs = isOwnPool ? timeoutMs : Number.NaN
+    const baseUrl = options.baseUrl === undefined ? undefined : checkBaseUrl(options.baseUrl)
+    const headers = defaultHeaders(options, this.#settings)
+    const defaults = { baseUrl, params: options.params }
     this.#defaults = {
-      baseUrl: options.baseUrl === undefined ? undefined : checkBaseUrl(options.baseUrl),
-      headers: defaultHeaders(options, this.#settings),
-      params: options.params,
+      json: { ...defaults, headers: withAccept(headers, 'application/json, */*;q=0.5') },
+      any: { ...defaults, headers: withAccept(headers, '*/*') },
     }
   }
 
@@ -202,7 +204,7 @@ export class HttpClient<Format extends ResponseFormat = 'json'> implements Async
    */
   async send(request: HttpRequest, options: CallOptions = NO_OPTIONS): Promise<HttpResponse> {
     const settings = resolveCallSettings(options, this.#settings)
-    const headers = mergeHeaders(this.#defaults.headers, request.headers)
+    const headers = mergeHeaders(this.#defaults.any.headers, request.headers)
     const sent = request.withHeaders(withCredentials(headers, request.url))
     using sender = this.#sender(sent, options, settings, false)
     const { response } = await sender.send()
@@ -250,7 +252,7 @@ export class HttpClient<Format extends ResponseFormat = 'json'> implements Async
 
   async #call(method: string, url: Url, options: CallOptions): Promise<ClientResponse> {
     const settings = resolveCallSettings(options, this.#settings)
-    const request = buildRequest(method, url, options, this.#defaults)
+    const request = buildRequest(method, url, options, this.#defaultsFor(settings))
     using sender = this.#sender(request, options, settings, !isStreamed(settings))
     const sent = await sender.send()
     const response = new ClientResponse(sent.response, { ...sent, maxBytes: settings.maxBytes })
@@ -265,6 +267,11 @@ export class HttpClient<Format extends ResponseFormat = 'json'> implements Async
       throw sender.describe(response.toError())
     }
     return response
+  }
+
+  /** With what the format wants, where the caller says nothing of it. */
+  #defaultsFor({ responseFormat }: CallSettings): RequestDefaults {
+    return responseFormat === 'json' ? this.#defaults.json : this.#defaults.any
   }
 
   #sender(
@@ -328,14 +335,15 @@ function checkBaseUrl(baseUrl: string): string {
   )
 }
 
+function withAccept(headers: HeaderFields, accept: string): HeaderFields {
+  return headers.has('accept') ? headers : headers.append('Accept', accept)
+}
+
 function defaultHeaders(
   { headers }: HttpClientOptions,
-  { responseFormat, decompress }: CallSettings,
+  { decompress }: CallSettings,
 ): HeaderFields {
   let own = HeaderFields.from(headers)
-  if (!own.has('accept')) {
-    own = own.append('Accept', responseFormat === 'json' ? 'application/json, */*;q=0.5' : '*/*')
-  }
   if (decompress && !own.has('accept-encoding'))
     own = own.append('Accept-Encoding', ACCEPT_ENCODING)
   if (!own.has('user-agent')) own = own.append('User-Agent', 'ferry')

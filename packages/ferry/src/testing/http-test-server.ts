@@ -74,15 +74,17 @@ export class HttpTestServer implements AsyncDisposable {
   }
 }
 
-/** Refuses the first `count` requests, then says hello. */
+/** Refuses the first `count` requests, once they have come whole; then says hello. */
 export function refuse(
   count: number,
   status: number,
   headers: Record<string, string> = {},
 ): Answer {
   let seen = 0
-  return (_, response) => {
-    if (seen++ < count) response.writeHead(status, headers).end('no')
-    else response.end('hello')
+  return (request, response) => {
+    request.on('end', () => {
+      if (seen++ < count) response.writeHead(status, headers).end('no')
+      else response.end('hello')
+    })
   }
 }

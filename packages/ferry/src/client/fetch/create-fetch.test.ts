@@ -422,6 +422,23 @@ test('fetch says why it failed', async () => {
   }
 })
 
+test('a failure names the whole URL, also where the client has a base', async () => {
+  await using site = await FetchFixture.start((_, response) => void response.destroy())
+  await using client = new HttpClient({ baseUrl: site.url('/v1') })
+  await using redirecting = await FetchFixture.start((_, response) => {
+    response.writeHead(302, { Location: '/' }).end()
+  })
+
+  const fetch = createFetch(client)
+  const lost = await failureOf(fetch('users'))
+  const redirected = await failureOf(
+    createFetch(client.extend({ baseUrl: redirecting.url() }))('x', { redirect: 'error' }),
+  )
+
+  expect(lost.message).toContain(`GET ${site.url('/v1/users')}`)
+  expect(redirected.message).toMatch(`Cannot GET ${redirecting.url('/x')}: it was redirected`)
+})
+
 test('a stream that fails fails the fetch, and the error says how', async () => {
   await using site = await FetchFixture.start(() => {})
   const failing = new ReadableStream({ pull: () => Promise.reject(new Error('disk is gone')) })

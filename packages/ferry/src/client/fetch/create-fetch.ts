@@ -5,7 +5,7 @@
  * Owns what is particular to fetch: what it makes of a redirection, of a failure and of an abort. What
  * it was asked for is read in fetch-request.ts; following redirections is the client's.
  */
-import { FerryError, NetworkError } from '../../errors.ts'
+import { FerryError, RemoteProtocolError } from '../../errors.ts'
 import type { CallOptions, CommonOptions } from '../call-options.ts'
 import type { ClientResponse } from '../client-response.ts'
 import type { HttpClient } from '../http-client.ts'
@@ -52,7 +52,7 @@ const platformFetch = globalThis.fetch
  * const response = await fetch('https://example.org/')
  */
 export function createFetch(client: FetchClient, options: FetchOptions = {}): Fetch {
-  const settings = { retries: 0, ...options }
+  const settings = { ...options, retries: options.retries ?? 0 }
   return async function fetch(input, init) {
     const request = await readFetchRequest(input, init)
     if (request === 'local') return platformFetch(input, init)
@@ -115,7 +115,7 @@ class RedirectWatch implements Interceptor {
 }
 
 /** WHATWG Fetch §4.3, step 8; §4.4, step 11. */
-function checkRedirection(response: ClientResponse, { redirect, what }: FetchRequest): void {
+function checkRedirection(response: ClientResponse, { redirect }: FetchRequest): void {
   const { status, headers } = response
   if (redirect === 'manual' || !REDIRECTS.has(status)) return
   let reason: string
@@ -123,7 +123,7 @@ function checkRedirection(response: ClientResponse, { redirect, what }: FetchReq
   else if (!headers.has('location') || response.request.replayable) return
   else reason = `it was redirected, status ${status}, and its content can be sent only once`
   response.cancel()
-  throw new NetworkError('remote-protocol', `Cannot ${what}: ${reason}`)
+  throw new RemoteProtocolError(`Cannot ${nameOf(response)}: ${reason}`)
 }
 
 /** WHATWG Fetch §4.1, step 19. */
@@ -139,16 +139,23 @@ function dropBody({ body }: ClientResponse): void {
 /** WHATWG Fetch §4.1, step 20: nothing is shown before all of it is known to be right. */
 async function readChecked(
   response: ClientResponse,
-  { integrity, what }: FetchRequest,
+  { integrity }: FetchRequest,
 ): Promise<Uint8Array<ArrayBuffer>> {
   if (isWithoutBody(response)) {
     dropBody(response)
-    throw new NetworkError(
-      'remote-protocol',
-      `Cannot ${what}: no content to check the integrity of`,
+    throw new RemoteProtocolError(
+      `Cannot ${nameOf(response)}: no content to check the integrity of`,
     )
   }
   const bytes = await response.bytes()
   if (matchesIntegrity(bytes, integrity)) return bytes as Uint8Array<ArrayBuffer>
-  throw new FerryError('checksum-mismatch', `Cannot ${what}: its content is not ${integrity}`)
+  throw new FerryError(
+    'checksum-mismatch',
+    `Cannot ${nameOf(response)}: its content is not ${integrity}`,
+  )
+}
+
+/** `GET http://h/x` */
+function nameOf({ request, url }: ClientResponse): string {
+  return `${request.method} ${url.label}`
 }
