@@ -1,6 +1,6 @@
 /** An API in a class of its own, on a client that it owns. */
 import { once } from 'node:events'
-import { createServer } from 'node:http'
+import { createServer, type IncomingMessage, type ServerResponse } from 'node:http'
 import type { AddressInfo } from 'node:net'
 import { text } from 'node:stream/consumers'
 import { HttpClient } from 'ferry/client'
@@ -30,13 +30,16 @@ class ApiClient implements AsyncDisposable {
   }
 }
 
-await using server = createServer(async (request, response) => {
+await using server = createServer((request, response) => void answer(request, response))
+await once(server.listen(0, '127.0.0.1'), 'listening')
+
+async function answer(request: IncomingMessage, response: ServerResponse): Promise<void> {
   const body = await text(request)
   const name = body === '' ? 'Ann' : (JSON.parse(body) as { name: string }).name
   const id = Number(request.url?.split('/')[2] ?? 2)
   response.end(JSON.stringify(request.headers.authorization === 'Bearer key' ? { id, name } : {}))
-})
-await once(server.listen(0, '127.0.0.1'), 'listening')
+}
+
 await using api = new ApiClient(`http://127.0.0.1:${(server.address() as AddressInfo).port}`, 'key')
 
 console.log(await api.getUser(1))

@@ -1,7 +1,7 @@
 /** Forms: fields, and a file that is streamed from where it lies. */
 import { once } from 'node:events'
 import { mkdtempDisposable, writeFile } from 'node:fs/promises'
-import { createServer } from 'node:http'
+import { createServer, type IncomingMessage, type ServerResponse } from 'node:http'
 import type { AddressInfo } from 'node:net'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
@@ -13,7 +13,11 @@ const path = join(folder.path, 'image.jpg')
 await writeFile(path, Buffer.alloc(100_000, 'x'))
 
 // The platform reads the form for us, and tells what it found.
-await using server = createServer(async (request, response) => {
+await using server = createServer((request, response) => void answer(request, response))
+await once(server.listen(0, '127.0.0.1'), 'listening')
+const { port } = server.address() as AddressInfo
+
+async function answer(request: IncomingMessage, response: ServerResponse): Promise<void> {
   const body = await buffer(request)
   const { 'content-type': type = '', 'content-length': length } = request.headers
   const form = await new Response(body, { headers: { 'Content-Type': type } }).formData()
@@ -22,9 +26,8 @@ await using server = createServer(async (request, response) => {
   )
   response.setHeader('Content-Type', 'application/json')
   response.end(JSON.stringify({ fields, isLengthKnown: length !== undefined }))
-})
-await once(server.listen(0, '127.0.0.1'), 'listening')
-const { port } = server.address() as AddressInfo
+}
+
 await using client = new HttpClient({ baseUrl: `http://127.0.0.1:${port}` })
 
 interface Answer {

@@ -24,10 +24,10 @@ function authenticate(token: string): Interceptor {
 
 /** Has an answer for what the server does not know. */
 const fallback: Interceptor = {
-  async postResponse(response, request, { send }) {
+  async postResponse(response, request, context) {
     if (response.status !== 404) return undefined
     response.body.cancel()
-    return send(request.withUrl(new URL('/instead', request.url.href)))
+    return context.send(request.withUrl(new URL('/instead', request.url.href)))
   },
 }
 

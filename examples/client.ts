@@ -1,12 +1,16 @@
 /** A client of an API: base URL, fields, formats, what a call may say for itself, and errors. */
 import { once } from 'node:events'
-import { createServer } from 'node:http'
+import { createServer, type IncomingMessage, type ServerResponse } from 'node:http'
 import type { AddressInfo } from 'node:net'
 import { text } from 'node:stream/consumers'
 import { HttpClient } from 'ferry/client'
 import { isFerryError, NetworkError } from 'ferry/errors'
 
-await using server = createServer(async (request, response) => {
+await using server = createServer((request, response) => void answer(request, response))
+await once(server.listen(0, '127.0.0.1'), 'listening')
+const { port } = server.address() as AddressInfo
+
+async function answer(request: IncomingMessage, response: ServerResponse): Promise<void> {
   const { method, url = '', headers } = request
   if (url === '/v1/users/404') {
     response.writeHead(404).end('no such user')
@@ -17,9 +21,7 @@ await using server = createServer(async (request, response) => {
   response.end(
     JSON.stringify({ method, url, who: headers.authorization, custom: headers['x-custom'], sent }),
   )
-})
-await once(server.listen(0, '127.0.0.1'), 'listening')
-const { port } = server.address() as AddressInfo
+}
 
 interface Answer {
   readonly method: string

@@ -32,7 +32,7 @@ const place = { host: '127.0.0.1', port }
 
 await using client = new TcpClient({ ...place, reconnect: true })
 await client.connect()
-console.log(`${client}`.replace(String(port), 'PORT'))
+console.log(client.toString().replace(String(port), 'PORT'))
 
 // Lines, and a block whose length comes before it.
 await client.send('hello\r\n')

@@ -10,6 +10,26 @@ const TIMEOUT_MS = 20_000
 
 /** What each program prints. */
 const EXPECTED: Readonly<Record<string, readonly string[]>> = {
+  'one-call.ts': [
+    '200 true, ?page=1',
+    `{"name":"file.zip"} { name: 'file.zip' }`,
+    '200',
+    '200',
+    '{ size: 3 }',
+    'application/json',
+    'GET, PUT, DELETE',
+    '204',
+    '404 false',
+    'Cannot GET …/2: 404 Not Found',
+  ],
+  'fetch.ts': [
+    '200, redirected: true, to /new',
+    'PUT /new: ferry-example, a=1',
+    'enough after three lines: true',
+    'not wanted any more',
+    'true Cannot GET http://127.0.0.1:1/: cannot connect to 127.0.0.1:1 at 127.0.0.1: connection refused',
+    'not even a connection',
+  ],
   'tcp-client.ts': [
     'TcpClient(host=127.0.0.1, port=PORT) connected',
     'line: HELLO',

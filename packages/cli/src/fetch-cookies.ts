@@ -1,22 +1,16 @@
 /** The file of `--cookie-jar`: read before the request, written after it. */
-import * as client from 'ferry/client'
+import {
+  createCookieJar,
+  type MemoryCookieJar,
+  readCookieFile,
+  writeCookieFile,
+} from 'ferry/client'
 import { ConfigError } from 'ferry/errors'
 import { reasonOf, writeError } from './fetch-system-errors.ts'
 
-interface Jar {
-  getCookies(url: unknown): Promise<string>
-  setCookies(url: unknown, lines: readonly string[]): Promise<void>
-  toJSON(): unknown[]
-}
-const { createCookieJar, readCookieFile, writeCookieFile } = client as unknown as {
-  createCookieJar(options: { cookies: unknown[] }): Jar
-  readCookieFile(path: string): Promise<unknown[]>
-  writeCookieFile(path: string, cookies: unknown[]): Promise<void>
-}
-
 /** A jar that lives in a file. */
 export interface CookieFile {
-  readonly jar: Jar
+  readonly jar: MemoryCookieJar
   /** Writes what the jar holds by now. @throws {TransferError} */
   save(): Promise<void>
 }

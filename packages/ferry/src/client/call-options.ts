@@ -1,6 +1,5 @@
 /** What a call of the client may be told, and what a client may be told for all of its calls. */
 import type { HeaderFieldsInit } from '../protocol/semantics/header-fields.ts'
-import type { ProxyOptions } from '../net/proxy.ts'
 import type { TlsOptions } from '../net/network-backend.ts'
 import type { ConnectionPool } from '../transport/connection-pool.ts'
 import type {
@@ -59,10 +58,10 @@ export interface CommonOptions
   /** Most content that is read whole, decoded. @defaultValue 100 MiB */
   readonly maxBytes?: number | undefined
   /**
-   * `'environment'` reads HTTP_PROXY, HTTPS_PROXY, ALL_PROXY and NO_PROXY; false goes straight.
+   * A URL, say; `'environment'` reads HTTP_PROXY, HTTPS_PROXY, ALL_PROXY and NO_PROXY; false goes straight.
    * @defaultValue 'environment'
    */
-  readonly proxy?: 'environment' | false | ProxyOptions | ProxyChoice | undefined
+  readonly proxy?: false | ProxyChoice | undefined
   /** False accepts any certificate: for tests and emergencies. @defaultValue true */
   readonly verifySsl?: boolean | undefined
   readonly tls?: TlsOptions | undefined

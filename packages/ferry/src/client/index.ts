@@ -56,5 +56,20 @@ export type { CredentialScope } from './interceptors/credential-scope.ts'
 export { digestAuth } from './interceptors/digest-auth.ts'
 export { type LogOptions, logRequests, type RequestLogger } from './interceptors/log-requests.ts'
 export { refreshingAuth, type RefreshingAuthOptions } from './interceptors/refreshing-auth.ts'
-export { createFetch } from './fetch/create-fetch.ts'
-export { del, del as delete, get, head, options, patch, post, put } from './one-call.ts'
+export {
+  createFetch,
+  type Fetch,
+  type FetchClient,
+  type FetchOptions,
+} from './fetch/create-fetch.ts'
+export {
+  del,
+  del as delete,
+  get,
+  head,
+  type OneCallOptions,
+  options,
+  patch,
+  post,
+  put,
+} from './one-call.ts'

@@ -5,7 +5,7 @@
  * so that it is never more than that. What the reader's callbacks throw ends this exchange, not the
  * connection.
  */
-import { RemoteProtocolError, StreamError } from '../errors.ts'
+import { RemoteProtocolError, type StreamError } from '../errors.ts'
 import { HeldBytes } from '../net/held-bytes.ts'
 import { nameOfErrorCode } from '../protocol/http2/error-code.ts'
 import type { Http2Stream, StreamFailure, StreamHandler } from '../protocol/http2/http2-stream.ts'
