@@ -18,7 +18,9 @@ export interface RequestTask extends ClientTask {
 
 const task = JSON.parse(process.argv[2] ?? '') as RequestTask
 const fetchOnce = createClient(task.client, task)
-const digest = createHash('sha256').update(new Uint8Array(await fetchOnce()))
+const first = await fetchOnce()
+const content = 'value' in first ? JSON.stringify(first.value) : new Uint8Array(first)
+const digest = createHash('sha256').update(content)
 if (digest.digest('hex') !== task.bodySha256) throw new Error('Cannot go on: the content is wrong')
 await fetchMany(fetchOnce, task.warmUpRequests)
 reportAndExit(await measureWork(() => fetchMany(fetchOnce, task.requests)))

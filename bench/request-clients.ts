@@ -5,6 +5,7 @@ import { Agent as HttpsAgent, get as getSecure } from 'node:https'
 import { HttpClient } from 'ferry/client'
 import { ConnectionPool, type ConnectionPoolOptions, HttpRequest } from 'ferry/transport'
 import { Agent, Client, type Dispatcher, Pool, request } from 'undici'
+import { JSON_CLIENTS, type ParsedContent } from './json-clients.ts'
 import { type Content, FerryCollector, joinChunks, UndiciCollector } from './collect-handlers.ts'
 
 /** What a client is to fetch, and over how many connections. */
@@ -19,7 +20,7 @@ export interface ClientTask {
 }
 
 /** Fetches once. */
-export type FetchOnce = () => Promise<Content>
+export type FetchOnce = () => Promise<Content | ParsedContent>
 
 const CLIENTS = {
   'ferry dispatch': useFerryDispatch,
@@ -30,6 +31,7 @@ const CLIENTS = {
   'undici dispatch': useUndiciDispatch,
   'node:http': useNodeHttp,
   'node:http2': useNodeHttp2,
+  ...JSON_CLIENTS,
 } as const satisfies Record<string, (task: ClientTask) => FetchOnce>
 
 export type ClientName = keyof typeof CLIENTS

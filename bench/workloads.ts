@@ -100,6 +100,26 @@ export const WORKLOADS: Readonly<Record<string, Workload>> = {
   },
   'h2-small': SMALL_HTTP2,
   'h2-small-tls': { ...SMALL_HTTP2, title: 'Small GET over TLS', tls: true, requests: 30_000 },
+  json: {
+    ...SMALL,
+    title: 'Small GET of JSON, parsed',
+    requests: 20_000,
+    clients: [
+      'ferry HttpClient, JSON',
+      'undici.request, JSON',
+      'undici fetch, JSON',
+      'Node fetch, JSON',
+      'got, JSON',
+      'ky, JSON',
+      'axios, JSON',
+    ],
+    bases: ['undici.request, JSON', 'undici fetch, JSON', 'got, JSON'],
+    goals: [
+      { client: 'ferry HttpClient, JSON', base: 'undici.request, JSON', atMost: 0.7 },
+      { client: 'ferry HttpClient, JSON', base: 'undici fetch, JSON', atMost: 0.2 },
+      { client: 'ferry HttpClient, JSON', base: 'got, JSON', atMost: 0.12 },
+    ],
+  },
   trace: {
     ...SMALL,
     title: 'Small GET, traced or not',

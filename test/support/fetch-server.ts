@@ -1,4 +1,5 @@
 /** A server of node:http for the tests of `ferry fetch`: echoes, redirects, fails, breaks off. */
+import { once } from 'node:events'
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http'
 import type { AddressInfo } from 'node:net'
 import { gzipSync } from 'node:zlib'
@@ -53,18 +54,14 @@ const ANSWERS: Readonly<Record<string, Answer>> = {
   },
   '/endless': async (_, response) => {
     response.writeHead(200, { 'Content-Type': 'text/plain' })
-    while (!response.destroyed) {
-      if (response.write(BIG_PIECE)) continue
-      await new Promise<void>((resolve) => {
-        response.once('drain', resolve).once('close', resolve)
-      })
-    }
+    while (!response.destroyed) if (!response.write(BIG_PIECE)) await roomIn(response)
   },
 }
 
 /** A listening server. Whoever starts it disposes of it. */
 export class FetchServer implements AsyncDisposable {
   readonly requests: SeenRequest[] = []
+  readonly #responses: ServerResponse[] = []
   readonly #server: Server
   readonly #answers: Readonly<Record<string, Answer>>
 
@@ -84,6 +81,11 @@ export class FetchServer implements AsyncDisposable {
     return `http://127.0.0.1:${(this.#server.address() as AddressInfo).port}${path}`
   }
 
+  /** Bytes that its system has taken of all answers. */
+  get sentBytes(): number {
+    return this.#responses.reduce((sum, { socket }) => sum + (socket?.bytesWritten ?? 0), 0)
+  }
+
   async [Symbol.asyncDispose](): Promise<void> {
     this.#server.closeAllConnections()
     await new Promise((resolve) => this.#server.close(resolve))
@@ -95,6 +97,7 @@ export class FetchServer implements AsyncDisposable {
     const { method = '', url = '', headers } = request
     const seen = { method, url, headers, body: Buffer.concat(pieces).toString() }
     this.requests.push(seen)
+    this.#responses.push(response)
     const path = url.replace(/\?.*$/s, '')
     const answer = Object.hasOwn(this.#answers, path) ? this.#answers[path] : undefined
     if (answer === undefined) sendJson(response, 200, JSON.stringify(seen))
@@ -104,4 +107,12 @@ export class FetchServer implements AsyncDisposable {
 
 function sendJson(response: ServerResponse, status: number, text: string): void {
   response.writeHead(status, { 'Content-Type': 'application/json' }).end(text)
+}
+
+/** Waits until more is welcome, or nothing ever again. */
+async function roomIn(response: ServerResponse): Promise<void> {
+  const done = new AbortController()
+  const { signal } = done
+  await Promise.race([once(response, 'drain', { signal }), once(response, 'close', { signal })])
+  done.abort()
 }

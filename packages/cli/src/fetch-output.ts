@@ -109,7 +109,7 @@ export class FetchOutput {
     const { color, raw } = this.#options
     const isShown = process.stdout.isTTY || color === 'always'
     if (isShown && raw !== true && JSON_TYPE.test(contentType ?? '')) {
-      return new JsonSink(this.#stdout, { color: this.wantsColor })
+      return new JsonSink(this.#stdout, { color: this.wantsColor, contentType })
     }
     return process.stdout.isTTY ? new TextSink(this.#stdout, contentType) : this.#stdout
   }

@@ -64,31 +64,44 @@ export class StdoutSink implements ContentSink {
   }
 }
 
-/** JSON for people: indented, perhaps coloured. */
+/** JSON for people: indented, perhaps coloured. What only calls itself JSON is shown as text. */
 export class JsonSink implements ContentSink {
   readonly #output: StdoutSink
   readonly #printer: JsonPrinter
+  readonly #text: TextSink
   // RFC 8259 §8.1: UTF-8, and what is not becomes U+FFFD.
   readonly #decoder = new TextDecoder()
+  /** By the first character that is no blank. */
+  #form: 'unknown' | 'json' | 'text' = 'unknown'
 
-  constructor(output: StdoutSink, options: { readonly color: boolean }) {
+  constructor(
+    output: StdoutSink,
+    options: { readonly color: boolean; readonly contentType: string | undefined },
+  ) {
     this.#output = output
     this.#printer = new JsonPrinter(options)
+    this.#text = new TextSink(output, options.contentType)
   }
 
   async write(bytes: Uint8Array): Promise<void> {
-    const text = this.#printer.write(this.#decoder.decode(bytes, { stream: true }))
+    const decoded = this.#decoder.decode(bytes, { stream: true })
+    if (this.#form === 'unknown' && decoded.trim() !== '') {
+      this.#form = /^\s*[[{]/.test(decoded) ? 'json' : 'text'
+    }
+    if (this.#form === 'text') return this.#text.write(bytes)
+    const text = this.#printer.write(decoded)
     if (text !== '') await this.#output.write(text)
   }
 
   async finish(): Promise<void> {
-    const rest = this.#printer.write(this.#decoder.decode()) + this.#printer.end()
-    await this.#output.write(rest)
+    if (this.#form === 'text') return this.#text.finish()
+    await this.#output.write(this.#printer.write(this.#decoder.decode()) + this.#printer.end())
     await this.#output.finish()
   }
 
   /** What has come stays on the screen; colours end. */
   async abandon(): Promise<void> {
+    if (this.#form === 'text') return this.#text.abandon()
     await this.#output.write(this.#printer.end()).catch(() => {})
   }
 }
