@@ -220,9 +220,9 @@ test.each(MISUSES)('ferry get refuses $what with exit code $exitCode', async (ro
 test('ferry refuses an unknown command', async () => {
   await using dir = await TempDir.create()
 
-  const run = await runFerry(['fetch', NOWHERE], { cwd: dir.path })
+  const run = await runFerry(['carry', NOWHERE], { cwd: dir.path })
 
-  expectRefusal(run, { exitCode: 2, line: "unknown command 'fetch'" })
+  expectRefusal(run, { exitCode: 2, line: "unknown command 'carry'" })
 })
 
 const SELF_SIGNED = createCertificate('IP:127.0.0.1')

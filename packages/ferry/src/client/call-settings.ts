@@ -167,7 +167,8 @@ function timeoutsOf(options: CommonOptions): ExchangeOptions {
 }
 
 function durationOf(name: string, value: number): number {
-  if (value > 0) return value
+  // The types are for those who use them.
+  if (typeof value === 'number' && value > 0) return value
   throw new ConfigError(name, `Cannot use ${name} ${String(value)}: expected milliseconds above 0`)
 }
 

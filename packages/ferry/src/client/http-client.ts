@@ -68,7 +68,6 @@ const CONNECTION_NAMES: readonly (keyof HttpClientOptions)[] = [
   'http2',
   'backend',
   'socketPath',
-  'pool',
   'connectTimeoutMs',
   'idleTimeoutMs',
   'maxConnections',
@@ -78,7 +77,6 @@ const CONNECTION_NAMES: readonly (keyof HttpClientOptions)[] = [
   'pingIntervalMs',
   'pingTimeoutMs',
   'trace',
-  'clock',
 ]
 
 /** An HTTP client. Whoever makes it closes it; `await using` does. */
@@ -90,7 +88,7 @@ export class HttpClient<Format extends ResponseFormat = 'json'> implements Async
   readonly #ownsPools: boolean
   readonly #closing = new AbortController()
   readonly #clock: Clock
-  readonly #poolTotalTimeoutMs: number
+  readonly #poolTotalTimeoutMs: number | undefined
 
   /** @throws {ConfigError} when an option cannot be used */
   constructor(options?: HttpClientOptions<Format>)
@@ -98,6 +96,7 @@ export class HttpClient<Format extends ResponseFormat = 'json'> implements Async
   constructor(options: HttpClientOptions<Format>, shared?: SharedParts)
   constructor(options: HttpClientOptions<Format> = {}, shared?: SharedParts) {
     this.#options = options
+    if (options.pool !== undefined) checkSharedPool(options)
     const settings = resolveClientSettings(options)
     const { timeoutMs } = settings
     this.#settings =
@@ -112,7 +111,7 @@ export class HttpClient<Format extends ResponseFormat = 'json'> implements Async
     this.#ownsPools = shared?.pools === undefined
     this.#pools = shared?.pools ?? new ClientPools({ ...options, timeoutMs })
     const isOwnPool = this.#ownsPools && options.pool === undefined
-    this.#poolTotalTimeoutMs = isOwnPool ? timeoutMs : Number.NaN
+    this.#poolTotalTimeoutMs = isOwnPool ? timeoutMs : undefined
     const baseUrl = options.baseUrl === undefined ? undefined : checkBaseUrl(options.baseUrl)
     const headers = defaultHeaders(options, this.#settings)
     const defaults = { baseUrl, params: options.params }
@@ -203,7 +202,7 @@ export class HttpClient<Format extends ResponseFormat = 'json'> implements Async
    * @throws as `request`, but for HttpStatusError
    */
   async send(request: HttpRequest, options: CallOptions = NO_OPTIONS): Promise<HttpResponse> {
-    const settings = resolveCallSettings(options, this.#settings)
+    const settings = this.#settingsFor(options)
     const headers = mergeHeaders(this.#defaults.any.headers, request.headers)
     const sent = request.withHeaders(withCredentials(headers, request.url))
     using sender = this.#sender(sent, options, settings, false)
@@ -228,9 +227,15 @@ export class HttpClient<Format extends ResponseFormat = 'json'> implements Async
       interceptors: [...(parent.interceptors ?? []), ...(options.interceptors ?? [])],
       params: mergeParams(parent.params, options.params),
     } as HttpClientOptions<Other>
-    const isElsewhere = CONNECTION_NAMES.some((name) => name in given)
+    const isElsewhere = 'pool' in given || CONNECTION_NAMES.some((name) => name in given)
     const limits = given.maxRateLimit !== undefined || given.rateLimiter !== undefined
-    return new HttpClient<Other>(merged, {
+    // What the parent has shared does not go with what is asked for here.
+    const own = {
+      ...merged,
+      ...(isElsewhere && given.pool === undefined ? { pool: undefined } : {}),
+      ...(given.maxRateLimit === undefined ? {} : { rateLimiter: given.rateLimiter }),
+    }
+    return new HttpClient<Other>(own, {
       pools: isElsewhere ? undefined : this.#pools,
       limiters: limits ? undefined : this.#settings.limiters,
       jar: given.cookies === undefined ? this.#settings.jar : undefined,
@@ -238,8 +243,8 @@ export class HttpClient<Format extends ResponseFormat = 'json'> implements Async
   }
 
   /**
-   * Ends what waits, and closes the client's own connections, which ends what runs on them; what runs
-   * on those of a shared pool goes on. A closed client makes no more calls. Idempotent.
+   * Ends every call, and closes the client's own connections; those of a shared pool stay. Content that
+   * is given as it comes goes on there. A closed client makes no more calls. Idempotent.
    */
   async close(): Promise<void> {
     this.#closing.abort(new StreamError('Cannot go on: the client was closed'))
@@ -251,7 +256,7 @@ export class HttpClient<Format extends ResponseFormat = 'json'> implements Async
   }
 
   async #call(method: string, url: Url, options: CallOptions): Promise<ClientResponse> {
-    const settings = resolveCallSettings(options, this.#settings)
+    const settings = this.#settingsFor(options)
     const request = buildRequest(method, url, options, this.#defaultsFor(settings))
     using sender = this.#sender(request, options, settings, !isStreamed(settings))
     const sent = await sender.send()
@@ -259,14 +264,20 @@ export class HttpClient<Format extends ResponseFormat = 'json'> implements Async
     if (settings.raiseForStatus && response.status >= 400) {
       // It may say more than the status does; if it does not come soon, the status has to do.
       const { signal } = sender.limit
-      await response.excerpt(
-        MAX_EXCERPT_BYTES,
-        AbortSignal.any([signal, AbortSignal.timeout(MAX_EXCERPT_MS)]),
-      )
+      const cancel = this.#clock.after(MAX_EXCERPT_MS, () => response.cancel(), {
+        background: true,
+      })
+      await response.excerpt(MAX_EXCERPT_BYTES, signal)
+      cancel()
       options.signal?.throwIfAborted()
+      this.#closing.signal.throwIfAborted()
       throw sender.describe(response.toError())
     }
     return response
+  }
+
+  #settingsFor(options: CallOptions): CallSettings {
+    return options === NO_OPTIONS ? this.#settings : resolveCallSettings(options, this.#settings)
   }
 
   /** With what the format wants, where the caller says nothing of it. */
@@ -302,6 +313,16 @@ const READERS: { readonly [Name in ResponseFormat]: (response: ClientResponse) =
   bytes: (response) => response.bytes(),
   stream: (response) => response.body,
   response: (response) => response,
+}
+
+/** @throws {ConfigError} when there are options for connections that are made already */
+function checkSharedPool(options: HttpClientOptions): void {
+  const name = CONNECTION_NAMES.find((each) => options[each] !== undefined)
+  if (name === undefined) return
+  throw new ConfigError(
+    name,
+    `Cannot use ${name} together with pool: the connections of a shared pool are its own`,
+  )
 }
 
 /** What of some options says something: undefined says nothing. */

@@ -83,5 +83,10 @@ async function sendThroughOne(
     if (instead === undefined) throw error
     response = instead
   }
-  return (await interceptor.postResponse?.(response, changed, context)) ?? response
+  try {
+    return (await interceptor.postResponse?.(response, changed, context)) ?? response
+  } catch (error) {
+    response.body.cancel()
+    throw error
+  }
 }

@@ -39,8 +39,11 @@ export interface SendOptions {
   readonly onDownloadProgress: CallOptions['onDownloadProgress']
   /** Content is read as part of each attempt; otherwise limits of time hold up to the head. */
   readonly isWhole: boolean
-  /** The pool's own limit for an exchange, which need not be told again. */
-  readonly poolTotalTimeoutMs: number
+  /**
+   * The pool's own limit for an exchange, which need not be told again; undefined for a pool that
+   * others use too, whose closing is not the client's.
+   */
+  readonly poolTotalTimeoutMs: number | undefined
 }
 
 /** What came of it. */
@@ -110,6 +113,7 @@ export class RequestSender implements Disposable {
   async send(): Promise<SentRequest> {
     const { settings, signal, closing } = this.#options
     try {
+      signal?.throwIfAborted()
       closing.throwIfAborted()
       const { response, bytes } =
         settings.aroundCall.length === 0
@@ -194,7 +198,12 @@ export class RequestSender implements Disposable {
   async #finish(result: AttemptResult): Promise<Received> {
     if (result.response === undefined) throw result.failure
     const { response, bytes } = result
-    return { response, bytes: bytes ?? (await this.#readWhole(response)) }
+    if (bytes !== undefined) return { response, bytes }
+    try {
+      return { response, bytes: await this.#readWhole(response) }
+    } catch (error) {
+      throw this.#translate(error)
+    }
   }
 
   #outcomeOf({ response, failure }: AttemptResult): AttemptOutcome {
@@ -203,8 +212,7 @@ export class RequestSender implements Disposable {
       return { type: 'response', status, headers }
     }
     const { signal, closing } = this.#options
-    const isOver =
-      signal?.aborted === true || closing.aborted || this.#limit?.signal.aborted === true
+    const isOver = signal?.aborted === true || closing.aborted
     return isOver ? { type: 'aborted' } : outcomeOf(failure)
   }
 
@@ -278,7 +286,12 @@ export class RequestSender implements Disposable {
   /** Whose time has run out: that of the attempt, or of all of them. */
   #translate(error: unknown): unknown {
     if (!(error instanceof TimeoutError) || error.phase !== 'total') return error
-    return this.#timeout(this.#attemptDeadline < this.#deadline ? 'attempt' : 'total')
+    return this.#timeout(this.#phase)
+  }
+
+  /** The limit that comes first. */
+  get #phase(): 'attempt' | 'total' {
+    return this.#attemptDeadline < this.#deadline ? 'attempt' : 'total'
   }
 
   #timeout(phase: 'attempt' | 'total'): TimeoutError {
@@ -350,11 +363,13 @@ export class RequestSender implements Disposable {
     const { pool, settings, signal, onInformation, isWhole, poolTotalTimeoutMs, clock } =
       this.#options
     const deadline = Math.min(this.#deadline, this.#attemptDeadline)
-    const leftMs = Math.max(1, Math.ceil(deadline - clock.now()))
+    const leftMs = Math.ceil(deadline - clock.now())
+    if (leftMs <= 0) return Promise.reject(this.#timeout(this.#phase))
     if (!isWhole) return this.#exchangeHead(request, leftMs)
     return pool.request(request, {
       ...settings.timeouts,
-      signal,
+      // What closes the client ends its calls on the pool of somebody else too.
+      signal: poolTotalTimeoutMs === undefined ? this.limit.signal : signal,
       onInformation,
       totalTimeoutMs: leftMs === poolTotalTimeoutMs ? undefined : leftMs,
     })
@@ -373,7 +388,7 @@ export class RequestSender implements Disposable {
       clock,
       deadline: clock.now() + leftMs,
       signals: [signal, closing],
-      onDeadline: () => this.#timeout(this.#attemptDeadline < this.#deadline ? 'attempt' : 'total'),
+      onDeadline: () => this.#timeout(this.#phase),
     })
     try {
       const response = await pool.request(request, { ...exchange, signal: limit.signal })
