@@ -68,7 +68,7 @@ export class Http2ConnectionFixture {
 }
 
 /** A network on which some hosts agree to HTTP/2. */
-export class AlpnBackend extends MemoryBackend {
+class AlpnBackend extends MemoryBackend {
   /** What a host chooses of what it is offered; 'h2' unless told. */
   readonly choices = new Map<string, string | undefined>()
 

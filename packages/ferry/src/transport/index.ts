@@ -87,6 +87,10 @@ export { connectWebSocket } from './websocket/connect-websocket.ts'
 export type { WebSocketMessage } from './websocket/message-queue.ts'
 export type { SendOptions } from './websocket/message-sender.ts'
 export type { MessageInit, MessagePiece } from './websocket/piece-reader.ts'
-export type { WebSocketChannel, WebSocketState } from './websocket/websocket-channel.ts'
+export type {
+  WebSocketChannel,
+  WebSocketListener,
+  WebSocketState,
+} from './websocket/websocket-channel.ts'
 export type { PerMessageDeflateOptions, WebSocketOptions } from './websocket/websocket-options.ts'
 export { TRACE_CHANNEL, type TraceEvent, type TraceListener, type TraceStep } from './trace.ts'

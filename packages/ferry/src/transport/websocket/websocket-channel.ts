@@ -9,6 +9,7 @@ import { StreamError } from '../../errors.ts'
 import type { NetworkStream } from '../../net/network-backend.ts'
 import type { ResponseHead } from '../../protocol/semantics/response-head.ts'
 import type { ConnectionFacts } from '../connection.ts'
+import { throwLater } from '../throw-later.ts'
 import type { HttpUrl } from '../http-url.ts'
 import { BROKEN, checkClose, CLOSE_CODES, type CloseOutcome } from './close-codes.ts'
 import type { MessageDeflate } from './message-deflate.ts'
@@ -21,6 +22,15 @@ import type { WebSocketSettings } from './websocket-options.ts'
 
 /** open: messages go both ways; closing: none goes out any more; closed: the stream is. */
 export type WebSocketState = 'open' | 'closing' | 'closed'
+
+/** Takes the messages of a socket by callback. */
+export interface WebSocketListener {
+  readonly onMessage: (message: WebSocketMessage) => void | Promise<void>
+  /** After a clean close. */
+  readonly onClose?: ((outcome: CloseOutcome) => void) | undefined
+  /** It ended otherwise: as `receive()` would throw. */
+  readonly onError?: ((error: Error) => void) | undefined
+}
 
 /** What the handshake has brought. */
 export interface ChannelInit {
@@ -150,6 +160,30 @@ export class WebSocketChannel implements AsyncDisposable, AsyncIterable<WebSocke
     options: { readonly signal?: AbortSignal | undefined } = {},
   ): Promise<WebSocketMessage | undefined> {
     return this.#receiver.take(options.signal)
+  }
+
+  /**
+   * Takes every message by callback, in order, until the socket ends; instead of iterating. Then
+   * exactly one of `onError` and `onClose` is called. A listener that gives a promise gets the next
+   * message when that is fulfilled. What a callback throws is an uncaught exception.
+   */
+  listen(listener: WebSocketListener): void {
+    void this.#tellAll(listener)
+  }
+
+  async #tellAll({ onMessage, onClose, onError }: WebSocketListener): Promise<void> {
+    try {
+      for (;;) {
+        const message = await this.#receiver.take()
+        if (message === undefined) break
+        await callBack(() => onMessage(message))
+      }
+    } catch (error) {
+      await callBack(() => onError?.(error as Error))
+      return
+    }
+    const outcome = await this.closed
+    await callBack(() => onClose?.(outcome))
   }
 
   [Symbol.asyncIterator](): AsyncIterator<WebSocketMessage> {
@@ -284,5 +318,13 @@ export class WebSocketChannel implements AsyncDisposable, AsyncIterable<WebSocke
 
   #notOpen(what: string): StreamError {
     return new StreamError(`Cannot ${what}: the WebSocket to ${this.url.label} is ${this.#state}`)
+  }
+}
+
+async function callBack(call: () => void | Promise<void>): Promise<void> {
+  try {
+    await call()
+  } catch (thrown) {
+    throwLater(thrown)
   }
 }
