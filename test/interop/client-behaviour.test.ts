@@ -14,6 +14,7 @@ import {
   type Column,
   type ColumnName,
   COLUMNS,
+  type Reply,
 } from '../support/behaviour-clients.ts'
 import { CountingServer } from '../support/counting-server.ts'
 import { DeadAddress } from '../support/dead-address.ts'
@@ -29,7 +30,7 @@ const BOMB_MAIN = join(import.meta.dirname, '../support/bomb-main.ts')
 // On the loopback everything is answered at once, except what waits on purpose.
 const PATIENCE_MS = 3000
 const BOMB_PATIENCE_MS = 5000
-const BOMB_MAX_BYTES = 629_145_600
+const BOMB_MAX_BYTES = 314_572_800
 const LOOK_INTERVAL_MS = 20
 
 const { undici, got, ky, axios } = workspace.devDependencies
@@ -131,19 +132,18 @@ async function outcomeOf(created: BehaviourClient, row: BehaviourRow): Promise<s
   const startedAt = performance.now()
   const outcomes: string[] = []
   for (const ask of asks) {
-    const asked = client
-      .send({ method: 'GET', url: stage.url, ...ask })
-      .then(
-        ({ status, text }) =>
-          status >= 400 ? String(status) : `${status} ${JSON.stringify(text)}`,
-        codeOf,
-      )
+    const asked = client.send({ method: 'GET', url: stage.url, ...ask }).then(describeReply, codeOf)
     outcomes.push(await Promise.race([asked, patience()]))
     // A server that closes a connection has done so by then.
     await new Promise((resolve) => setTimeout(resolve, 20))
   }
   const tookMs = performance.now() - startedAt
   return [outcomes.join(' | '), ...notesOf(stage, row, tookMs)].join(' · ')
+}
+
+function describeReply({ status, text }: Reply): string {
+  if (status >= 400) return String(status)
+  return `${status} ${text.startsWith('\u001F') ? '(as it came, coded)' : JSON.stringify(text)}`
 }
 
 /** What there is to say besides: how many requests, what the server saw, how long it took. */
@@ -202,7 +202,7 @@ async function explodeIn(name: ColumnName, args: readonly string[]): Promise<str
   const startedAt = performance.now()
   let verdict: string | undefined
   const watch = setInterval(() => {
-    if (rssOf(child.pid) > BOMB_MAX_BYTES) verdict ??= 'more than 600 MiB of memory'
+    if (rssOf(child.pid) > BOMB_MAX_BYTES) verdict ??= 'more than 300 MiB of memory'
     else if (performance.now() - startedAt > BOMB_PATIENCE_MS) verdict ??= 'goes on'
     if (verdict !== undefined) child.kill('SIGKILL')
   }, LOOK_INTERVAL_MS)

@@ -121,14 +121,21 @@ function createUndici(compose: (agent: Agent) => Dispatcher): BehaviourClient {
       addresses = given
       const timeouts =
         timeoutMs === undefined ? {} : { headersTimeout: timeoutMs, bodyTimeout: timeoutMs }
-      const { statusCode, body } = await undiciRequest(url, {
-        dispatcher,
-        method: method as Dispatcher.HttpMethod,
-        headers: headers ?? null,
-        body: content ?? null,
-        ...timeouts,
-      })
-      return { status: statusCode, text: await body.text() }
+      try {
+        const { statusCode, body } = await undiciRequest(url, {
+          dispatcher,
+          method: method as Dispatcher.HttpMethod,
+          headers: headers ?? null,
+          body: content ?? null,
+          ...timeouts,
+        })
+        return { status: statusCode, text: await body.text() }
+      } catch (error) {
+        // Of interceptors.retry, for a refusal too.
+        const { statusCode = 0 } = error as { statusCode?: number }
+        if (statusCode < 400) throw error
+        return { status: statusCode, text: '' }
+      }
     },
     [Symbol.asyncDispose]: () => agent.destroy(),
   }
@@ -238,11 +245,9 @@ function createAxios(advised: { readonly maxContentLength?: number }): Behaviour
         })
         return { status, text: data }
       } catch (error) {
-        const { response, code } = error as AxiosError
-        if (response === undefined || (code !== 'ERR_BAD_REQUEST' && code !== 'ERR_BAD_RESPONSE')) {
-          throw error
-        }
-        return { status: response.status, text: '' }
+        const { status = 0 } = (error as AxiosError).response ?? {}
+        if (status < 400) throw error
+        return { status, text: '' }
       }
     },
     [Symbol.asyncDispose]: nothing,

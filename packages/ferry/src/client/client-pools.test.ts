@@ -238,21 +238,36 @@ test('extend() with limits of its own on connections keeps to them', async () =>
   expect(most).toBe(1)
 })
 
-test('a client on a shared pool with another way takes that way', async () => {
+test('a client on a shared pool has no say in its connections', async () => {
+  await using pool = new ConnectionPool()
+
+  for (const options of [
+    { proxy: 'http://127.0.0.1:1' },
+    { proxy: false },
+    { verifySsl: false },
+    { tls: {} },
+    { http2: 'off' },
+    { maxConnectionsPerOrigin: 1 },
+  ] as const) {
+    const [option] = Object.keys(options)
+    expect(() => new HttpClient({ pool, ...options })).toThrow(
+      expect.objectContaining({ code: 'config', option }),
+    )
+  }
+})
+
+test('a call of a client on a shared pool, and one that extends it, may take another way', async () => {
   await using server = await hello()
   await using proxy = await HttpTestServer.start((_, response) => void response.end('by proxy'))
   await using pool = new ConnectionPool()
+  await using client = new HttpClient({ responseFormat: 'text', pool })
+  await using child = client.extend({ proxy: proxy.url() })
 
-  let text: unknown
-  try {
-    await using client = new HttpClient({ ...QUICK, pool, proxy: proxy.url() })
-    text = await client.get(server.url())
-  } catch (error) {
-    // Refusing the two together is as good.
-    text = (error as { code: string }).code
-  }
-
-  expect(['by proxy', 'config']).toContain(text)
+  expect(await client.get(server.url())).toBe('hello')
+  expect(await client.get(server.url(), { proxy: proxy.url() })).toBe('by proxy')
+  expect(await child.get(server.url())).toBe('by proxy')
+  await child.close()
+  expect(pool.closed).toBe(false)
 })
 
 test('closing an extended client leaves the first; closing the first ends both', async () => {

@@ -200,7 +200,12 @@ test('what an interceptor throws fails the call as it is, and is not tried again
   for (const scope of ['call', 'attempt'] as const) {
     for (const hook of [{ preRequest: fail }, { postResponse: fail }]) {
       await using pool = new ConnectionPool()
-      await using client = new HttpClient({ ...QUICK, pool, interceptors: [{ scope, ...hook }] })
+      await using client = new HttpClient({
+        ...QUICK,
+        proxy: undefined,
+        pool,
+        interceptors: [{ scope, ...hook }],
+      })
 
       await expect(client.get(server.url())).rejects.toBe(error)
       await expect(client.stream('GET', server.url())).rejects.toBe(error)

@@ -213,7 +213,7 @@ test.each(['ftp://h/', 'http://', 'javascript:alert(1)', 'http://[::1', 'data:,x
       response.writeHead(302, { Location: location }).write('still talking')
     })
     await using pool = new ConnectionPool()
-    await using client = new HttpClient({ ...QUICK, pool })
+    await using client = new HttpClient({ ...QUICK, proxy: undefined, pool })
 
     await expect(client.get(server.url())).rejects.toMatchObject({ code: 'remote-protocol' })
     await expect(client.stream('GET', server.url())).rejects.toMatchObject({ attempts: 1 })
@@ -322,7 +322,7 @@ test('a jar that fails, fails the call, and leaves no connection', async () => {
     toJSON: () => [],
     clear: () => {},
   }
-  await using client = new HttpClient({ ...QUICK, pool, cookies: jar as never })
+  await using client = new HttpClient({ ...QUICK, proxy: undefined, pool, cookies: jar as never })
 
   await expect(client.stream('GET', server.url())).rejects.toBe(error)
 

@@ -309,7 +309,7 @@ test.each(['shouldRetry', 'onRetry'] as const)(
       response.writeHead(503).end('x'.repeat(200_000))
     })
     await using pool = new ConnectionPool()
-    await using client = new HttpClient({ ...QUICK, pool })
+    await using client = new HttpClient({ ...QUICK, proxy: undefined, pool })
     const error = new Error('mine')
     const options = {
       [name]: () => {

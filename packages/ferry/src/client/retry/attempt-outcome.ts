@@ -58,6 +58,8 @@ function isBeforeSending(error: unknown): boolean {
 function isPassing({ phase, detail }: ConnectError): boolean {
   const { reason, status } = detail as { readonly reason?: unknown; readonly status?: unknown }
   if (phase === 'tls') return reason === undefined || reason === 'ECONNRESET' || reason === 'EPIPE'
+  // RFC 1928 §3, §6: no reply means that the login was refused, 2 that the rules forbid the way.
+  if ('reply' in detail) return detail['reply'] !== undefined && detail['reply'] !== 2
   // What the proxy answered to CONNECT, if it did.
   return typeof status !== 'number' || status >= 500 || status === 408 || status === 429
 }
