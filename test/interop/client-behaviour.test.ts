@@ -6,6 +6,7 @@ import { spawn } from 'node:child_process'
 import { readFileSync } from 'node:fs'
 import { readFile, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
+import { fileURLToPath } from 'node:url'
 import { expect, test } from 'vitest'
 import workspace from '../../package.json' with { type: 'json' }
 import {
@@ -26,7 +27,7 @@ import {
 } from './client-behaviours-table.ts'
 
 const DOCUMENT = join(import.meta.dirname, '../../docs/client-behaviour.md')
-const BOMB_MAIN = join(import.meta.dirname, '../support/bomb-main.ts')
+const BOMB_MAIN = fileURLToPath(new URL('../support/bomb-main.ts', import.meta.url))
 // On the loopback everything is answered at once, except what waits on purpose.
 const PATIENCE_MS = 3000
 const BOMB_PATIENCE_MS = 5000
@@ -68,23 +69,19 @@ test.each(BEHAVIOUR_ROWS)('$name', async (row) => {
   expect(outcomes[0]).toBe(row.ferry)
 })
 
-test(
-  BOMB_ROW,
-  async () => {
-    const outcomes: string[] = []
-    // Two at a time: each may take a processor and much memory.
-    const bombs = COLUMNS.map((column) => () => explode(column))
-    for (let index = 0; index < bombs.length; index += 2) {
-      outcomes.push(...(await Promise.all(bombs.slice(index, index + 2).map((bomb) => bomb()))))
-    }
+test(`${BOMB_ROW}`, async () => {
+  const outcomes: string[] = []
+  // Two at a time: each may take a processor and much memory.
+  const bombs = COLUMNS.map((column) => () => explode(column))
+  for (let index = 0; index < bombs.length; index += 2) {
+    outcomes.push(...(await Promise.all(bombs.slice(index, index + 2).map((bomb) => bomb()))))
+  }
 
-    seen.set(BOMB_ROW, outcomes)
-    expect(outcomes[0]).toBe('remote-protocol')
-  },
-  60_000,
-)
+  seen.set(BOMB_ROW, outcomes)
+  expect(outcomes[0]).toBe('remote-protocol')
+}, 60_000)
 
-test(DEAD_ROW, async () => {
+test(`${DEAD_ROW}`, async () => {
   const row: BehaviourRow = {
     name: DEAD_ROW,
     topic: 'lookup',

@@ -38,13 +38,12 @@ const SECRET_HEADERS = {
 }
 const POST: Partial<Ask> = { method: 'POST', content: 'pay' }
 
-/** The n-th request gets the n-th reply, and the last one all that follow. */
-function reply(...replies: readonly (string | 'reset' | 'end')[]): () => Promise<Stage> {
+/** The n-th request gets the n-th reply, or `reset`, and the last one all that follow. */
+function reply(...replies: readonly string[]): () => Promise<Stage> {
   return () =>
     CountingServer.open(({ number, socket }) => {
       const bytes = replies[Math.min(number, replies.length) - 1] as string
       if (bytes === 'reset') socket.resetAndDestroy()
-      else if (bytes === 'end') socket.end()
       else socket.write(bytes, 'latin1')
     })
 }
@@ -76,7 +75,7 @@ const STALE: BehaviourRow[] = [
     ferry: '200 "ok" | 200 "ok" · 3 requests',
   },
   {
-    name: 'the same for a POST, which may have had its effect',
+    name: 'a kept connection is closed just as a POST is sent, which may have had its effect',
     topic: 'retry',
     open: () =>
       CountingServer.open(({ onConnection, socket }) => {
@@ -93,7 +92,7 @@ const STALE: BehaviourRow[] = [
     ferry: '200 "ok" · 2 requests',
   },
   {
-    name: 'the same for a POST',
+    name: 'a new connection is reset before it brings an answer, once (POST)',
     topic: 'retry',
     open: reply('reset', GOOD),
     asks: [POST],

@@ -1,5 +1,6 @@
 /** The client against servers and proxies that others wrote: nginx, Apache, squid, dante, microsocks. */
 import { execFile } from 'node:child_process'
+import { Readable } from 'node:stream'
 import { promisify } from 'node:util'
 import { filePart, HttpClient, type HttpClientOptions, MultipartForm } from 'ferry/client'
 import { afterAll, beforeAll, describe, expect, onTestFailed, test } from 'vitest'
@@ -85,10 +86,7 @@ describe.each(SERVERS)('$name over HTTP/$version', ({ version, schemes, start })
       const path = await dir.write('file.bin', 'x'.repeat(300_000))
       await using client = trusting({ baseUrl: server.url('/', scheme) })
       const form = new MultipartForm().addField('a', '1').add(await filePart('file', path))
-      const streamed = (async function* () {
-        yield Buffer.from('one ')
-        yield Buffer.from('two')
-      })()
+      const streamed = Readable.from(['one ', 'two'].map((text) => Buffer.from(text)))
 
       const receipts: Receipt[] = []
       for (const options of [

@@ -176,7 +176,7 @@ function createFetch(): BehaviourClient {
       const response = await fetch(url, {
         method,
         headers,
-        body: content ?? null,
+        ...(content === undefined ? {} : { body: content }),
         signal: timeoutMs === undefined ? null : AbortSignal.timeout(timeoutMs),
       })
       return { status: response.status, text: await response.text() }

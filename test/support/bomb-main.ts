@@ -1,7 +1,7 @@
 /** A process of its own for a client that may eat memory: asks for a URL, and prints what came of it. */
 import { codeOf, type ColumnName, COLUMNS } from './behaviour-clients.ts'
 
-const [name, url = '', advised] = process.argv.slice(2) as [ColumnName, string, string | undefined]
+const [name, url, advised] = process.argv.slice(2) as [ColumnName, string, string | undefined]
 const column = COLUMNS.find((one) => one.name === name)
 if (column === undefined) throw new Error(`no column ${name}`)
 const client =

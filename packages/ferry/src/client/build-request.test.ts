@@ -1,3 +1,4 @@
+import { Readable } from 'node:stream'
 import { expect, test } from 'vitest'
 import { HeaderFields } from '../protocol/semantics/header-fields.ts'
 import { readStreamToBytes } from '../transport/read-stream.ts'
@@ -200,9 +201,7 @@ test('buildRequest() gives a form with files a boundary that its content has', a
 })
 
 test('buildRequest() sends a stream as content that cannot be sent again', () => {
-  const pieces = (async function* () {
-    yield Buffer.from('x')
-  })()
+  const pieces = Readable.from([Buffer.from('x')])
 
   for (const body of [pieces, new Response('x').body as ReadableStream<Uint8Array>]) {
     expect(buildRequest('POST', 'http://h/', { body }, NONE).replayable).toBe(false)

@@ -18,7 +18,7 @@ test('HttpCall is a promise of what its reader makes of the response, read once'
   expect(await call).toBe(1)
   expect(await call).toBe(1)
   expect(await Promise.all([call, call.then((value) => value * 2)])).toEqual([1, 2])
-  expect(String(call)).toBe('[object HttpCall]')
+  expect(Object.prototype.toString.call(call)).toBe('[object HttpCall]')
 })
 
 test('HttpCall reads nothing for who wants the response alone', async () => {

@@ -98,7 +98,10 @@ test('interceptors may change the request, its fields, content and URL', async (
     ...QUICK,
     interceptors: [
       { preRequest: (request) => request.withHeader('X-A', '1').withContent('other') },
-      { preRequest: async (request) => request.withMethod('PUT').withUrl(server.url('/other')) },
+      {
+        preRequest: (request) =>
+          Promise.resolve(request.withMethod('PUT').withUrl(server.url('/other'))),
+      },
     ],
   })
 
@@ -174,10 +177,10 @@ test('interceptors may send again', async () => {
   for (const scope of ['call', 'attempt'] as const) {
     const asking: Interceptor = {
       scope,
-      async postResponse(response, request, { send }) {
+      async postResponse(response, request, context) {
         if (response.status !== 401) return undefined
         response.body.cancel()
-        return send(request.withHeader('Authorization', 'x'))
+        return context.send(request.withHeader('Authorization', 'x'))
       },
     }
     await using client = new HttpClient({ ...QUICK, interceptors: [asking] })

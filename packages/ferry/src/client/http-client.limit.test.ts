@@ -1,5 +1,6 @@
 /** How many calls start, and how many run at once: maxRateLimit and limiters of one's own. */
 import { expect, test } from 'vitest'
+import { NetworkError } from '../errors.ts'
 import { MemoryBackend } from '../net/memory-backend.ts'
 import { FakeClock } from '../testing/fake-clock.ts'
 import { type Answer, HttpTestServer, refuse } from '../testing/http-test-server.ts'
@@ -245,8 +246,9 @@ test.each(failures)('a permit is released after %s', async (_, answer) => {
   const rateLimiter = new RateLimiter({ maxConcurrent: 1, adaptive: false })
   await using client = new HttpClient({ ...QUICK, rateLimiter, retries: 1, attemptTimeoutMs: 50 })
 
-  await expect(client.get(server.url())).rejects.toThrow()
-  await expect(client.stream('GET', server.url(), { retries: 0 }).text()).rejects.toThrow()
+  await expect(client.get(server.url())).rejects.toBeInstanceOf(NetworkError)
+  const streamed = client.stream('GET', server.url(), { retries: 0 })
+  await expect(streamed.text()).rejects.toBeInstanceOf(NetworkError)
 
   await expect.poll(() => rateLimiter.active, { interval: 5 }).toBe(0)
 })

@@ -1,4 +1,5 @@
 /** What becomes of a redirection: where it leads, with which method, and without which secrets. */
+import { Readable } from 'node:stream'
 import { expect, test } from 'vitest'
 import { ConnectionPool } from '../transport/connection-pool.ts'
 import { createCertificate } from '../testing/certificates.ts'
@@ -108,9 +109,7 @@ test.each(methods)('HttpClient after %i makes of %s a %s', async (status, method
 test('HttpClient gives the redirection of content that can be sent only once', async () => {
   await using server = await HttpTestServer.start(leadTo(() => '/next'))
   await using client = new HttpClient(QUICK)
-  const body = (async function* () {
-    yield Buffer.from('x')
-  })()
+  const body = Readable.from([Buffer.from('x')])
 
   const response = await client.stream('POST', server.url(), { body })
 
@@ -251,9 +250,12 @@ test('HttpClient gives up the content of a redirection that does not end', async
       response.on('close', () => clearInterval(timer))
     }
   })
-  await using client = new HttpClient({ ...QUICK, timeoutMs: 5000 })
+  await using pool = new ConnectionPool()
+  await using client = new HttpClient({ ...QUICK, proxy: undefined, pool, timeoutMs: 5000 })
 
   expect(await client.get(server.url())).toBe('there')
+
+  expect(pool.toString()).not.toMatch(/active [1-9]/)
 })
 
 // ── Cookies

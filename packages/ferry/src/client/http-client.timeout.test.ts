@@ -138,13 +138,13 @@ test('attemptTimeoutMs holds for the content too, where it is read whole', async
 })
 
 test('attemptTimeoutMs holds for all redirections of an attempt together', async () => {
-  let clock: FakeClock | undefined
+  const time: { clock?: FakeClock } = {}
   await using fixture = new Fixture((stream, n) => {
-    clock?.after(80, () => {
+    time.clock?.after(80, () => {
       stream.send(`HTTP/1.1 302 On\r\nLocation: /${n}\r\nContent-Length: 0\r\n\r\n`)
     })
   })
-  clock = fixture.clock
+  time.clock = fixture.clock
 
   const { value, afterMs } = await fixture.outcomeOf(
     fixture.get({ attemptTimeoutMs: 200, retries: 0 }),
