@@ -115,6 +115,14 @@ function mustRevalidate(directives: CacheDirectives, { shared }: PolicyOptions):
   return shared && (directives.has('proxy-revalidate') || directives.has('s-maxage'))
 }
 
+/** A policy that takes no time: what passes between two of its calls would count as age. */
+class InstantPolicy extends CachePolicy {
+  /** Overrides what its types leave out. */
+  now(): number {
+    return 0
+  }
+}
+
 /** A policy for one decision. */
 function policyOf(
   head: StoredHead,
@@ -130,7 +138,7 @@ function policyOf(
   if (allowed && !directives.has('s-maxage')) directives.set('public', undefined)
   const expires = headers.get('expires')
   const lastModified = headers.get('last-modified')
-  return new CachePolicy(
+  return new InstantPolicy(
     requestOf(request),
     {
       status,
