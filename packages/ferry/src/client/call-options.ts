@@ -16,6 +16,7 @@ import type { RequestBodyInit } from './content/body-content.ts'
 import type { ParamsInit } from './content/params.ts'
 import type { CookieJar } from './cookies/cookie-jar.ts'
 import type { Interceptor } from './interceptor.ts'
+import type { RequestLogger } from './interceptors/log-requests.ts'
 import type { RateLimiterSource } from './rate-limit/rate-limiter.ts'
 import type { RetryOptions } from './retry/retry-policy.ts'
 import type { RetryEvent } from './retry-event.ts'
@@ -103,6 +104,8 @@ export interface HttpClientOptions<Format extends ResponseFormat = ResponseForma
   /** A limit that several clients share, instead of `maxRateLimit`. */
   readonly rateLimiter?: RateLimiterSource | undefined
   readonly interceptors?: readonly Interceptor[] | undefined
+  /** Is told of each attempt, without secrets: see `logRequests()`. @defaultValue none */
+  readonly logger?: RequestLogger | undefined
   /** True keeps cookies in memory. @defaultValue none are kept */
   readonly cookies?: boolean | CookieJar | undefined
   /**

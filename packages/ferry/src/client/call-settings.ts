@@ -10,6 +10,7 @@ import type {
 import type { CookieJar } from './cookies/cookie-jar.ts'
 import { createCookieJar } from './cookies/create-cookie-jar.ts'
 import type { Interceptor } from './interceptor.ts'
+import { logRequests } from './interceptors/log-requests.ts'
 import { RateLimiter, type RateLimiterSource } from './rate-limit/rate-limiter.ts'
 import { DEFAULT_RETRY_POLICY, resolveRetryPolicy, type RetryPolicy } from './retry/retry-policy.ts'
 
@@ -77,7 +78,12 @@ const FORMATS: Readonly<Record<ResponseFormat, true>> = {
  * @throws {ConfigError} when one cannot be used
  */
 export function resolveClientSettings(options: HttpClientOptions): CallSettings {
-  const { interceptors = [], cookies = false, secretHeaders = [] } = options
+  const { cookies = false, secretHeaders = [], logger } = options
+  // Innermost: it tells of what is really sent.
+  const interceptors = [
+    ...(options.interceptors ?? []),
+    ...(logger === undefined ? [] : [logRequests(logger)]),
+  ]
   return {
     responseFormat: formatOf(options.responseFormat ?? 'json'),
     raiseForStatus: options.raiseForStatus ?? true,

@@ -32,6 +32,7 @@ import {
 import { encodeParams, type ParamsInit } from './content/params.ts'
 import { ClientPools } from './client-pools.ts'
 import { ClientResponse } from './client-response.ts'
+import { createFetch, type Fetch, type FetchClient } from './fetch/create-fetch.ts'
 import { HttpCall } from './http-call.ts'
 import { RequestSender } from './request-sender.ts'
 
@@ -87,6 +88,7 @@ export class HttpClient<Format extends ResponseFormat = 'json'> implements Async
   readonly #pools: ClientPools
   readonly #ownsPools: boolean
   readonly #closing = new AbortController()
+  #fetch: Fetch | undefined
   readonly #clock: Clock
   readonly #poolTotalTimeoutMs: number | undefined
 
@@ -208,6 +210,14 @@ export class HttpClient<Format extends ResponseFormat = 'json'> implements Async
     using sender = this.#sender(sent, options, settings, false)
     const { response } = await sender.send()
     return response
+  }
+
+  /**
+   * The platform's `fetch` on this client, with its fields, limits and connections; see `createFetch()`.
+   * It may be handed on by itself.
+   */
+  get fetch(): Fetch {
+    return (this.#fetch ??= createFetch(this as unknown as FetchClient))
   }
 
   /**

@@ -73,3 +73,4 @@ export {
   post,
   put,
 } from './one-call.ts'
+export { type Page, paginate, type PaginateOptions } from './paginate.ts'

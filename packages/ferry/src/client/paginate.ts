@@ -1,0 +1,62 @@
+/** Goes through the pages of a list: by the field Link, or however the server says where the next one is. */
+import { RemoteProtocolError } from '../errors.ts'
+import { findLink } from '../protocol/semantics/link.ts'
+import type { CallOptions } from './call-options.ts'
+import type { ClientResponse } from './client-response.ts'
+import type { HttpClient } from './http-client.ts'
+
+/** One page. */
+export interface Page<Json> {
+  /** Its content, parsed. */
+  readonly value: Json
+  readonly response: ClientResponse
+  /** 1 for the first. */
+  readonly number: number
+}
+
+/** Settings of a list. */
+export interface PaginateOptions<Json> extends Omit<CallOptions, 'responseFormat'> {
+  /**
+   * Where the next page is: a URL, which may be relative to that of this page; undefined at the end.
+   * @defaultValue the link of relation `next` (RFC 8288)
+   */
+  readonly next?: ((page: Page<Json>) => string | URL | undefined) | undefined
+  /** Pages after which it ends. @defaultValue Infinity */
+  readonly maxPages?: number | undefined
+}
+
+/**
+ * Gives one page after the other, each asked for when the one before has been taken.
+ * @throws {RemoteProtocolError} when a page leads to itself; else as `HttpClient.get()`
+ * @example
+ * for await (const { value } of paginate<Item[]>(client, '/items')) show(value)
+ */
+export async function* paginate<Json = unknown>(
+  client: Pick<HttpClient, 'request'>,
+  url: string | URL,
+  options: PaginateOptions<Json> = {},
+): AsyncGenerator<Page<Json>, void> {
+  const { next = nextByLink, maxPages = Number.POSITIVE_INFINITY, ...call } = options
+  let current: string | URL = url
+  // Those of the first are in the URL of the next one already.
+  let asked: CallOptions = call
+  for (let number = 1; number <= maxPages; number++) {
+    const response = await client.request('GET', current, { ...asked, responseFormat: 'response' })
+    const page: Page<Json> = { value: await response.json<Json>(), response, number }
+    yield page
+    const target = next(page)
+    if (target === undefined) return
+    const { href } = new URL(target, response.url.href)
+    if (href === response.url.href) {
+      throw new RemoteProtocolError(
+        `Cannot go on from page ${number} of ${response.url.label}: it leads to itself`,
+      )
+    }
+    current = href
+    asked = { ...call, params: undefined }
+  }
+}
+
+function nextByLink({ response }: Page<unknown>): string | undefined {
+  return findLink(response.headers.get('link'), 'next')
+}
