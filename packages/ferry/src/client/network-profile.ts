@@ -11,7 +11,7 @@ import { dirname, join, resolve } from 'node:path'
 import { ConfigError } from '../errors.ts'
 import type { TlsOptions } from '../net/network-backend.ts'
 import type { ProxyOptions } from '../net/proxy.ts'
-import { parseSettingsFile, type SettingsSection } from './network-settings-file.ts'
+import type { SettingsSection } from './network-settings-file.ts'
 import {
   type Environment,
   noProxyFromEnvironment,
@@ -67,6 +67,8 @@ export async function loadNetworkProfile(
   const text = await readSettings(path, options, env)
   if (text === undefined) return undefined
   const warnings: string[] = []
+  // Few programs have such a file; those without one need no YAML.
+  const { parseSettingsFile } = await import('./network-settings-file.ts')
   const file = parseSettingsFile(text, { path, warnings })
   const profile = chooseProfile(file, options.name)
   if (profile === undefined) return undefined

@@ -12,7 +12,7 @@ import type { HttpClient } from '../http-client.ts'
 import type { Interceptor } from '../interceptor.ts'
 import { bodyStream } from './body-stream.ts'
 import { toFetchError } from './fetch-error.ts'
-import { FetchedResponse, type FetchedHead } from './fetched-response.ts'
+import type { FetchedHead } from './fetched-response.ts'
 import { type FetchRequest, readFetchRequest } from './fetch-request.ts'
 import { matchesIntegrity } from './integrity.ts'
 
@@ -73,6 +73,8 @@ async function send(
   settings: FetchOptions,
 ): Promise<Response> {
   const { method, url, headers, body, redirect, signal, integrity } = request
+  // The platform makes its Response when it is first looked at, which costs; few programs do.
+  const { FetchedResponse } = await import('./fetched-response.ts')
   const watch = new RedirectWatch()
   const options: CallOptions = {
     ...settings,

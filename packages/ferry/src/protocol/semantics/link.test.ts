@@ -5,13 +5,25 @@ import { findLink, parseLinks } from './link.ts'
 test.each<[field: string, expected: [target: string, relations: string[]][]]>([
   ['</a?page=2>; rel="next"', [['/a?page=2', ['next']]]],
   ['</a>; rel=next', [['/a', ['next']]]],
-  ['<https://h/a,b>; rel="next", </z>; rel="last"', [['https://h/a,b', ['next']], ['/z', ['last']]]],
+  [
+    '<https://h/a,b>; rel="next", </z>; rel="last"',
+    [
+      ['https://h/a,b', ['next']],
+      ['/z', ['last']],
+    ],
+  ],
   ['</a>; title="x, y; z"; rel="prev  NEXT"', [['/a', ['prev', 'next']]]],
   ['</a>; rel="first"; rel="next"', [['/a', ['first']]]],
   ['</a>', [['/a', []]]],
   ['<>; rel=self', [['', ['self']]]],
   ['</a>; rel="n\\ext"', [['/a', ['next']]]],
-  [' </a> ; rel = "next" , </b>;rel=last ', [['/a', ['next']], ['/b', ['last']]]],
+  [
+    ' </a> ; rel = "next" , </b>;rel=last ',
+    [
+      ['/a', ['next']],
+      ['/b', ['last']],
+    ],
+  ],
   ['', []],
   ['/a; rel=next', []],
   ['</a; rel=next', []],

@@ -11,7 +11,8 @@ export interface Link {
 
 const TARGET = /<([^>]*)>/y
 // RFC 8288 §3, B.2: a name, and a token or quoted text for its value.
-const PARAMETER = /[ \t]*;[ \t]*([!#$%&'*+\-.^_`|~0-9A-Za-z]+)[ \t]*(?:=[ \t]*(?:"((?:[^"\\]|\\.)*)"|([^\s;,"]*)))?/y
+const PARAMETER =
+  /[ \t]*;[ \t]*([!#$%&'*+\-.^_`|~0-9A-Za-z]+)[ \t]*(?:=[ \t]*(?:"((?:[^"\\]|\\.)*)"|([^\s;,"]*)))?/y
 const SEPARATOR = /[ \t]*(?:,[ \t]*|$)/y
 
 /** Reads all links; those before the first mistake. Linear in the text's length. */
@@ -35,7 +36,10 @@ export function parseLinks(field: string): Link[] {
       if (name.toLowerCase() === 'rel') relation ??= quoted?.replace(/\\(.)/g, '$1') ?? token ?? ''
     }
     if (match(SEPARATOR) === null) break
-    const relations = (relation ?? '').toLowerCase().split(/\s+/).filter((one) => one !== '')
+    const relations = (relation ?? '')
+      .toLowerCase()
+      .split(/\s+/)
+      .filter((one) => one !== '')
     links.push({ target: target[1] as string, relations })
   }
   return links
