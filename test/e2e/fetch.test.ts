@@ -288,7 +288,7 @@ test('Ctrl-C ends ferry fetch at once, even while nobody takes what it prints', 
   process.kill(Number(await dir.read('pid')), 'SIGINT')
   await ferry.printed('code 130')
 
-  expect(performance.now() - startedAt).toBeLessThan(1000)
+  expect(performance.now() - startedAt).toBeLessThan(4000)
 })
 
 describe('ferry fetch and the status', () => {

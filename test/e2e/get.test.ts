@@ -234,7 +234,7 @@ test('ferry get --limit-rate holds', async () => {
   const { elapsedMs } = parseEvents(run.stdout).at(-1) as unknown as { elapsedMs: number }
   // 6 MiB take 2 s; a busy machine may need longer, but less would break the promise.
   expect(elapsedMs).toBeGreaterThan(1700)
-  expect(elapsedMs).toBeLessThan(4000)
+  expect(elapsedMs).toBeLessThan(10_000)
 })
 
 test('ferry get downloads on when the reader of its output goes away', async () => {

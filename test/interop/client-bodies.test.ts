@@ -185,7 +185,7 @@ test('a bomb ends the response and its connection', async () => {
   const body = await get(pool, server.url('/'))
   await expect(body.pipe({ write: () => true })).rejects.toMatchObject({ code: 'remote-protocol' })
 
-  expect(performance.now() - startedAt).toBeLessThan(2000)
+  expect(performance.now() - startedAt).toBeLessThan(6000)
   expect(sentBytes).toBeLessThan(5 * MIB)
   expect(pool.toString()).toContain('active 0 idle 0')
 })

@@ -125,7 +125,7 @@ test('download() tells its progress', async () => {
   })
 })
 
-test('download() keeps to a rate limit within 20%', async () => {
+test('download() keeps to a rate limit', async () => {
   const content = LARGE.subarray(0, 2_000_000)
   await using fixture = await DownloadFixture.start({ content })
   const startedAt = performance.now()
@@ -134,12 +134,13 @@ test('download() keeps to a rate limit within 20%', async () => {
   const elapsedMs = performance.now() - startedAt
 
   expect((await fixture.content()).equals(content)).toBe(true)
-  expect(elapsedMs).toBeGreaterThan(1600)
-  expect(elapsedMs).toBeLessThan(2400)
+  // Two seconds; only the last read need not be waited for, and a busy machine may take longer.
+  expect(elapsedMs).toBeGreaterThan(1800)
+  expect(elapsedMs).toBeLessThan(6000)
 })
 
 test('download() keeps to a rate limit over all connections together', async () => {
-  const content = LARGE.subarray(0, 2_000_000)
+  const content = LARGE.subarray(0, 4_000_000)
   await using fixture = await DownloadFixture.start({ content, bytesPerSecond: 900_000 })
   const startedAt = performance.now()
 
@@ -147,7 +148,8 @@ test('download() keeps to a rate limit over all connections together', async () 
   const elapsedMs = performance.now() - startedAt
 
   expect((await fixture.content()).equals(content)).toBe(true)
-  expect(elapsedMs).toBeGreaterThan(800)
+  // Two seconds, less the last read of each connection, which is a twentieth of a second's bytes.
+  expect(elapsedMs).toBeGreaterThan(1700)
 })
 
 const digest = createHash('sha256').update(SMALL).digest('hex')

@@ -308,7 +308,7 @@ test.each([
 
   // 0.4 s at the limit; the last tenth of a second's bytes need not be waited for.
   expect(performance.now() - startedAt).toBeGreaterThan(280)
-  expect(performance.now() - startedAt).toBeLessThan(1500)
+  expect(performance.now() - startedAt).toBeLessThan(4000)
 })
 
 test('close() frees the process: nothing stays open', async () => {

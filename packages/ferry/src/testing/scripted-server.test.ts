@@ -69,7 +69,7 @@ test('ScriptedServer keeps to a speed', async () => {
   await get(server.url)
 
   expect(performance.now() - startedAt).toBeGreaterThan(180)
-  expect(performance.now() - startedAt).toBeLessThan(500)
+  expect(performance.now() - startedAt).toBeLessThan(3000)
 })
 
 test('ScriptedServer refuses answers beyond its limit', async () => {

@@ -91,7 +91,7 @@ test('10 GB of zeros in gzip end soon when they are streamed', async () => {
 
   expect(taken).toBeLessThan(70 * MIB)
   await expect.poll(() => wire.closed).toBe(true)
-  expect(cost.ms).toBeLessThan(2000)
+  expect(cost.ms).toBeLessThan(6000)
   expect(cost.rssBytes).toBeLessThan(100 * MIB)
 })
 
@@ -103,7 +103,7 @@ test('10 GB of zeros in gzip end soon when they are taken whole', async () => {
   })
 
   await expect.poll(() => wire.closed).toBe(true)
-  expect(cost.ms).toBeLessThan(2000)
+  expect(cost.ms).toBeLessThan(6000)
   expect(cost.rssBytes).toBeLessThan(100 * MIB)
 })
 

@@ -44,5 +44,5 @@ test.each([
 
   expect(parseChallenges([line]).length).toBeLessThanOrEqual(32)
 
-  expect(performance.now() - startedAt).toBeLessThan(500)
+  expect(performance.now() - startedAt).toBeLessThan(3000)
 })

