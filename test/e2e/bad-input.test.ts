@@ -6,7 +6,8 @@ import { symlink } from 'node:fs/promises'
 import { expect, test } from 'vitest'
 import { createCertificate } from '../../packages/ferry/src/testing/certificates.ts'
 import { LoopbackServer } from '../../packages/ferry/src/testing/loopback-server.ts'
-import { type Fault, ScriptedServer } from '../../packages/ferry/src/testing/scripted-server.ts'
+import { FaultServer } from '../../packages/ferry/src/testing/fault-server.ts'
+import type { Fault } from '../../packages/ferry/src/testing/fault-server-answer.ts'
 import { expectRefusal } from '../support/expect-refusal.ts'
 import { FerryProcess, runFerry } from '../support/run-ferry.ts'
 import { digestOf, TempDir } from '../support/temp-dir.ts'
@@ -288,7 +289,7 @@ test.each([
   },
 ])('ferry get tells of $what with exit code $exitCode', async (row) => {
   await using dir = await TempDir.create()
-  await using server = await ScriptedServer.start({ content: CONTENT, fault: () => row.fault })
+  await using server = await FaultServer.start({ content: CONTENT, fault: () => row.fault })
 
   const run = await runFerry(['get', ...NO_RETRY, server.url], { cwd: dir.path })
 
@@ -351,7 +352,7 @@ test.each([
   { what: 'a file although ranges are ignored', content: CONTENT, ranges: 'ignored' },
 ] as const)('ferry get takes $what', async ({ what: _what, ...options }) => {
   await using dir = await TempDir.create()
-  await using server = await ScriptedServer.start(options)
+  await using server = await FaultServer.start(options)
 
   const run = await runFerry(['get', server.url], { cwd: dir.path })
 
@@ -362,7 +363,7 @@ test.each([
 
 test('ferry get keeps a file of that name unless told otherwise', async () => {
   await using dir = await TempDir.create()
-  await using server = await ScriptedServer.start({ content: CONTENT })
+  await using server = await FaultServer.start({ content: CONTENT })
   await dir.write('file.bin', 'precious')
 
   const refused = await runFerry(['get', server.url], { cwd: dir.path })
@@ -389,7 +390,7 @@ test('ferry get does not write over a folder, even when told to overwrite', asyn
 
 test('ferry get does not write where another one writes, and does not disturb it', async () => {
   await using dir = await TempDir.create()
-  await using server = await ScriptedServer.start({ content: CONTENT, bytesPerSecond: 8000 })
+  await using server = await FaultServer.start({ content: CONTENT, bytesPerSecond: 8000 })
   await using first = new FerryProcess(['get', '--json', server.url], { cwd: dir.path })
   await first.event(({ event }) => event === 'progress')
 
@@ -412,7 +413,7 @@ test('ferry get -d says that a folder is a link that leads nowhere', async () =>
 
 test('ferry get never replaces what it has fetched in the same run, by whatever name', async () => {
   await using dir = await TempDir.create()
-  await using server = await ScriptedServer.start({ content: CONTENT })
+  await using server = await FaultServer.start({ content: CONTENT })
   // As where the file system takes two names for one: after the first, b.bin leads to its file.
   await symlink('file.bin', dir.join('b.bin'))
   const second = server.url.replace('file.bin', 'b.bin')

@@ -1,6 +1,7 @@
 /** Servers that lie or break off in the middle: good bytes are kept, bad ones never published. */
 import { expect, test } from 'vitest'
-import { type Fault, ScriptedServer } from '../../packages/ferry/src/testing/scripted-server.ts'
+import { FaultServer } from '../../packages/ferry/src/testing/fault-server.ts'
+import type { Fault } from '../../packages/ferry/src/testing/fault-server-answer.ts'
 import { expectRefusal } from '../support/expect-refusal.ts'
 import { parseEvents, runFerry } from '../support/run-ferry.ts'
 import { digestOf, TempDir } from '../support/temp-dir.ts'
@@ -22,7 +23,7 @@ function afterBreak(second: Fault | undefined): (request: { index: number }) => 
   }
 }
 
-async function interruptedDownload(server: ScriptedServer, dir: TempDir): Promise<void> {
+async function interruptedDownload(server: FaultServer, dir: TempDir): Promise<void> {
   server.options.fault = afterBreak(undefined)
   const broken = await runFerry(['get', '-q', '--retries', '0', server.url], { cwd: dir.path })
   expectRefusal(broken, { exitCode: 9, line: 'Cannot ' })
@@ -30,7 +31,7 @@ async function interruptedDownload(server: ScriptedServer, dir: TempDir): Promis
 }
 
 /** Goes on with what is there; expects that what the first answer brought need not come again. */
-async function expectResumes(server: ScriptedServer, dir: TempDir): Promise<void> {
+async function expectResumes(server: FaultServer, dir: TempDir): Promise<void> {
   server.options.fault = undefined
   const resumed = await runFerry(['get', '--json', server.url], { cwd: dir.path })
   expect(resumed.exitCode).toBe(0)
@@ -57,7 +58,7 @@ test.each([
   { what: 'another file', fault: { type: 'headers', headers: { ETag: '"v2"' } }, exitCode: 10 },
 ] as const)('a resumed download survives an answer with $what', async ({ fault, exitCode }) => {
   await using dir = await TempDir.create()
-  await using server = await ScriptedServer.start({ content: CONTENT })
+  await using server = await FaultServer.start({ content: CONTENT })
   await interruptedDownload(server, dir)
 
   server.options.fault = () => fault
@@ -71,7 +72,7 @@ test.each([
 
 test('ferry get tries again by itself and tells of it', async () => {
   await using dir = await TempDir.create()
-  await using server = await ScriptedServer.start({
+  await using server = await FaultServer.start({
     content: CONTENT,
     fault: afterBreak(undefined),
   })
@@ -85,7 +86,7 @@ test('ferry get tries again by itself and tells of it', async () => {
 
 test('ferry get --retries 1 gives up a server that brings nothing twice, and keeps the rest', async () => {
   await using dir = await TempDir.create()
-  await using server = await ScriptedServer.start({
+  await using server = await FaultServer.start({
     content: CONTENT,
     fault: ({ index }) =>
       index === 0 ? { type: 'end', afterBytes: FIRST_BYTES } : { type: 'end', afterBytes: 0 },
@@ -100,7 +101,7 @@ test('ferry get --retries 1 gives up a server that brings nothing twice, and kee
 
 test('a chunked answer that ends early by the rules is no whole file', async () => {
   await using dir = await TempDir.create()
-  await using server = await ScriptedServer.start({ content: CONTENT })
+  await using server = await FaultServer.start({ content: CONTENT })
   await interruptedDownload(server, dir)
   server.options.fault = () => ({ type: 'short', afterBytes: 10 })
 
@@ -112,7 +113,7 @@ test('a chunked answer that ends early by the rules is no whole file', async () 
 
 test('a resumed download takes the whole from a server that has lost its ranges', async () => {
   await using dir = await TempDir.create()
-  await using server = await ScriptedServer.start({ content: CONTENT })
+  await using server = await FaultServer.start({ content: CONTENT })
   await interruptedDownload(server, dir)
   server.options.ranges = 'ignored'
 
@@ -121,7 +122,7 @@ test('a resumed download takes the whole from a server that has lost its ranges'
 
 test('a wrong checksum leaves no file, and the bytes are checked again without coming again', async () => {
   await using dir = await TempDir.create()
-  await using server = await ScriptedServer.start({ content: CONTENT })
+  await using server = await FaultServer.start({ content: CONTENT })
   const wrong = '0'.repeat(64)
 
   const run = await runFerry(['get', '--checksum', `sha256=${wrong}`, server.url], {
@@ -139,7 +140,7 @@ test('a wrong checksum leaves no file, and the bytes are checked again without c
 
 test('ferry get does not touch a partial file of somebody else', async () => {
   await using dir = await TempDir.create()
-  await using server = await ScriptedServer.start({ content: CONTENT })
+  await using server = await FaultServer.start({ content: CONTENT })
   await dir.write('file.bin.part', 'of another program')
 
   const refused = await runFerry(['get', server.url], { cwd: dir.path })
@@ -163,7 +164,7 @@ test.each([
   { what: 'binary', spoil: () => Buffer.alloc(4096, 0xff) },
 ])('a journal that is $what never leads to a wrong file', async ({ spoil }) => {
   await using dir = await TempDir.create()
-  await using server = await ScriptedServer.start({ content: CONTENT })
+  await using server = await FaultServer.start({ content: CONTENT })
   await interruptedDownload(server, dir)
   await dir.write('file.bin.part.journal', spoil(await dir.read('file.bin.part.journal')))
   server.options.fault = undefined

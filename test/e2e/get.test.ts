@@ -2,7 +2,7 @@
 import { randomBytes } from 'node:crypto'
 import { expect, test } from 'vitest'
 import { createCertificate } from '../../packages/ferry/src/testing/certificates.ts'
-import { ScriptedServer } from '../../packages/ferry/src/testing/scripted-server.ts'
+import { FaultServer } from '../../packages/ferry/src/testing/fault-server.ts'
 import { Nginx } from '../support/nginx.ts'
 import { FerryProcess, parseEvents, runFerry } from '../support/run-ferry.ts'
 import { digestOf, TempDir } from '../support/temp-dir.ts'
@@ -290,7 +290,7 @@ test.each([
   },
   { what: 'a break', exitCode: 9, line: /\. Run the same command again, which begins anew\.$/ },
 ])('ferry get does not promise after $what what it cannot do', async ({ what, exitCode, line }) => {
-  await using server = await ScriptedServer.start({
+  await using server = await FaultServer.start({
     content: CONTENT,
     etag: undefined,
     bytesPerSecond: 2 * MIB,
@@ -311,7 +311,7 @@ test.each([
 })
 
 test('ferry get does not mix the files of two URLs', async () => {
-  await using server = await ScriptedServer.start({ content: CONTENT, bytesPerSecond: 2 * MIB })
+  await using server = await FaultServer.start({ content: CONTENT, bytesPerSecond: 2 * MIB })
   await using dir = await TempDir.create()
   await using first = new FerryProcess(['get', '-x', '1', server.url], { cwd: dir.path })
   await first.printed('1 connection')

@@ -1,6 +1,6 @@
 /** Passwords and tokens come out of nothing that is printed or kept. */
 import { expect, test } from 'vitest'
-import { ScriptedServer } from '../../packages/ferry/src/testing/scripted-server.ts'
+import { FaultServer } from '../../packages/ferry/src/testing/fault-server.ts'
 import { FerryProcess, type FerryExit, runFerry } from '../support/run-ferry.ts'
 import { TempDir } from '../support/temp-dir.ts'
 
@@ -17,7 +17,7 @@ const NOWHERE = 'http://127.0.0.1:1/f'
 /** How RFC 7617 sends the password. */
 const BASIC = Buffer.from(`user:${PASSWORD}`).toString('base64')
 
-function secretArgs(server: ScriptedServer, dir: TempDir): string[] {
+function secretArgs(server: FaultServer, dir: TempDir): string[] {
   const url = new URL(server.url)
   url.username = 'user'
   url.password = PASSWORD
@@ -43,7 +43,7 @@ test.each([
 ])('ferry get prints no secret at $what', async ({ status, args }) => {
   await using dir = await TempDir.create()
   await dir.write('fields.txt', `X-Other: ${OTHER_TOKEN}\n`)
-  await using server = await ScriptedServer.start({
+  await using server = await FaultServer.start({
     content: CONTENT,
     fault: () => (status === undefined ? undefined : { type: 'status', status }),
   })
@@ -82,7 +82,7 @@ test.each([
 test('ferry get keeps no secret in its files, the query among them', async () => {
   await using dir = await TempDir.create()
   await dir.write('fields.txt', `X-Other: ${OTHER_TOKEN}\n`)
-  await using server = await ScriptedServer.start({ content: CONTENT, bytesPerSecond: 30_000 })
+  await using server = await FaultServer.start({ content: CONTENT, bytesPerSecond: 30_000 })
   const args = ['get', '--json', ...secretArgs(server, dir)]
   await using run = new FerryProcess(args, { cwd: dir.path })
   await run.event(({ event }) => event === 'progress')
@@ -97,8 +97,8 @@ test('ferry get keeps no secret in its files, the query among them', async () =>
 test('ferry get gives credentials to nobody but the origin they are for', async () => {
   await using dir = await TempDir.create()
   await dir.write('fields.txt', `Cookie: ${OTHER_TOKEN}\n`)
-  await using elsewhere = await ScriptedServer.start({ content: CONTENT })
-  await using server = await ScriptedServer.start({
+  await using elsewhere = await FaultServer.start({ content: CONTENT })
+  await using server = await FaultServer.start({
     content: CONTENT,
     fault: () => ({ type: 'status', status: 302, headers: { Location: elsewhere.url } }),
   })

@@ -56,6 +56,7 @@ export const ENDINGS: Readonly<Record<ErrorCode, Ending>> = {
     advice:
       'Use --overwrite to replace a finished file, --fresh to discard a partial one, or -o for another name',
   },
+  'too-large': { exitCode: 12, advice: 'Allow more with --max-size SIZE' },
   'no-space': {
     exitCode: 14,
     advice: 'Make room, then run the same command again to go on',

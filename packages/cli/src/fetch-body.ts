@@ -2,14 +2,14 @@
  * The content to send, out of what the options say. Files are read while they are sent, whatever
  * their size; standard input too, which can therefore be sent only once.
  */
-import { createReadStream } from 'node:fs'
+import { createReadStream, type Stats } from 'node:fs'
 import { access, constants, stat } from 'node:fs/promises'
 import { basename } from 'node:path'
 import type { FormPart, RequestBodyInit } from 'ferry/client'
 import { ConfigError } from 'ferry/errors'
 import { type ContentInit, fileContent } from 'ferry/transport'
 import type { FetchOptions } from './fetch-options.ts'
-import { reasonOf } from './fetch-system-errors.ts'
+import { openPipe, unreadable } from './option-files.ts'
 
 /** Content, and what it is; undefined leaves the type to the client. */
 export interface FetchBody {
@@ -63,6 +63,9 @@ async function dataBody(text: string): Promise<FetchBody> {
 
 async function formBody(texts: readonly string[], multipart: boolean): Promise<FetchBody> {
   const fields = texts.map(parseFormField)
+  if (fields.filter(({ path }) => path === '-').length > 1) {
+    throw new ConfigError('form', 'Cannot send standard input in two fields of a --form')
+  }
   if (!multipart && fields.every(({ path }) => path === undefined)) {
     const body = new URLSearchParams(fields.map(({ name, value }) => [name, value]))
     return { body, contentType: undefined }
@@ -104,16 +107,15 @@ async function partOf({ name, value, path, type }: FormField): Promise<FormPart>
 
 async function openSource(option: string, path: string): Promise<ContentInit> {
   if (path === '-') return process.stdin
-  let isFile: boolean
+  let found: Stats
   try {
     await access(path, constants.R_OK)
-    const found = await stat(path)
+    found = await stat(path)
     if (found.isDirectory()) throw Object.assign(new Error(), { code: 'EISDIR' })
-    isFile = found.isFile()
+    if (found.isFIFO()) return openPipe(path)
   } catch (cause) {
-    const reason = reasonOf(cause as NodeJS.ErrnoException)
-    throw new ConfigError(option, `Cannot read ${path} for --${option}: ${reason}`)
+    throw unreadable(option, path, cause as NodeJS.ErrnoException)
   }
-  // A pipe, as the shell's <(…) makes one, has no length.
-  return isFile ? fileContent(path) : createReadStream(path)
+  // Only a file has a length.
+  return found.isFile() ? fileContent(path) : createReadStream(path)
 }

@@ -1,6 +1,6 @@
 /** `ferry fetch`: one request, out of what the options say; its end becomes an exit code. */
-import { writeFile } from 'node:fs/promises'
-import { type ClientResponse, HttpClient } from 'ferry/client'
+import { resolve } from 'node:path'
+import { type ClientResponse, HttpClient, type HttpClientOptions } from 'ferry/client'
 import { ConfigError, HttpStatusError } from 'ferry/errors'
 import { HttpUrl } from 'ferry/transport'
 import { EXIT_OK } from './exit-codes.ts'
@@ -8,25 +8,30 @@ import { type FetchBody, readBody } from './fetch-body.ts'
 import { FetchConsole } from './fetch-console.ts'
 import { type CookieFile, openCookieFile } from './fetch-cookies.ts'
 import { readCredentials } from './fetch-credentials.ts'
-import { ExchangeRecord, type HeadListener, RecordingPool } from './fetch-exchanges.ts'
+import { ExchangeRecord, type HeadListener } from './fetch-exchanges.ts'
 import { describeFailure, type FetchFailure, Interruption } from './fetch-failure.ts'
-import { type FetchFields, readFields } from './fetch-fields.ts'
+import { FileSink } from './fetch-file.ts'
 import { describeFields, describeRequest, describeResponse } from './fetch-heads.ts'
-import { readPoolOptions } from './fetch-network.ts'
+import { readConnectionOptions } from './fetch-network.ts'
 import type { FetchOptions } from './fetch-options.ts'
 import { FetchOutput } from './fetch-output.ts'
 import { formatReport } from './fetch-report.ts'
 import { ReaderGone } from './fetch-sinks.ts'
-import { writeError } from './fetch-system-errors.ts'
 import { renderTiming } from './fetch-timing.ts'
 import { formatDuration } from './format.ts'
+import { type OptionFields, readFields } from './option-files.ts'
 import { version } from './version.ts'
+
+// The last when the terminal goes away.
+const STOPPING_SIGNALS = ['SIGINT', 'SIGTERM', 'SIGHUP'] as const
 
 /** What the parts of one run share. */
 interface FetchRun {
   readonly options: FetchOptions
   readonly console: FetchConsole
   readonly record: ExchangeRecord
+  /** Names of fields that came from files. */
+  readonly secretNames: string[]
   readonly output: FetchOutput
   readonly signal: AbortSignal
   /** Ends the run as Ctrl-C does. */
@@ -34,7 +39,8 @@ interface FetchRun {
 }
 
 /** Runs the command; resolves with the exit code. */
-export async function runFetch(url: string, options: FetchOptions): Promise<number> {
+export async function runFetch(url: string, given: FetchOptions): Promise<number> {
+  const options = given.output === '-' ? omitOutput(given) : given
   const startedAt = performance.now()
   const stopping = new AbortController()
   const stop = (signal: NodeJS.Signals): void => {
@@ -42,23 +48,28 @@ export async function runFetch(url: string, options: FetchOptions): Promise<numb
     if (stopping.signal.aborted) process.exit(new Interruption(signal).exitCode)
     stopping.abort(new Interruption(signal))
   }
-  process.on('SIGINT', stop)
-  process.on('SIGTERM', stop)
+  for (const name of STOPPING_SIGNALS) process.on(name, stop)
   const { signal } = stopping
   const console = new FetchConsole(process.stderr, { quiet: options.quiet === true })
   const output = new FetchOutput(options, signal)
   const interrupt = (): void => stop('SIGINT')
-  const run = { options, console, record: new ExchangeRecord(), output, signal, interrupt }
+  const secretNames: string[] = []
+  const heads = options.verbose === true ? headListener(console, secretNames) : undefined
+  const record = new ExchangeRecord(heads)
+  const run = { options, console, record, secretNames, output, signal, interrupt }
   let failure = await fetchUrl(url, run)
   console.stopWatching()
   if (options.timing === true) console.lines(timingOf(run))
   failure = await writeReport(run, performance.now() - startedAt, failure)
-  if (failure !== undefined) console.lines([`ferry: ${failure.message}`])
+  if (failure !== undefined) console.error(failure.message)
   // What the reader of a pipe has not taken, or a file that nobody opens, would hold us.
   if (signal.aborted) process.exit(failure?.exitCode)
-  process.off('SIGINT', stop)
-  process.off('SIGTERM', stop)
+  for (const name of STOPPING_SIGNALS) process.off(name, stop)
   return failure?.exitCode ?? EXIT_OK
+}
+
+function omitOutput({ output: _, ...options }: FetchOptions): FetchOptions {
+  return options
 }
 
 /** @returns how it failed; undefined when it went well */
@@ -82,16 +93,18 @@ function abortOf(signal: AbortSignal): Promise<never> {
 
 async function sendAndPrint(url: string, run: FetchRun): Promise<void> {
   const { options, console, record, output, signal } = run
+  checkTogether(options)
   const target = HttpUrl.parse(url)
   const fields = await readFields(options.header ?? [])
-  const body = await readBody(options)
+  run.secretNames.push(...fields.secretNames)
+  const connections = await readConnectionOptions(options)
   const authorization = await authorizationFor(run, fields)
   const cookies =
     options.cookieJar === undefined ? undefined : await openCookieFile(options.cookieJar)
-  const heads = options.verbose === true ? headListener(console, fields.secretNames) : undefined
-  await using pool = new RecordingPool(await readPoolOptions(options), record, heads)
-  await using client = createClient(pool, { options, fields, cookies })
+  await using client = createClient(connections, { run, fields, cookies })
   await output.prepare()
+  // Last, since it may open what has to be read then.
+  const body = await readBody(options)
   const method = options.head === true ? 'HEAD' : (options.method ?? (body ? 'POST' : 'GET'))
   console.watch(() => output.progress(options.output ?? `${method} ${target.label}`))
   const response = await client.stream(method, target, {
@@ -112,16 +125,39 @@ async function sendAndPrint(url: string, run: FetchRun): Promise<void> {
   checkStatus(response, run)
 }
 
+/** What each option allows by itself, and makes no sense together. @throws {ConfigError} */
+function checkTogether({ method, output, report, cookieJar }: FetchOptions): void {
+  if (method === 'CONNECT') {
+    throw new ConfigError(
+      'method',
+      'Cannot send CONNECT: it asks a proxy for a tunnel; see --proxy',
+    )
+  }
+  const written = { output, report: report === '-' ? undefined : report, 'cookie-jar': cookieJar }
+  const names = new Map<string, string>()
+  for (const [name, path] of Object.entries(written)) {
+    if (path === undefined) continue
+    const other = names.get(resolve(path))
+    if (other !== undefined) {
+      throw new ConfigError(name, `Cannot use --${name} with ${path}: --${other} writes there`)
+    }
+    names.set(resolve(path), name)
+  }
+}
+
 function createClient(
-  pool: RecordingPool,
-  from: { options: FetchOptions; fields: FetchFields; cookies: CookieFile | undefined },
+  connections: HttpClientOptions,
+  from: { run: FetchRun; fields: OptionFields; cookies: CookieFile | undefined },
 ): HttpClient {
-  const { options, fields, cookies } = from
+  const { run, fields, cookies } = from
+  const { options, record } = run
   return new HttpClient({
-    pool,
+    ...connections,
+    trace: (event) => record.note(event),
+    onExchange: (event) => record.noteExchange(event),
     headers: { 'User-Agent': `ferry/${version}`, Accept: acceptFor(options) },
     raiseForStatus: false,
-    // The limits of the pool are all there are: a stream may go on for ever.
+    // Those of the connections are all there are: a stream may go on for ever.
     timeoutMs: Number.POSITIVE_INFINITY,
     retries: options.retries,
     maxRedirects: options.follow ? options.maxRedirects : 0,
@@ -138,7 +174,7 @@ function acceptFor({ json }: FetchOptions): string {
 /** The fields of the user, and those that follow from other options, unless the user has them. */
 function headersFor(
   options: FetchOptions,
-  from: { fields: FetchFields; body: FetchBody | undefined; authorization: string | undefined },
+  from: { fields: OptionFields; body: FetchBody | undefined; authorization: string | undefined },
 ): (readonly [string, string])[] {
   const { fields, body, authorization } = from
   const headers = [...fields.fields]
@@ -153,7 +189,7 @@ function headersFor(
 
 async function authorizationFor(
   { options, signal, interrupt }: FetchRun,
-  { fields }: FetchFields,
+  { fields }: OptionFields,
 ): Promise<string | undefined> {
   if (options.user === undefined) return undefined
   if (fields.some(([name]) => name.toLowerCase() === 'authorization')) {
@@ -230,11 +266,15 @@ async function writeReport(
     console.lines([text.trimEnd()])
     return failure
   }
+  let file: FileSink | undefined
   try {
-    await writeFile(path, text)
+    file = await FileSink.open(path)
+    await file.write(Buffer.from(text))
+    await file.finish()
     return failure
-  } catch (cause) {
-    const error = writeError(path, cause as NodeJS.ErrnoException)
-    return failure ?? describeFailure(error, { bytes: output.bytes, output: options.output })
+  } catch (error) {
+    await file?.abandon()
+    if (error instanceof ReaderGone) return failure
+    return failure ?? describeFailure(error as Error, { bytes: 0, output: options.output })
   }
 }

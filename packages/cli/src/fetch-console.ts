@@ -5,6 +5,7 @@
 import { formatDuration } from './format.ts'
 import { renderProgress } from './progress-view.ts'
 import type { Output } from './reporter.ts'
+import { printable } from './terminal-text.ts'
 
 /** How far a fetch is. */
 export interface FetchProgress {
@@ -41,7 +42,7 @@ export class FetchConsole {
     return this.#stderr.isTTY === true
   }
 
-  /** What the user asked to see, and errors. */
+  /** What the user asked to see; others' text in it has to be printable. */
   lines(lines: readonly string[]): void {
     this.#clear()
     if (lines.length > 0) this.#stderr.write(lines.map((line) => `${line}\n`).join(''))
@@ -49,7 +50,12 @@ export class FetchConsole {
 
   /** What is good to know; nothing with --quiet. */
   note(line: string): void {
-    if (!this.#quiet) this.lines([line])
+    if (!this.#quiet) this.lines([printable(line)])
+  }
+
+  /** What went wrong. */
+  error(message: string): void {
+    this.lines([`ferry: ${printable(message)}`])
   }
 
   /** Shows progress from a second on, on a terminal. */

@@ -7,7 +7,7 @@ import { createInterface } from 'node:readline/promises'
 import { Writable } from 'node:stream'
 import { ReadStream } from 'node:tty'
 import { ConfigError } from 'ferry/errors'
-import { readOptionFile } from './fetch-fields.ts'
+import { readOptionFile } from './option-files.ts'
 
 /** Where the password is looked for when --user has none. */
 const PASSWORD_VARIABLE = 'FERRY_PASSWORD'

@@ -3,17 +3,10 @@
  * among them, and when each of its steps began and ended. They follow each other, so that whatever
  * a connection tells belongs to the latest.
  */
-import type { RetryEvent } from 'ferry/client'
-import {
-  ConnectionPool,
-  type ConnectionPoolOptions,
-  type ExchangeOptions,
-  type HttpRequest,
-  type HttpResponse,
-  type TraceEvent,
-} from 'ferry/transport'
+import type { ExchangeEvent, RetryEvent } from 'ferry/client'
+import type { HttpRequest, HttpResponse, TraceEvent } from 'ferry/transport'
 
-/** When a step began and ended, on the pool's clock. */
+/** When a step began and ended, on the client's clock. */
 export interface StepTimes {
   readonly start: number
   /** Undefined while it lasts. */
@@ -47,54 +40,33 @@ export interface HeadListener {
   onResponse(response: HttpResponse, carrier: Carrier | undefined): void
 }
 
-/** A pool that keeps a record of what it is asked for. */
-export class RecordingPool extends ConnectionPool {
-  readonly #record: ExchangeRecord
-  readonly #listener: HeadListener | undefined
-
-  constructor(
-    options: ConnectionPoolOptions,
-    record: ExchangeRecord,
-    listener: HeadListener | undefined,
-  ) {
-    super({ ...options, trace: (event) => record.note(event) })
-    this.#record = record
-    this.#listener = listener
-  }
-
-  override async request(request: HttpRequest, options?: ExchangeOptions): Promise<HttpResponse> {
-    const exchange = this.#record.begin(request)
-    this.#listener?.onRequest(request)
-    try {
-      const response = await super.request(request, options)
-      exchange.response = response
-      // Known only while the connection is open.
-      exchange.carrier = carrierOf(response)
-      this.#listener?.onResponse(response, exchange.carrier)
-      return response
-    } catch (error) {
-      exchange.error = error as Error
-      throw error
-    }
-  }
-}
-
 /** The exchanges of one fetch, in their order. */
 export class ExchangeRecord {
   readonly exchanges: FetchExchange[] = []
   readonly #byNumber = new Map<number, FetchExchange>()
+  readonly #listener: HeadListener | undefined
 
-  begin(request: HttpRequest): FetchExchange {
-    const exchange: FetchExchange = {
-      request,
-      response: undefined,
-      carrier: undefined,
-      error: undefined,
-      steps: new Map(),
-      retry: undefined,
+  constructor(listener?: HeadListener) {
+    this.#listener = listener
+  }
+
+  /** Takes what the client tells of requests that go out. */
+  noteExchange(event: ExchangeEvent): void {
+    if (event.type === 'request') {
+      this.#begin(event.request)
+      this.#listener?.onRequest(event.request)
+      return
     }
-    this.exchanges.push(exchange)
-    return exchange
+    const exchange = this.exchanges.at(-1)
+    if (exchange === undefined) return
+    if (event.type === 'error') {
+      exchange.error = event.error as Error
+      return
+    }
+    exchange.response = event.response
+    // Known only while the connection is open.
+    exchange.carrier = carrierOf(event.response)
+    this.#listener?.onResponse(event.response, exchange.carrier)
   }
 
   /** Takes a trace event. */
@@ -111,6 +83,17 @@ export class ExchangeRecord {
   noteRetry(retry: RetryEvent): void {
     const latest = this.exchanges.at(-1)
     if (latest !== undefined) latest.retry = retry
+  }
+
+  #begin(request: HttpRequest): void {
+    this.exchanges.push({
+      request,
+      response: undefined,
+      carrier: undefined,
+      error: undefined,
+      steps: new Map(),
+      retry: undefined,
+    })
   }
 
   #find(number: number | undefined): FetchExchange | undefined {

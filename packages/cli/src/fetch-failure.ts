@@ -1,6 +1,7 @@
 /** How a fetch ends that did not go well: one line, and an exit code. Pure. */
+import { constants } from 'node:os'
 import { type ErrorCode, type FerryError, isFerryError } from 'ferry/errors'
-import { ENDINGS, EXIT_INTERRUPTED, EXIT_TERMINATED, EXIT_UNEXPECTED } from './exit-codes.ts'
+import { ENDINGS, EXIT_UNEXPECTED } from './exit-codes.ts'
 import { formatBytes } from './format.ts'
 
 /** A signal from outside; which one decides the exit code. */
@@ -9,7 +10,8 @@ export class Interruption extends Error {
 
   constructor(signal: NodeJS.Signals) {
     super('Interrupted')
-    this.exitCode = signal === 'SIGTERM' ? EXIT_TERMINATED : EXIT_INTERRUPTED
+    // As shells have it.
+    this.exitCode = 128 + constants.signals[signal]
   }
 }
 
@@ -25,7 +27,8 @@ const ADVICE: Partial<Record<ErrorCode, string>> = {
   config: 'See ferry fetch --help',
   timeout: 'Try again, or allow more with --timeout SECONDS',
   'local-protocol': 'Check the method and the --header options',
-  'remote-protocol': 'The server is at fault; -v shows what it sends',
+  'remote-protocol':
+    'Check that host and port are those of a web server; -v shows what it says up to there',
   'connection-lost': 'Try again; --retries N does so by itself where that is safe',
   'no-space': 'Make room, then try again',
   'not-writable': 'Choose another place with -o FILE',

@@ -5,7 +5,7 @@
  */
 import { constants } from 'node:fs'
 import { type FileHandle, open, realpath, rename, rm, stat } from 'node:fs/promises'
-import type { ContentSink } from './fetch-sinks.ts'
+import { type ContentSink, ReaderGone } from './fetch-sinks.ts'
 import { writeError } from './fetch-system-errors.ts'
 
 /** Takes content for a file. Whoever opens it finishes or abandons it. */
@@ -40,10 +40,12 @@ export class FileSink implements ContentSink {
     }
   }
 
+  /** @throws {TransferError} {ReaderGone} */
   async write(bytes: Uint8Array): Promise<void> {
     try {
       await this.#file.appendFile(bytes)
     } catch (cause) {
+      if ((cause as NodeJS.ErrnoException).code === 'EPIPE') throw new ReaderGone()
       throw writeError(this.#path, cause as NodeJS.ErrnoException)
     }
   }

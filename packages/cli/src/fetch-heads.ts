@@ -2,17 +2,10 @@
  * Heads of requests and responses as text: whole, for whoever asked for them (`--include`), or with
  * every secret left out, for messages (`--verbose`). Pure.
  */
+import { isSecretField } from 'ferry/client'
 import type { HeaderFields, HttpRequest, HttpResponse } from 'ferry/transport'
+import { printableHead } from './terminal-text.ts'
 
-/** Fields that say who is asking, besides those that are named like a secret. */
-const SECRET_FIELDS: ReadonlySet<string> = new Set([
-  'authorization',
-  'proxy-authorization',
-  'authentication-info',
-  'proxy-authentication-info',
-])
-const SECRET_NAME =
-  /(?:^|[-_])(?:api-?key|key|token|secret|auth|credentials?|password|session|signature)(?:[-_]|$)/i
 /** What may be said of a secret: the scheme of authentication, where it is a known one. */
 const KNOWN_SCHEME = /^(?:Basic|Bearer|Digest|Negotiate|NTLM|DPoP|AWS4-HMAC-SHA256)(?= )/i
 const HIDDEN = '…'
@@ -42,19 +35,14 @@ export function describeRequest(request: HttpRequest, secretNames: readonly stri
 /** The response for people, without secrets. */
 export function describeResponse(response: ResponseHead): string[] {
   const [line = ''] = formatResponseHead(response)
-  return [printable(line), ...describeFields(response.headers, [])]
+  return [printableHead(line), ...describeFields(response.headers, [])]
 }
 
 /** Fields without secrets, one line each. */
 export function describeFields(headers: HeaderFields, secretNames: readonly string[]): string[] {
   return [...headers].map(([name, value]) =>
-    printable(`${name}: ${redact(name, value, secretNames)}`),
+    printableHead(`${name}: ${redact(name, value, secretNames)}`),
   )
-}
-
-/** Text that cannot command a terminal: C0, DEL and C1 become question marks. */
-export function printable(text: string): string {
-  return text.replaceAll(/[\x00-\x08\x0a-\x1f\x7f-\x9f]/g, '?')
 }
 
 function redact(name: string, value: string, secretNames: readonly string[]): string {
@@ -64,12 +52,9 @@ function redact(name: string, value: string, secretNames: readonly string[]): st
     const [cookie = '', ...attributes] = value.split(';')
     return [redactCookie(cookie), ...attributes].join(';')
   }
-  if (SECRET_FIELDS.has(lower)) {
-    const scheme = KNOWN_SCHEME.exec(value)?.[0]
-    return scheme === undefined ? HIDDEN : `${scheme} ${HIDDEN}`
-  }
-  if (secretNames.includes(lower) || SECRET_NAME.test(name)) return HIDDEN
-  return redactUrls(lower, value)
+  if (!secretNames.includes(lower) && !isSecretField(name)) return redactUrls(lower, value)
+  const scheme = KNOWN_SCHEME.exec(value)?.[0]
+  return scheme === undefined ? HIDDEN : `${scheme} ${HIDDEN}`
 }
 
 /** `name=…` */
@@ -78,12 +63,18 @@ function redactCookie(cookie: string): string {
   return equals === -1 ? HIDDEN : `${cookie.slice(0, equals)}=${HIDDEN}`
 }
 
-const URL_FIELDS: ReadonlySet<string> = new Set(['location', 'content-location', 'referer', 'link'])
+const URL_FIELDS: ReadonlySet<string> = new Set([
+  'location',
+  'content-location',
+  'referer',
+  'refresh',
+  'link',
+])
 
-/** A query may hold a token, what stands before an @ a password. */
+/** A query or a fragment may hold a token, what stands before an @ a password. */
 function redactUrls(lowerName: string, value: string): string {
-  if (!URL_FIELDS.has(lowerName) && !value.includes('://')) return value
+  if (!URL_FIELDS.has(lowerName) && !value.includes('//')) return value
   return value
-    .replaceAll(/:\/\/[^/\s@]*@/g, `://${HIDDEN}@`)
-    .replaceAll(/\?[^\s>",;]*/g, `?${HIDDEN}`)
+    .replaceAll(/\/\/[^/?#\s]*@/g, `//${HIDDEN}@`)
+    .replaceAll(/([?#])[^\s>"]*/g, `$1${HIDDEN}`)
 }

@@ -1,17 +1,21 @@
 /** How the server is reached: trust, identity, proxy, protocol and limits of time, from the options. */
-import { buildTlsContext, proxyFromEnvironment } from 'ferry/client'
-import type { ConnectionPoolOptions, Http2Choice, ProxyChoice } from 'ferry/transport'
-import { readOptionFile } from './fetch-fields.ts'
+import { buildTlsContext, type HttpClientOptions } from 'ferry/client'
+import { ConfigError } from 'ferry/errors'
+import type { Http2Choice } from 'ferry/transport'
 import type { FetchOptions } from './fetch-options.ts'
+import { readOptionFile } from './option-files.ts'
 
 // RFC 3986 §3.1
 const SCHEME = /^[a-z][a-z0-9+.-]*:\/\//i
 
 /**
- * Gives the settings of the pool.
- * @throws {ConfigError} when a file cannot be read, or the environment names no usable proxy
+ * Gives the settings of the client's connections.
+ * @throws {ConfigError} when a file cannot be read, or --key has no certificate
  */
-export async function readPoolOptions(options: FetchOptions): Promise<ConnectionPoolOptions> {
+export async function readConnectionOptions(options: FetchOptions): Promise<HttpClientOptions> {
+  if (options.key !== undefined && options.cert === undefined) {
+    throw new ConfigError('key', 'Cannot use --key alone: --cert names the certificate it is for')
+  }
   const read = async (name: 'cacert' | 'cert' | 'key'): Promise<string | undefined> => {
     const path = options[name]
     return path === undefined ? undefined : readOptionFile(name, path)
@@ -31,9 +35,9 @@ export async function readPoolOptions(options: FetchOptions): Promise<Connection
   }
 }
 
-function proxyOf(text: string | undefined): ProxyChoice | undefined {
-  if (text === undefined) return proxyFromEnvironment(process.env)
-  if (text === 'none') return undefined
+function proxyOf(text: string | undefined): HttpClientOptions['proxy'] {
+  if (text === undefined) return 'environment'
+  if (text === 'none') return false
   return SCHEME.test(text) ? text : `http://${text}`
 }
 

@@ -7,10 +7,11 @@ import type { ClientResponse } from 'ferry/client'
 import { styleText } from 'node:util'
 import type { FetchProgress } from './fetch-console.ts'
 import { FileSink } from './fetch-file.ts'
-import { formatResponseHead, printable } from './fetch-heads.ts'
+import { formatResponseHead } from './fetch-heads.ts'
 import type { FetchOptions } from './fetch-options.ts'
 import { type ContentSink, JsonSink, StdoutSink, TextSink } from './fetch-sinks.ts'
 import { formatBytes, formatDuration, formatSpeed } from './format.ts'
+import { printableHead } from './terminal-text.ts'
 
 // application/json, application/problem+json, application/x-ndjson, application/jsonl …
 const JSON_TYPE = /^(?:application|text)\/(?:[\w.-]+\+)?(?:json|x-ndjson|ndjson|jsonl|jsonlines)\b/i
@@ -54,7 +55,7 @@ export class FetchOutput {
   /** Opens the file, before anything is asked of a server. @throws {TransferError} */
   async prepare(): Promise<void> {
     const { output } = this.#options
-    if (output !== undefined && output !== '-') this.#file = await FileSink.open(output)
+    if (output !== undefined) this.#file = await FileSink.open(output)
   }
 
   /** Takes the head, and prints it when that was asked for. */
@@ -98,7 +99,7 @@ export class FetchOutput {
   /** `out.bin: 4 MiB in 2.1 s (1.9 MiB/s)`; undefined without a file. */
   summary(): string | undefined {
     const { output } = this.#options
-    if (output === undefined || output === '-') return undefined
+    if (output === undefined) return undefined
     if (!this.#isFile) return `${output}: not written, since the answer is no success`
     const elapsedMs = (this.#endedAt ?? 0) - (this.#contentAt ?? 0)
     const speed = elapsedMs > 0 ? ` (${formatSpeed((this.#bytes * 1000) / elapsedMs)})` : ''
@@ -124,10 +125,10 @@ export class FetchOutput {
     }
     const paint = (style: 'bold' | 'cyan', text: string): string =>
       this.wantsColor ? styleText(style, text, { validateStream: false }) : text
-    const shown = fields.map(printable).map((field) => {
+    const shown = fields.map(printableHead).map((field) => {
       const colon = field.indexOf(':')
       return paint('cyan', field.slice(0, colon)) + field.slice(colon)
     })
-    await this.#stdout.write(`${[paint('bold', printable(line)), ...shown].join('\n')}\n\n`)
+    await this.#stdout.write(`${[paint('bold', printableHead(line)), ...shown].join('\n')}\n\n`)
   }
 }

@@ -33,7 +33,12 @@ export function formatReport({
     message: failure?.message,
     requests: exchanges.map(describeExchange),
   }
-  return `${JSON.stringify(report)}\n`
+  // Those below U+0020 are escaped in JSON anyway; a terminal obeys these too.
+  const text = JSON.stringify(report).replaceAll(
+    /[\x7f-\x9f]/g,
+    (control) => `\\u00${control.charCodeAt(0).toString(16)}`,
+  )
+  return `${text}\n`
 }
 
 function describeExchange(exchange: FetchExchange): object {

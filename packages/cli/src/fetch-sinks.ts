@@ -2,6 +2,10 @@
 import { ConfigError } from 'ferry/errors'
 import { JsonPrinter } from './fetch-json-printer.ts'
 import { writeError } from './fetch-system-errors.ts'
+import { printableLines } from './terminal-text.ts'
+
+// As much as tells text from something else.
+const SNIFFED_BYTES = 4096
 
 /** Takes content. After `finish()` or `abandon()` nothing more comes. */
 export interface ContentSink {
@@ -69,8 +73,8 @@ export class JsonSink implements ContentSink {
   readonly #output: StdoutSink
   readonly #printer: JsonPrinter
   readonly #text: TextSink
-  // RFC 8259 §8.1: UTF-8, and what is not becomes U+FFFD.
-  readonly #decoder = new TextDecoder()
+  // RFC 8259 §8.1: UTF-8; but some say otherwise, and mean it.
+  readonly #decoder: TextDecoder
   /** By the first character that is no blank. */
   #form: 'unknown' | 'json' | 'text' = 'unknown'
 
@@ -80,6 +84,7 @@ export class JsonSink implements ContentSink {
   ) {
     this.#output = output
     this.#printer = new JsonPrinter(options)
+    this.#decoder = decoderFor(charsetOf(options.contentType))
     this.#text = new TextSink(output, options.contentType)
   }
 
@@ -106,52 +111,81 @@ export class JsonSink implements ContentSink {
   }
 }
 
-// As much as tells.
-const SNIFFED_BYTES = 4096
-
-/** Text on a terminal: as it came, but never what is no text, and the prompt begins on a new line. */
+/**
+ * Text on a terminal, decoded, and without what would command the terminal. What is no text is
+ * refused, and the prompt begins on a new line.
+ */
 export class TextSink implements ContentSink {
   readonly #output: StdoutSink
   readonly #contentType: string | undefined
-  #lastByte: number | undefined
+  readonly #decoder: TextDecoder
+  #hasBegun = false
+  #endsLine = true
 
   constructor(output: StdoutSink, contentType: string | undefined) {
     this.#output = output
     this.#contentType = contentType
+    this.#decoder = decoderFor(charsetOf(contentType))
   }
 
   /** @throws {ConfigError} `terminal`, when it is binary */
   async write(bytes: Uint8Array): Promise<void> {
     if (bytes.length === 0) return
-    if (this.#lastByte === undefined && isBinary(bytes, this.#contentType)) {
-      const type = this.#contentType === undefined ? '' : ` of type ${this.#contentType}`
+    if (!this.#hasBegun && isBinary(bytes, this.#contentType)) {
+      const type =
+        this.#contentType === undefined ? '' : ` of type ${JSON.stringify(this.#contentType)}`
       throw new ConfigError('terminal', `Cannot show content${type} on a terminal: it is no text`)
     }
-    this.#lastByte = bytes.at(-1)
-    await this.#output.write(bytes)
+    this.#hasBegun = true
+    await this.#show(this.#decoder.decode(bytes, { stream: true }))
   }
 
   async finish(): Promise<void> {
+    await this.#show(this.#decoder.decode())
     await this.abandon()
     await this.#output.finish()
   }
 
   async abandon(): Promise<void> {
-    const endsLine = this.#lastByte === undefined || this.#lastByte === 0x0a
-    if (!endsLine) await this.#output.write('\n').catch(() => {})
+    if (!this.#endsLine) await this.#output.write('\n').catch(() => {})
+  }
+
+  async #show(decoded: string): Promise<void> {
+    const text = printableLines(decoded)
+    if (text === '') return
+    this.#endsLine = text.endsWith('\n')
+    await this.#output.write(text)
   }
 }
 
-/** By a zero byte, or by not being UTF-8 where the type does not say that it is text. */
+/** By a zero, or by not being UTF-8 where nothing says that it is text. */
 function isBinary(bytes: Uint8Array, contentType: string | undefined): boolean {
   const beginning = bytes.subarray(0, SNIFFED_BYTES)
-  if (beginning.includes(0)) return true
-  if (/^(?:text\/|application\/[\w.+-]*(?:xml|javascript))/i.test(contentType ?? '')) return false
+  const charset = charsetOf(contentType)
+  // A character may be cut at the end.
+  if (decoderFor(charset).decode(beginning, { stream: true }).includes('\0')) return true
+  const isCalledText = /^(?:text\/|application\/[\w.+-]*(?:xml|javascript))/i.test(
+    contentType ?? '',
+  )
+  if (isCalledText || charset !== undefined) return false
   try {
-    // A character may be cut at the end.
     new TextDecoder('utf-8', { fatal: true }).decode(beginning, { stream: true })
     return false
   } catch {
     return true
+  }
+}
+
+/** The charset that a Content-Type names (RFC 9110 §8.3.2). */
+function charsetOf(contentType: string | undefined): string | undefined {
+  return /;\s*charset\s*=\s*"?([^\s;"]+)/i.exec(contentType ?? '')?.[1]
+}
+
+/** UTF-8 for a charset that nobody knows; what is none of it becomes U+FFFD. */
+function decoderFor(charset: string | undefined): TextDecoder {
+  try {
+    return new TextDecoder(charset)
+  } catch {
+    return new TextDecoder()
   }
 }

@@ -8,6 +8,7 @@ const REASONS: Readonly<Record<string, string>> = {
   ENOTDIR: 'a part of the path is no folder',
   ENAMETOOLONG: 'the name or its path is too long',
   EROFS: 'the file system is read-only',
+  EFBIG: 'the file would be larger than it may be',
   ENXIO: 'nobody is at its other end',
 }
 

@@ -1,7 +1,8 @@
 /** Where the time went: phases of each exchange from its steps, and their picture; pure. */
 import { styleText } from 'node:util'
-import { formatBytes, formatSpeed } from './format.ts'
 import type { FetchExchange, StepTimes } from './fetch-exchanges.ts'
+import { formatBytes, formatSpeed } from './format.ts'
+import { printableHead } from './terminal-text.ts'
 
 /** The phases, in the order in which they come. `send` is there when there was content to send. */
 export type PhaseName =
@@ -14,7 +15,7 @@ export type PhaseName =
   | 'wait'
   | 'content'
 
-/** A phase; ms on the pool's clock. */
+/** A phase; ms on the client's clock. */
 export interface Phase {
   readonly name: PhaseName
   readonly start: number
@@ -90,7 +91,9 @@ type Paint = (style: 'bold' | 'cyan', text: string) => string
 
 function titleOf({ request, response, error }: FetchExchange): string {
   const what = `${request.method} ${request.url.label}`
-  if (response !== undefined) return `${what}  ${response.status} ${response.statusText}`.trimEnd()
+  if (response !== undefined) {
+    return `${what}  ${response.status} ${printableHead(response.statusText)}`.trimEnd()
+  }
   return error === undefined ? what : `${what}  failed`
 }
 

@@ -1,5 +1,5 @@
 /** `ferry get`: turns options into downloads, one URL after another, and failures into exit codes. */
-import { readFile, stat } from 'node:fs/promises'
+import { stat } from 'node:fs/promises'
 import { join, resolve } from 'node:path'
 import { HttpClient, type RequestClient } from 'ferry/client'
 import { type Download, download, fileNameOf, parseChecksum } from 'ferry/download'
@@ -15,6 +15,7 @@ import {
 } from './exit-codes.ts'
 import { formatBytes, parseRate } from './format.ts'
 import { makeFolder } from './make-folder.ts'
+import { readFields, readOptionFile } from './option-files.ts'
 import { createReporter, type Failure, type Reporter } from './reporter.ts'
 import { version } from './version.ts'
 
@@ -82,7 +83,7 @@ async function getAll(
 ): Promise<number> {
   checkTogether(urls, options)
   checkTargets(urls, options)
-  const headers = await readHeaders(options.header)
+  const { fields: headers } = await readFields(options.header)
   const timeoutMs = options.timeout * 1000
   await using client = new HttpClient({
     headers: { 'User-Agent': `ferry/${version}`, Accept: '*/*' },
@@ -136,7 +137,7 @@ async function getOne(
       limitBytesPerSecond:
         options.limitRate === undefined ? undefined : parseRate(options.limitRate),
       checksum: options.checksum === undefined ? undefined : parseChecksum(options.checksum),
-      overwrite: options.overwrite === true,
+      onExists: options.overwrite === true ? 'overwrite' : 'fail',
       fresh: options.fresh === true,
       onChange: options.onChange,
       onEvent: (event) => reporter.event(event),
@@ -252,35 +253,4 @@ async function checkNotMade(target: string, made: ReadonlySet<string>): Promise<
 async function fileAt(path: string): Promise<string | undefined> {
   const found = await stat(path, { bigint: true }).catch(() => undefined)
   return found && `${found.dev}:${found.ino}`
-}
-
-/** Fields from `Name: value`, or from each line of a file named `@FILE`, which keeps secrets off the command line. */
-async function readHeaders(texts: readonly string[]): Promise<(readonly [string, string])[]> {
-  const lines: string[] = []
-  for (const text of texts) {
-    if (text.startsWith('@'))
-      lines.push(...(await readOptionFile('header', text.slice(1))).split(/\r?\n/))
-    else lines.push(text)
-  }
-  return lines.filter((line) => line.trim() !== '').map(parseHeader)
-}
-
-function parseHeader(line: string): readonly [string, string] {
-  const colon = line.indexOf(':')
-  if (colon > 0) return [line.slice(0, colon).trim(), line.slice(colon + 1).trim()]
-  throw new ConfigError(
-    'header',
-    'Cannot use a --header without a colon: expected "Name: value" or @FILE',
-  )
-}
-
-async function readOptionFile(option: string, path: string): Promise<string> {
-  try {
-    return await readFile(path, 'utf8')
-  } catch (cause) {
-    throw new ConfigError(
-      option,
-      `Cannot read ${path} for --${option}: ${(cause as Error).message}`,
-    )
-  }
 }

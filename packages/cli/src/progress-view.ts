@@ -9,13 +9,19 @@ const MAX_LISTED_CONNECTIONS = 16
 
 type ConnectionProgress = DownloadProgress['connections'][number]
 
+/** What is shown of a transfer. */
+export type ShownProgress = Pick<
+  DownloadProgress,
+  'state' | 'size' | 'receivedBytes' | 'bytesPerSecond' | 'connections'
+>
+
 /**
  * The lines of a terminal, none of more characters than `columns`. Some characters take two cells;
  * only the terminal knows which, so it has to be told not to wrap.
  */
 export function renderProgress(
   name: string,
-  progress: DownloadProgress,
+  progress: ShownProgress,
   columns: number,
 ): string[] {
   const { connections } = progress
@@ -30,7 +36,7 @@ export function renderProgress(
 }
 
 /** One line for logs. */
-export function renderLine(name: string, progress: DownloadProgress): string {
+export function renderLine(name: string, progress: ShownProgress): string {
   return `${name}: ${renderNumbers(progress)}, ${countOf(progress.connections.length)}`
 }
 
@@ -39,12 +45,12 @@ export function remainingMs({
   size,
   receivedBytes,
   bytesPerSecond,
-}: DownloadProgress): number | undefined {
+}: ShownProgress): number | undefined {
   if (size === undefined || bytesPerSecond <= 0) return undefined
   return ((size - receivedBytes) / bytesPerSecond) * 1000
 }
 
-function renderNumbers(progress: DownloadProgress): string {
+function renderNumbers(progress: ShownProgress): string {
   const { size, receivedBytes, bytesPerSecond, state } = progress
   if (state === 'verifying') return 'checking the digest'
   const left = remainingMs(progress)
@@ -59,13 +65,13 @@ function renderNumbers(progress: DownloadProgress): string {
     .join(', ')
 }
 
-function renderBar(progress: DownloadProgress): string {
+function renderBar(progress: ShownProgress): string {
   if (progress.size === undefined) return styleText('dim', '░'.repeat(BAR_CELLS))
   const full = Math.round(fractionOf(progress) * BAR_CELLS)
   return styleText('cyan', '█'.repeat(full)) + styleText('dim', '░'.repeat(BAR_CELLS - full))
 }
 
-function fractionOf({ size, receivedBytes }: DownloadProgress): number {
+function fractionOf({ size, receivedBytes }: ShownProgress): number {
   if (size === undefined || size === 0) return size === 0 ? 1 : 0
   return Math.min(1, receivedBytes / size)
 }

@@ -102,7 +102,8 @@ class TerminalReporter implements Reporter {
 
   event(event: DownloadEvent): void {
     this.#clear()
-    this.#stderr.write(`${describeEvent(event)}\n`)
+    const text = describeEvent(event)
+    if (text !== undefined) this.#stderr.write(`${text}\n`)
   }
 
   completed(result: DownloadResult): void {
@@ -151,7 +152,8 @@ class LineReporter implements Reporter {
   }
 
   event(event: DownloadEvent): void {
-    this.#stderr.write(`${describeEvent(event)}\n`)
+    const text = describeEvent(event)
+    if (text !== undefined) this.#stderr.write(`${text}\n`)
   }
 
   completed(result: DownloadResult): void {
@@ -193,8 +195,9 @@ class JsonReporter implements Reporter {
   }
 
   event(event: DownloadEvent): void {
-    const { type, error, ...rest } = event
-    this.#write({ event: type, url: this.#url, ...rest, error: error.message })
+    const { type, ...rest } = event
+    const error = 'error' in event ? { error: event.error.message } : {}
+    this.#write({ event: type, url: this.#url, ...rest, ...error })
   }
 
   completed(result: DownloadResult): void {
@@ -213,9 +216,21 @@ class JsonReporter implements Reporter {
   }
 }
 
-function describeEvent(event: DownloadEvent): string {
-  if (event.type === 'restart') return `${event.error.message}; starting again from its beginning`
-  return `${event.error.message}; trying again in ${formatDuration(event.delayMs)} (try ${event.attempt + 1})`
+/** A line for a person; undefined for what the display shows anyway. */
+function describeEvent(event: DownloadEvent): string | undefined {
+  switch (event.type) {
+    case 'restart':
+      return `${event.error.message}; starting again from its beginning`
+    case 'retry':
+      return `${event.error.message}; trying again in ${formatDuration(event.delayMs)} (try ${event.attempt + 1})`
+    case 'mirror-dropped':
+      return `${event.error.message}; going on without it`
+    case 'bad-piece':
+      return `${event.error.message}; fetching them again`
+    case 'named':
+    case 'state':
+      return undefined
+  }
 }
 
 function describeResult({

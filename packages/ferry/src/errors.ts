@@ -38,6 +38,7 @@ export type TransferErrorCode =
   | 'representation-changed'
   | 'checksum-mismatch'
   | 'range-mismatch'
+  | 'too-large'
   | 'no-space'
   | 'not-writable'
   | 'target-exists'

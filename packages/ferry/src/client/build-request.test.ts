@@ -74,6 +74,14 @@ test('buildRequest() puts params of the client, then of the call, behind the que
   expect(url.url.href).toBe(text.url.href)
 })
 
+test('buildRequest() adds no params, those of the client neither, where a call says false', () => {
+  const client = defaults({ params: { key: 'k' } })
+
+  const { href } = buildRequest('GET', 'http://h/?at=2', { params: false }, client).url
+
+  expect(href).toBe('http://h/?at=2')
+})
+
 test('buildRequest() adds params behind a base with a path', () => {
   const client = defaults({ baseUrl: 'http://h/v1', params: { key: 'k' } })
 

@@ -91,7 +91,7 @@ function addParams(
   { params }: CallOptions,
   { params: defaults }: RequestDefaults,
 ): string | URL | HttpUrl {
-  if (params === undefined && defaults === undefined) return url
+  if (params === false || (params === undefined && defaults === undefined)) return url
   let text = url instanceof HttpUrl ? textOf(url) : String(url)
   if (defaults !== undefined) text = appendParams(text, defaults)
   if (params !== undefined) text = appendParams(text, params)
@@ -113,9 +113,8 @@ interface Body {
 }
 
 function bodyOf({ json, form, body }: CallOptions): Body | undefined {
-  const given = [json, form, body].filter((one) => one !== undefined).length
-  if (given === 0) return undefined
-  if (given > 1) {
+  if (json === undefined && form === undefined && body === undefined) return undefined
+  if ([json, form, body].filter((one) => one !== undefined).length > 1) {
     throw new ConfigError('body', 'Cannot send more than one of json, form and body')
   }
   if (json !== undefined) return jsonContent(json)

@@ -15,6 +15,7 @@ import type { ClientResponse } from './client-response.ts'
 import type { RequestBodyInit } from './content/body-content.ts'
 import type { ParamsInit } from './content/params.ts'
 import type { CookieJar } from './cookies/cookie-jar.ts'
+import type { ExchangeListener } from './exchange-event.ts'
 import type { Interceptor } from './interceptor.ts'
 import type { RequestLogger } from './interceptors/log-requests.ts'
 import type { RateLimiterSource } from './rate-limit/rate-limiter.ts'
@@ -39,8 +40,11 @@ export type ResponseFormat = keyof FormatResults
 /** What both a client and each of its calls may be told; durations in ms. */
 export interface CommonOptions
   extends RetryOptions, Omit<ExchangeOptions, 'signal' | 'onInformation' | 'totalTimeoutMs'> {
-  /** Added to the query; those of a call beside those of the client. */
-  readonly params?: ParamsInit | undefined
+  /**
+   * Added to the query; those of a call beside those of the client. False adds none, those of the
+   * client neither: the URL goes as it is.
+   */
+  readonly params?: ParamsInit | false | undefined
   /**
    * For everything: all attempts, the waits between them, and the content, unless it is given as it
    * comes (`stream`, `response`); then up to the head. @defaultValue 30 000
@@ -52,9 +56,14 @@ export interface CommonOptions
   readonly raiseForStatus?: boolean | undefined
   /** Is told before each wait. */
   readonly onRetry?: ((event: RetryEvent) => void) | undefined
+  /** Is told of each request that goes out, and of its response: see `ExchangeEvent`. */
+  readonly onExchange?: ExchangeListener | undefined
   /** Redirections followed; 0 gives the redirection itself. @defaultValue 10 */
   readonly maxRedirects?: number | undefined
-  /** False leaves content as it came, coded. @defaultValue true */
+  /**
+   * False leaves content as it came, and asks for no coding: Accept-Encoding is sent only where
+   * `headers` have it. @defaultValue true
+   */
   readonly decompress?: boolean | undefined
   /** Most content that is read whole, decoded. @defaultValue 100 MiB */
   readonly maxBytes?: number | undefined

@@ -1,5 +1,6 @@
 import { expect, test } from 'vitest'
 import { FakeClock } from '../testing/fake-clock.ts'
+import { HttpUrl } from '../transport/http-url.ts'
 import type { CallOptions, CommonOptions } from './call-options.ts'
 import {
   type CallSettings,
@@ -7,6 +8,7 @@ import {
   resolveCallSettings,
   resolveClientSettings,
 } from './call-settings.ts'
+import type { CookieJar } from './cookies/cookie-jar.ts'
 import type { Interceptor } from './interceptor.ts'
 import { RateLimiter } from './rate-limit/rate-limiter.ts'
 
@@ -133,10 +135,12 @@ test('resolveClientSettings() makes a limiter of maxRateLimit, and prefers one t
   expect(resolveClientSettings({ maxRateLimit: 5, rateLimiter }).limiters).toBe(rateLimiter)
 })
 
-test('resolveClientSettings() makes a jar for true alone, and takes one that is given', () => {
-  const { jar } = resolveClientSettings({ cookies: true })
+test('resolveClientSettings() makes a jar for true alone, and takes one that is given', async () => {
+  const jar = resolveClientSettings({ cookies: true }).jar as CookieJar
+  const url = HttpUrl.parse('http://h.example/')
 
-  expect(jar).toBeDefined()
+  await jar.setCookies(url, ['a=1'])
+  expect(await jar.getCookies(url)).toBe('a=1')
   expect(resolveClientSettings({ cookies: false }).jar).toBeUndefined()
-  expect(resolveClientSettings(jar === undefined ? {} : { cookies: jar }).jar).toBe(jar)
+  expect(resolveClientSettings({ cookies: jar }).jar).toBe(jar)
 })

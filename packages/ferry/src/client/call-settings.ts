@@ -25,6 +25,7 @@ export interface CallSettings {
   readonly timeouts: ExchangeOptions
   readonly retry: RetryPolicy
   readonly onRetry: CommonOptions['onRetry']
+  readonly onExchange: CommonOptions['onExchange']
   readonly limiters: RateLimiterSource | undefined
   readonly aroundCall: readonly Interceptor[]
   readonly aroundAttempt: readonly Interceptor[]
@@ -59,6 +60,7 @@ const CALL_NAMES = [
   'maxRetryAfterMs',
   'shouldRetry',
   'onRetry',
+  'onExchange',
   'interceptors',
   'maxRedirects',
   'decompress',
@@ -95,6 +97,7 @@ export function resolveClientSettings(options: HttpClientOptions): CallSettings 
     timeouts: timeoutsOf(options),
     retry: resolveRetryPolicy(options, DEFAULT_RETRY_POLICY),
     onRetry: options.onRetry,
+    onExchange: options.onExchange,
     limiters: limitersOf(options),
     aroundCall: interceptors.filter(({ scope }) => scope !== 'attempt'),
     aroundAttempt: interceptors.filter(({ scope }) => scope === 'attempt'),
@@ -126,6 +129,7 @@ export function resolveCallSettings(options: CallOptions, client: CallSettings):
     timeouts: { ...client.timeouts, ...timeoutsOf(options) },
     retry: resolveRetryPolicy(options, client.retry),
     onRetry: options.onRetry ?? client.onRetry,
+    onExchange: options.onExchange ?? client.onExchange,
     aroundCall: [...client.aroundCall, ...interceptors.filter(({ scope }) => scope !== 'attempt')],
     aroundAttempt: [
       ...client.aroundAttempt,

@@ -162,6 +162,18 @@ test('extend() keeps the connections, and what it does not name', async () => {
   expect(server.connections).toBe(1)
 })
 
+test('extend() adds to the params, or takes them away with false', async () => {
+  await using server = await hello()
+  await using client = new HttpClient({ ...QUICK, baseUrl: server.url(), params: { a: 1 } })
+  const without = client.extend({ params: false })
+
+  await without.get('x')
+  await without.extend({}).get('x', { params: { c: 3 } })
+  await without.extend({ params: { d: 4 } }).get('x')
+
+  expect(server.asked).toEqual(['GET /x', 'GET /x?c=3', 'GET /x?d=4'])
+})
+
 test('extend() does not take undefined for an option', async () => {
   await using server = await HttpTestServer.start(() => {})
   await using client = new HttpClient({ ...QUICK, timeoutMs: 50, baseUrl: server.url() })

@@ -125,11 +125,12 @@ export class ClientResponse implements Disposable {
    * @throws {RemoteProtocolError} when it is no JSON; the message says where
    */
   async json<Value = unknown>(options?: Pick<ParseJsonOptions, 'reviver'>): Promise<Value> {
-    const bytes = await this.bytes()
+    const bytes = this.#read ?? (await this.bytes())
     if (bytes.length === 0 && this.#isWithoutContent()) return undefined as Value
     const contentType = this.headers.get('content-type')
     try {
-      return parseJsonBody(bytes, this.#what, { ...options, contentType }) as Value
+      const what = (): string => this.#what
+      return parseJsonBody(bytes, what, { reviver: options?.reviver, contentType }) as Value
     } catch (error) {
       throw this.#describe(error)
     }

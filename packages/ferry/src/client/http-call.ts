@@ -6,7 +6,6 @@ import type { ClientResponse } from './client-response.ts'
  * has status and fields as well.
  */
 export class HttpCall<Result> implements Promise<Result> {
-  readonly [Symbol.toStringTag] = 'HttpCall'
   /** Fulfilled when the head is here and the status is acceptable; its content may be taken once more. */
   readonly response: Promise<ClientResponse>
   readonly #read: (response: ClientResponse) => Result | Promise<Result>
@@ -18,6 +17,10 @@ export class HttpCall<Result> implements Promise<Result> {
   ) {
     this.response = response
     this.#read = read
+  }
+
+  get [Symbol.toStringTag](): string {
+    return 'HttpCall'
   }
 
   /** The content, parsed, whatever format was asked for. */

@@ -5,6 +5,7 @@ import { NetworkError, StreamError } from '../errors.ts'
 import { ConnectionPool } from '../transport/connection-pool.ts'
 import { MemoryBackend, type MemoryStream } from '../net/memory-backend.ts'
 import { FakeClock } from '../testing/fake-clock.ts'
+import { HttpTestServer } from '../testing/http-test-server.ts'
 import type { CallOptions, HttpClientOptions, ResponseFormat } from './call-options.ts'
 import type { ClientResponse } from './client-response.ts'
 import { HttpClient } from './http-client.ts'
@@ -292,3 +293,28 @@ test('a signal that is aborted after a failure does not take its place', async (
   stop.abort(new Error('late'))
   fixture.expectNothingLeft()
 })
+
+test.each(['abort', 'timeout', 'lost connection'])(
+  'a call that ends (%s) while a piece of its stream is waited for cancels the stream',
+  async (how) => {
+    await using server = await HttpTestServer.start(({ socket }) => {
+      if (how === 'lost connection') socket.destroy()
+    })
+    await using client = new HttpClient({ proxy: false, retries: 0 })
+    const controller = new AbortController()
+    const cancelled = Promise.withResolvers<void>()
+    const silent = new ReadableStream({ cancel: () => cancelled.resolve() })
+
+    const call = client.post(server.url(), {
+      body: silent,
+      signal: controller.signal,
+      ...(how === 'timeout' ? { timeoutMs: 50 } : {}),
+    })
+    const failed = expect(call).rejects.toThrow()
+    await expect.poll(() => server.asked.length).toBe(1)
+    if (how === 'abort') controller.abort()
+
+    await failed
+    await cancelled.promise
+  },
+)

@@ -5,18 +5,12 @@
  * Owns the options and what becomes of a response; how a request is sent is in request-sender.ts.
  */
 import { type Clock, systemClock } from '../clock.ts'
-import { ConfigError, StreamError } from '../errors.ts'
+import { ConfigError, type HttpStatusError, StreamError } from '../errors.ts'
 import { HeaderFields } from '../protocol/semantics/header-fields.ts'
 import type { HttpRequest } from '../transport/http-request.ts'
 import type { HttpResponse } from '../transport/http-response.ts'
 import { HttpUrl } from '../transport/http-url.ts'
-import { ACCEPT_ENCODING } from './body/content-codings.ts'
-import {
-  buildRequest,
-  mergeHeaders,
-  type RequestDefaults,
-  withCredentials,
-} from './build-request.ts'
+import { buildRequest, mergeHeaders, withCredentials } from './build-request.ts'
 import type {
   CallOptions,
   FormatResults,
@@ -30,6 +24,7 @@ import {
   resolveClientSettings,
 } from './call-settings.ts'
 import { encodeParams, type ParamsInit } from './content/params.ts'
+import { type ClientDefaults, createDefaults, defaultsFor } from './client-defaults.ts'
 import { ClientPools } from './client-pools.ts'
 import { ClientResponse } from './client-response.ts'
 import { createFetch, type Fetch, type FetchClient } from './fetch/create-fetch.ts'
@@ -44,6 +39,15 @@ export type CallResult<
 > = FormatResults<Json>[Call extends ResponseFormat ? Call : Client]
 
 type Url = string | URL | HttpUrl
+
+/** Sends a request with one method: as `HttpClient.request()`. */
+export type MethodCall<Format extends ResponseFormat> = <
+  Json = unknown,
+  Call extends ResponseFormat | undefined = undefined,
+>(
+  url: Url,
+  options?: CallOptions & { readonly responseFormat?: Call },
+) => HttpCall<CallResult<Format, Call, Json>>
 
 /** What sends requests as they are, and gives responses as they come: every HttpClient. */
 export type RequestClient = Pick<HttpClient, 'send'>
@@ -84,7 +88,7 @@ const CONNECTION_NAMES: readonly (keyof HttpClientOptions)[] = [
 export class HttpClient<Format extends ResponseFormat = 'json'> implements AsyncDisposable {
   readonly #options: HttpClientOptions<Format>
   readonly #settings: CallSettings
-  readonly #defaults: { readonly json: RequestDefaults; readonly any: RequestDefaults }
+  readonly #defaults: ClientDefaults
   readonly #pools: ClientPools
   readonly #ownsPools: boolean
   readonly #closing = new AbortController()
@@ -114,56 +118,15 @@ export class HttpClient<Format extends ResponseFormat = 'json'> implements Async
     this.#pools = shared?.pools ?? new ClientPools({ ...options, timeoutMs })
     const isOwnPool = this.#ownsPools && options.pool === undefined
     this.#poolTotalTimeoutMs = isOwnPool ? timeoutMs : undefined
-    const baseUrl = options.baseUrl === undefined ? undefined : checkBaseUrl(options.baseUrl)
-    const headers = defaultHeaders(options, this.#settings)
-    const defaults = { baseUrl, params: options.params }
-    this.#defaults = {
-      json: { ...defaults, headers: withAccept(headers, 'application/json, */*;q=0.5') },
-      any: { ...defaults, headers: withAccept(headers, '*/*') },
-    }
+    this.#defaults = createDefaults(options)
   }
 
-  get<Json = unknown, Call extends ResponseFormat | undefined = undefined>(
-    url: Url,
-    options?: CallOptions & { readonly responseFormat?: Call },
-  ): HttpCall<CallResult<Format, Call, Json>> {
-    return this.request('GET', url, options)
-  }
-
-  post<Json = unknown, Call extends ResponseFormat | undefined = undefined>(
-    url: Url,
-    options?: CallOptions & { readonly responseFormat?: Call },
-  ): HttpCall<CallResult<Format, Call, Json>> {
-    return this.request('POST', url, options)
-  }
-
-  put<Json = unknown, Call extends ResponseFormat | undefined = undefined>(
-    url: Url,
-    options?: CallOptions & { readonly responseFormat?: Call },
-  ): HttpCall<CallResult<Format, Call, Json>> {
-    return this.request('PUT', url, options)
-  }
-
-  patch<Json = unknown, Call extends ResponseFormat | undefined = undefined>(
-    url: Url,
-    options?: CallOptions & { readonly responseFormat?: Call },
-  ): HttpCall<CallResult<Format, Call, Json>> {
-    return this.request('PATCH', url, options)
-  }
-
-  delete<Json = unknown, Call extends ResponseFormat | undefined = undefined>(
-    url: Url,
-    options?: CallOptions & { readonly responseFormat?: Call },
-  ): HttpCall<CallResult<Format, Call, Json>> {
-    return this.request('DELETE', url, options)
-  }
-
-  options<Json = unknown, Call extends ResponseFormat | undefined = undefined>(
-    url: Url,
-    options?: CallOptions & { readonly responseFormat?: Call },
-  ): HttpCall<CallResult<Format, Call, Json>> {
-    return this.request('OPTIONS', url, options)
-  }
+  readonly get: MethodCall<Format> = (url, options) => this.request('GET', url, options)
+  readonly post: MethodCall<Format> = (url, options) => this.request('POST', url, options)
+  readonly put: MethodCall<Format> = (url, options) => this.request('PUT', url, options)
+  readonly patch: MethodCall<Format> = (url, options) => this.request('PATCH', url, options)
+  readonly delete: MethodCall<Format> = (url, options) => this.request('DELETE', url, options)
+  readonly options: MethodCall<Format> = (url, options) => this.request('OPTIONS', url, options)
 
   /** Gives the response itself: its fields are all there is. */
   head(url: Url, options?: CallOptions): HttpCall<ClientResponse> {
@@ -191,11 +154,10 @@ export class HttpClient<Format extends ResponseFormat = 'json'> implements Async
     },
   ): HttpCall<CallResult<Format, Call, Json>> {
     const format = options.responseFormat ?? this.#settings.responseFormat
-    const response = this.#call(method, url, options)
     const read = READERS[format] as (
       response: ClientResponse,
     ) => Promise<CallResult<Format, Call, Json>>
-    return new HttpCall(response, read)
+    return new HttpCall(this.#call(method, url, options), read)
   }
 
   /**
@@ -205,11 +167,17 @@ export class HttpClient<Format extends ResponseFormat = 'json'> implements Async
    */
   async send(request: HttpRequest, options: CallOptions = NO_OPTIONS): Promise<HttpResponse> {
     const settings = this.#settingsFor(options)
-    const headers = mergeHeaders(this.#defaults.any.headers, request.headers)
+    const defaults = settings.decompress ? this.#defaults.decoded : this.#defaults.coded
+    const headers = mergeHeaders(defaults.any.headers, request.headers)
     const sent = request.withHeaders(withCredentials(headers, request.url))
-    using sender = this.#sender(sent, options, settings, false)
-    const { response } = await sender.send()
-    return response
+    const sender = this.#sender(sent, options, settings, false)
+    try {
+      return (await sender.send()).response
+    } catch (error) {
+      throw sender.explain(error)
+    } finally {
+      sender[Symbol.dispose]()
+    }
   }
 
   /**
@@ -267,32 +235,39 @@ export class HttpClient<Format extends ResponseFormat = 'json'> implements Async
 
   async #call(method: string, url: Url, options: CallOptions): Promise<ClientResponse> {
     const settings = this.#settingsFor(options)
-    const request = buildRequest(method, url, options, this.#defaultsFor(settings))
-    using sender = this.#sender(request, options, settings, !isStreamed(settings))
-    const sent = await sender.send()
-    const response = new ClientResponse(sent.response, { ...sent, maxBytes: settings.maxBytes })
-    if (settings.raiseForStatus && response.status >= 400) {
-      // It may say more than the status does; if it does not come soon, the status has to do.
-      const { signal } = sender.limit
-      const cancel = this.#clock.after(MAX_EXCERPT_MS, () => response.cancel(), {
-        background: true,
+    const request = buildRequest(method, url, options, defaultsFor(settings, this.#defaults))
+    const sender = this.#sender(request, options, settings, !isStreamed(settings))
+    try {
+      const { response: received, bytes } = await sender.send()
+      const { request: answered, attempts } = sender
+      const { maxBytes } = settings
+      const response = new ClientResponse(received, {
+        request: answered,
+        attempts,
+        maxBytes,
+        bytes,
       })
-      await response.excerpt(MAX_EXCERPT_BYTES, signal)
-      cancel()
-      options.signal?.throwIfAborted()
-      this.#closing.signal.throwIfAborted()
-      throw sender.describe(response.toError())
+      if (!settings.raiseForStatus || response.status < 400) return response
+      throw await this.#refuse(response, sender.limit.signal)
+    } catch (error) {
+      throw sender.explain(error)
+    } finally {
+      sender[Symbol.dispose]()
     }
-    return response
+  }
+
+  /** The error for a status that is not accepted, with the beginning of what the server says. */
+  async #refuse(response: ClientResponse, signal: AbortSignal): Promise<HttpStatusError> {
+    // It may say more than the status does; if it does not come soon, the status has to do.
+    const cancel = this.#clock.after(MAX_EXCERPT_MS, () => response.cancel(), { background: true })
+    await response.excerpt(MAX_EXCERPT_BYTES, signal)
+    cancel()
+    this.#closing.signal.throwIfAborted()
+    return response.toError()
   }
 
   #settingsFor(options: CallOptions): CallSettings {
     return options === NO_OPTIONS ? this.#settings : resolveCallSettings(options, this.#settings)
-  }
-
-  /** With what the format wants, where the caller says nothing of it. */
-  #defaultsFor({ responseFormat }: CallSettings): RequestDefaults {
-    return responseFormat === 'json' ? this.#defaults.json : this.#defaults.any
   }
 
   #sender(
@@ -343,40 +318,9 @@ function definedOf<Options extends object>(options: Options): Partial<Options> {
 }
 
 function mergeParams(
-  parent: ParamsInit | undefined,
-  own: ParamsInit | undefined,
-): ParamsInit | undefined {
-  if (parent === undefined || own === undefined) return own ?? parent
+  parent: ParamsInit | false | undefined,
+  own: ParamsInit | false | undefined,
+): ParamsInit | false | undefined {
+  if (!parent || !own) return own ?? parent
   return new URLSearchParams(`${encodeParams(parent)}&${encodeParams(own)}`)
-}
-
-/** @throws {ConfigError} when it is no http URL, or has a query or a fragment */
-function checkBaseUrl(baseUrl: string): string {
-  let isFine = false
-  try {
-    HttpUrl.parse(baseUrl)
-    isFine = !/[?#]/.test(baseUrl)
-  } catch {
-    // The message below says what is expected.
-  }
-  if (isFine) return baseUrl
-  throw new ConfigError(
-    'baseUrl',
-    'Cannot use baseUrl: expected an http or https URL without a query',
-  )
-}
-
-function withAccept(headers: HeaderFields, accept: string): HeaderFields {
-  return headers.has('accept') ? headers : headers.append('Accept', accept)
-}
-
-function defaultHeaders(
-  { headers }: HttpClientOptions,
-  { decompress }: CallSettings,
-): HeaderFields {
-  let own = HeaderFields.from(headers)
-  if (decompress && !own.has('accept-encoding'))
-    own = own.append('Accept-Encoding', ACCEPT_ENCODING)
-  if (!own.has('user-agent')) own = own.append('User-Agent', 'ferry')
-  return own
 }

@@ -17,6 +17,7 @@ export type {
   ResponseFormat,
 } from './call-options.ts'
 export type { ClientResponse } from './client-response.ts'
+export type { ExchangeEvent, ExchangeListener } from './exchange-event.ts'
 export type { HttpCall } from './http-call.ts'
 export { type CallResult, HttpClient, type RequestClient } from './http-client.ts'
 export type { Interceptor, InterceptorContext } from './interceptor.ts'
@@ -28,6 +29,7 @@ export {
   type LoadNetworkProfileOptions,
   type NetworkProfile,
 } from './network-profile.ts'
+export { isSecretField } from './secret-fields.ts'
 export { buildTlsContext, type TlsContextOptions } from './tls-settings.ts'
 export { OriginRateLimiters } from './rate-limit/origin-rate-limiters.ts'
 export { type CacheOptions, cacheResponses } from './cache/cache-responses.ts'

@@ -10,6 +10,8 @@ export interface InterceptorContext {
   /** 1 for the first; of the attempt, in scope `attempt`. */
   readonly attempt: number
   readonly signal: AbortSignal | undefined
+  /** Whether content comes decoded: false where the call, or its client, has `decompress: false`. */
+  readonly decoded: boolean
   /** Sends a request through the interceptors that follow, as often as wanted. */
   send(request: HttpRequest): Promise<HttpResponse>
 }
@@ -18,7 +20,7 @@ type Awaitable<Value> = Value | Promise<Value>
 
 /**
  * Looks at requests and responses, and may put others in their place. What it throws fails the call.
- * Responses have their content decoded; every status is seen. Who replaces a response, or sends
+ * Responses have their content decoded (see `decoded` of the context); every status is seen. Who replaces a response, or sends
  * again, takes or cancels the body of the one before.
  */
 export interface Interceptor {
@@ -50,6 +52,8 @@ export type Send = (request: HttpRequest) => Promise<HttpResponse>
 export interface ChainOptions {
   readonly attempt: number
   readonly signal: AbortSignal | undefined
+  /** @defaultValue true */
+  readonly decoded?: boolean
   readonly send: Send
 }
 
@@ -64,6 +68,7 @@ export function sendThrough(
   return sendThroughOne(interceptor, request, {
     attempt: options.attempt,
     signal: options.signal,
+    decoded: options.decoded ?? true,
     send: (changed) => sendThrough(inner, changed, options),
   })
 }

@@ -52,6 +52,16 @@ test('paginate() follows the links of relation next to the last page', async () 
   expect(server.asked).toEqual(['/items?key=k', '/items?at=2&key=k', '/items?at=4&key=k'])
 })
 
+test('paginate() takes a link as it is: parameters of the client stand in it already', async () => {
+  await using server = await serve('link')
+  await using client = new HttpClient({ params: { key: 'k' } })
+  const pages = paginate<List>(client, server.url, { params: { at: 1 } })
+
+  for await (const { number } of pages) expect(number).toBeLessThan(3)
+
+  expect(server.asked).toEqual(['/items?key=k&at=1', '/items?at=3&key=k'])
+})
+
 test('paginate() goes where a callback says, and no further than allowed', async () => {
   await using server = await serve('cursor')
   await using client = new HttpClient()

@@ -17,7 +17,8 @@ export interface Page<Json> {
 /** Settings of a list. */
 export interface PaginateOptions<Json> extends Omit<CallOptions, 'responseFormat'> {
   /**
-   * Where the next page is: a URL, which may be relative to that of this page; undefined at the end.
+   * Where the next page is: a URL, which may be relative to that of this page, and is taken as it is;
+   * undefined at the end.
    * @defaultValue the link of relation `next` (RFC 8288)
    */
   readonly next?: ((page: Page<Json>) => string | URL | undefined) | undefined
@@ -26,7 +27,8 @@ export interface PaginateOptions<Json> extends Omit<CallOptions, 'responseFormat
 }
 
 /**
- * Gives one page after the other, each asked for when the one before has been taken.
+ * Gives one page after the other, each asked for when the one before has been taken. Parameters, of
+ * the call and of the client, go with the first request alone.
  * @throws {RemoteProtocolError} when a page leads to itself; else as `HttpClient.get()`
  * @example
  * for await (const { value } of paginate<Item[]>(client, '/items')) show(value)
@@ -38,7 +40,6 @@ export async function* paginate<Json = unknown>(
 ): AsyncGenerator<Page<Json>, void> {
   const { next = nextByLink, maxPages = Number.POSITIVE_INFINITY, ...call } = options
   let current: string | URL = url
-  // Those of the first are in the URL of the next one already.
   let asked: CallOptions = call
   for (let number = 1; number <= maxPages; number++) {
     const response = await client.request('GET', current, { ...asked, responseFormat: 'response' })
@@ -53,7 +54,8 @@ export async function* paginate<Json = unknown>(
       )
     }
     current = href
-    asked = { ...call, params: undefined }
+    // What the server wants of them is in its link already; twice it could mean something else.
+    asked = { ...call, params: false }
   }
 }
 

@@ -6,13 +6,9 @@ import { RemoteProtocolError } from '../errors.ts'
 import type { HeaderFields } from '../protocol/semantics/header-fields.ts'
 import { HttpRequest } from '../transport/http-request.ts'
 import { HttpUrl } from '../transport/http-url.ts'
+import { isSecretField } from './secret-fields.ts'
 
 const REDIRECTS: ReadonlySet<number> = new Set([301, 302, 303, 307, 308])
-/** Fields that say who is asking; meant for the origin they were given for. */
-const CREDENTIAL_FIELDS = ['authorization', 'cookie', 'proxy-authorization']
-/** What fields of one's own that are secret are called. */
-const SECRET_NAME =
-  /(?:^|[-_])(?:key|auth|session)(?:[-_]|$)|api-?key|token|secret|credential|passw|session-?id|signature/i
 const CONTENT_FIELDS = ['content-type', 'content-length', 'content-encoding', 'content-language']
 
 /**
@@ -33,8 +29,7 @@ export function decideRedirect(
   if (keepsMethod && !request.replayable) return undefined
   let headers = request.headers
   if (url.origin.key !== request.url.origin.key) {
-    const secrets = headers.names.filter((name) => SECRET_NAME.test(name))
-    headers = headers.without(...CREDENTIAL_FIELDS, ...secrets, ...secretHeaders, 'host')
+    headers = headers.without(...headers.names.filter(isSecretField), ...secretHeaders, 'host')
   }
   if (keepsMethod) return request.withUrl(url).withHeaders(headers)
   return new HttpRequest('GET', url, { headers: headers.without(...CONTENT_FIELDS) })

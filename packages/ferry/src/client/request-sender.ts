@@ -17,6 +17,7 @@ import { withDownloadProgress } from './body/download-progress.ts'
 import { CallLimit } from './call-limit.ts'
 import type { CallOptions } from './call-options.ts'
 import type { CallSettings } from './call-settings.ts'
+import { tellExchange } from './exchange-event.ts'
 import { type Interceptor, sendThrough } from './interceptor.ts'
 import { discardBody } from './interceptors/discard-body.ts'
 import type { Permit } from './rate-limit/permit.ts'
@@ -47,29 +48,15 @@ export interface SendOptions {
 }
 
 /** What came of it. */
-export interface SentRequest {
+export interface ReceivedResponse {
   readonly response: HttpResponse
   /** The content, where it was read as part of the attempt. */
   readonly bytes: Buffer | undefined
-  /** The request that was answered, the last of several. */
-  readonly request: HttpRequest
-  readonly attempts: number
-}
-
-/** What came of the attempts. */
-interface Received {
-  readonly response: HttpResponse
-  readonly bytes: Buffer | undefined
+  readonly failure?: never
 }
 
 /** What an attempt has come to. */
-type AttemptResult =
-  | {
-      readonly response: HttpResponse
-      readonly bytes: Buffer | undefined
-      readonly failure?: never
-    }
-  | { readonly response?: never; readonly failure: unknown }
+type AttemptResult = ReceivedResponse | { readonly response?: never; readonly failure: unknown }
 
 /** The sending of one request; `send()` may be called once. Whoever makes it disposes of it. */
 export class RequestSender implements Disposable {
@@ -79,6 +66,8 @@ export class RequestSender implements Disposable {
   readonly #deadline: number
   readonly #records: AttemptRecord[] = []
   #attempts = 0
+  /** When the last attempt began. */
+  #attemptAt = 0
   #attemptDeadline = Number.POSITIVE_INFINITY
   #last: HttpRequest
   #limit: CallLimit | undefined
@@ -107,27 +96,33 @@ export class RequestSender implements Disposable {
     return this.#limit
   }
 
-  /**
-   * @throws {NetworkError} which says how often and how it was tried; `signal.reason` as it is
-   */
-  async send(): Promise<SentRequest> {
-    const { settings, signal, closing } = this.#options
-    try {
-      signal?.throwIfAborted()
-      closing.throwIfAborted()
-      const { response, bytes } =
-        settings.aroundCall.length === 0
-          ? await this.#sendWithRetries(this.#request)
-          : await this.#sendThroughCall()
-      return { response, bytes, request: this.#last, attempts: this.#attempts }
-    } catch (error) {
-      if (signal?.aborted === true) throw signal.reason
-      throw this.describe(error)
-    }
+  /** The request that was sent last, of several. */
+  get request(): HttpRequest {
+    return this.#last
   }
 
-  /** Says in an error which request it was and how often it was tried. */
-  describe(error: unknown): unknown {
+  /** How often it was tried. */
+  get attempts(): number {
+    return this.#attempts
+  }
+
+  /** @throws what `explain()` makes an error for the caller of */
+  send(): Promise<ReceivedResponse> {
+    const { settings, signal, closing } = this.#options
+    signal?.throwIfAborted()
+    closing.throwIfAborted()
+    return settings.aroundCall.length === 0
+      ? this.#sendWithRetries(this.#request)
+      : this.#sendThroughCall()
+  }
+
+  /**
+   * Gives the error for the caller: one of ours says which request it was and how often it was tried;
+   * after an abort it is `signal.reason` as it is.
+   */
+  explain(error: unknown): unknown {
+    const { signal } = this.#options
+    if (signal?.aborted === true) return signal.reason
     if (!(error instanceof NetworkError)) return error
     const { method, url } = this.#request
     const elapsedMs = this.#options.clock.now() - this.#startedAt
@@ -141,7 +136,7 @@ export class RequestSender implements Disposable {
     this.#limit?.[Symbol.dispose]()
   }
 
-  async #sendThroughCall(): Promise<Received> {
+  async #sendThroughCall(): Promise<ReceivedResponse> {
     const response = await this.#through(this.#options.settings.aroundCall, this.#request, {
       attempt: 1,
       send: async (request) => {
@@ -159,7 +154,8 @@ export class RequestSender implements Disposable {
     how: { attempt: number; send: (request: HttpRequest) => Promise<HttpResponse> },
   ): Promise<HttpResponse> {
     const { limit } = this
-    const late = sendThrough(interceptors, request, { ...how, signal: limit.signal })
+    const { decompress: decoded } = this.#options.settings
+    const late = sendThrough(interceptors, request, { ...how, decoded, signal: limit.signal })
     const response = limit.race(late)
     response.catch(() => {
       // Nobody is left to take what comes too late.
@@ -170,35 +166,41 @@ export class RequestSender implements Disposable {
 
   // ── Attempts
 
-  async #sendWithRetries(request: HttpRequest): Promise<Received> {
+  async #sendWithRetries(request: HttpRequest): Promise<ReceivedResponse> {
     const { clock } = this.#options
     for (;;) {
       const number = ++this.#attempts
-      const attemptAt = clock.now()
       const result = await this.#attempt(request, number)
-      const outcome = this.#outcomeOf(result)
-      const isFinal = outcome.type === 'response' && !this.#isRetryable(outcome.status)
-      if (!isFinal || number > 1) {
-        this.#records.push(recordAttempt(number, outcome, clock.now() - attemptAt))
+      const { response } = result
+      if (response !== undefined && !this.#isRetryable(response.status)) {
+        if (number > 1) this.#note(number, result)
+        return result
       }
-      const delayMs = isFinal
-        ? undefined
-        : await this.#delayBefore(request, number, result, outcome)
+      const outcome = this.#note(number, result)
+      const delayMs = await this.#delayBefore(request, number, result, outcome)
       if (delayMs === undefined) return this.#finish(result)
-      if (result.response !== undefined) await discardBody(result.response, clock)
+      if (response !== undefined) await discardBody(response, clock)
       this.#tellRetry(outcome, number, delayMs)
       await wait(delayMs, this.limit.signal, clock)
     }
+  }
+
+  /** Keeps what an error is to say of an attempt. */
+  #note(number: number, result: AttemptResult): AttemptOutcome {
+    const outcome = this.#outcomeOf(result)
+    const durationMs = this.#options.clock.now() - this.#attemptAt
+    this.#records.push(recordAttempt(number, outcome, durationMs))
+    return outcome
   }
 
   #isRetryable(status: number): boolean {
     return this.#options.settings.retry.retryStatuses.has(status)
   }
 
-  async #finish(result: AttemptResult): Promise<Received> {
+  /** The last of several attempts, whose content has not been read in case there were another. */
+  async #finish(result: AttemptResult): Promise<ReceivedResponse> {
     if (result.response === undefined) throw result.failure
-    const { response, bytes } = result
-    if (bytes !== undefined) return { response, bytes }
+    const { response } = result
     try {
       return { response, bytes: await this.#readWhole(response) }
     } catch (error) {
@@ -259,25 +261,26 @@ export class RequestSender implements Disposable {
 
   async #attempt(request: HttpRequest, attempt: number): Promise<AttemptResult> {
     const { settings, clock } = this.#options
-    this.#attemptDeadline = clock.now() + settings.attemptTimeoutMs
+    this.#attemptAt = clock.now()
+    this.#attemptDeadline = this.#attemptAt + settings.attemptTimeoutMs
     try {
       const response =
         settings.aroundAttempt.length === 0
-          ? await this.#follow(request)
+          ? await this.#follow(request, await this.#sendOne(request, 0), 0)
           : await this.#through(settings.aroundAttempt, request, {
               attempt,
-              send: (one) => this.#follow(one),
+              send: async (one) => this.#follow(one, await this.#sendOne(one, 0), 0),
             })
       // What is tried again is not read, unless it was the last try.
-      const bytes = this.#isRetryable(response.status) ? undefined : await this.#readWhole(response)
-      return { response, bytes }
+      const isRead = !this.#isRetryable(response.status)
+      return { response, bytes: isRead ? await this.#readWhole(response) : undefined }
     } catch (error) {
       return { failure: this.#translate(error) }
     }
   }
 
   /** The content, where it is wanted whole; that of an error is only quoted. */
-  async #readWhole(response: HttpResponse): Promise<Buffer | undefined> {
+  #readWhole(response: HttpResponse): Promise<Buffer> | undefined {
     const { settings, isWhole } = this.#options
     if (!isWhole || (settings.raiseForStatus && response.status >= 400)) return undefined
     return response.body.bytes(settings.maxBytes)
@@ -307,24 +310,33 @@ export class RequestSender implements Disposable {
 
   // ── One attempt
 
-  async #follow(request: HttpRequest): Promise<HttpResponse> {
+  /** The response that one leads to in the end; itself, decoded, where it is no redirection. */
+  #follow(
+    request: HttpRequest,
+    response: HttpResponse,
+    redirects: number,
+  ): HttpResponse | Promise<HttpResponse> {
+    const { maxRedirects } = this.#options.settings
+    const next = maxRedirects === 0 ? undefined : this.#decideRedirect(request, response)
+    if (next === undefined) return this.#decode(response, request)
+    return this.#redirect(next, response, redirects + 1)
+  }
+
+  async #redirect(
+    next: HttpRequest,
+    response: HttpResponse,
+    redirects: number,
+  ): Promise<HttpResponse> {
     const { clock, settings } = this.#options
     const { maxRedirects } = settings
-    let current = request
-    for (let redirects = 0; ; redirects++) {
-      this.#last = current
-      const response = await this.#sendOne(current)
-      if (maxRedirects === 0) return response
-      const next = this.#decideRedirect(current, response)
-      if (next === undefined) return response
-      await discardBody(response, clock)
-      if (redirects === maxRedirects) {
-        throw new RemoteProtocolError(
-          `Cannot ${request.method} ${request.url.label}: more than ${maxRedirects} redirections`,
-        )
-      }
-      current = next
+    await discardBody(response, clock)
+    if (redirects > maxRedirects) {
+      const { method, url } = this.#request
+      throw new RemoteProtocolError(
+        `Cannot ${method} ${url.label}: more than ${maxRedirects} redirections`,
+      )
     }
+    return this.#follow(next, await this.#sendOne(next, redirects), redirects)
   }
 
   #decideRedirect(request: HttpRequest, response: HttpResponse): HttpRequest | undefined {
@@ -336,18 +348,28 @@ export class RequestSender implements Disposable {
     }
   }
 
-  async #sendOne(request: HttpRequest): Promise<HttpResponse> {
-    const { limiters, jar } = this.#options.settings
+  #sendOne(request: HttpRequest, redirects: number): Promise<HttpResponse> {
+    this.#last = request
+    const { limiters, jar, onExchange } = this.#options.settings
+    const isPlain = limiters === undefined && jar === undefined && onExchange === undefined
+    return isPlain ? this.#exchange(request) : this.#sendObserved(request, redirects)
+  }
+
+  /** Within the limit on the rate, with cookies, and telling of it. */
+  async #sendObserved(request: HttpRequest, redirects: number): Promise<HttpResponse> {
+    const { limiters, jar, onExchange } = this.#options.settings
     const limiter = limiters?.limiterFor(request.url.origin.key)
     const permit = limiter === undefined ? undefined : await this.#acquire(limiter)
     let response: HttpResponse | undefined
     try {
       const sent = jar === undefined ? request : await withCookies(request, jar)
-      response = await this.#exchange(sent)
+      const facts = { request: sent, attempt: this.#attempts, redirects }
+      const send = (): Promise<HttpResponse> => this.#exchange(sent)
+      response = await (onExchange === undefined ? send() : tellExchange(onExchange, facts, send))
       if (permit !== undefined) response.body.onEnd(() => permit.release())
       limiter?.note(response)
       if (jar !== undefined) await keepCookies(response, jar)
-      return this.#decode(response, request)
+      return response
     } catch (error) {
       if (response === undefined) permit?.release()
       else response.body.cancel()
@@ -366,12 +388,16 @@ export class RequestSender implements Disposable {
     const leftMs = Math.ceil(deadline - clock.now())
     if (leftMs <= 0) return Promise.reject(this.#timeout(this.#phase))
     if (!isWhole) return this.#exchangeHead(request, leftMs)
+    // What closes the client ends its calls on the pool of somebody else too.
+    const ending = poolTotalTimeoutMs === undefined ? this.limit.signal : signal
+    const totalTimeoutMs = leftMs === poolTotalTimeoutMs ? undefined : leftMs
+    const isUsual = ending === undefined && onInformation === undefined
+    if (isUsual && totalTimeoutMs === undefined) return pool.request(request, settings.timeouts)
     return pool.request(request, {
       ...settings.timeouts,
-      // What closes the client ends its calls on the pool of somebody else too.
-      signal: poolTotalTimeoutMs === undefined ? this.limit.signal : signal,
+      signal: ending,
       onInformation,
-      totalTimeoutMs: leftMs === poolTotalTimeoutMs ? undefined : leftMs,
+      totalTimeoutMs,
     })
   }
 
@@ -405,7 +431,7 @@ export class RequestSender implements Disposable {
   #decode(response: HttpResponse, { method, url }: HttpRequest): HttpResponse {
     const { settings, onDownloadProgress } = this.#options
     let { body } = response
-    if (settings.decompress) {
+    if (settings.decompress && response.headers.has('content-encoding')) {
       body = decodeBody(body, response.headers, { what: `${method} ${url.label}` })
     }
     if (onDownloadProgress !== undefined) body = withDownloadProgress(body, onDownloadProgress)

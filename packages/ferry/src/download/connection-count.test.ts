@@ -7,6 +7,7 @@ import {
 } from './connection-count.ts'
 
 const MB = 1_000_000
+const ENDLESS = { remainingSeconds: Number.POSITIVE_INFINITY, settleTicks: 1 } as const
 
 /** The level after each tick on a network whose speed depends on the number of connections. */
 function simulate(
@@ -21,6 +22,7 @@ function simulate(
       bytesPerSecond: speedOf(count.level, tick),
       saturated: true,
       ceiling: ceilingAt(tick),
+      ...ENDLESS,
     })
     levels.push(count.level)
   }
@@ -44,7 +46,7 @@ test('connections stay few where the whole is capped', () => {
 test('connections settle about where more of them no longer help', () => {
   const levels = simulate(400, (level) => Math.min(level, 4) * MB)
 
-  expect(levels.slice(50).every((level) => level >= 4 && level <= 5)).toBe(true)
+  expect(levels.slice(60).every((level) => level >= 4 && level <= 5)).toBe(true)
 })
 
 test('connections grow again when the network allows more', () => {
@@ -65,11 +67,34 @@ test('connections fall with the ceiling, and never to none', () => {
   expect(levels.slice(30).every((level) => level === 3)).toBe(true)
 })
 
+test('connections are not added for what ends soon', () => {
+  let count: ConnectionCount = INITIAL_CONNECTION_COUNT
+  for (let tick = 0; tick < 200; tick++) {
+    const sample = { bytesPerSecond: MB, saturated: true, ceiling: 8, settleTicks: 1 }
+    count = nextConnectionCount(count, { ...sample, remainingSeconds: 0.5 })
+  }
+
+  expect(count.level).toBe(1)
+})
+
+test('a new connection is given time to get going before it is judged', () => {
+  let count: ConnectionCount = INITIAL_CONNECTION_COUNT
+  const levels: number[] = []
+  for (let tick = 0; tick < 12; tick++) {
+    const sample = { bytesPerSecond: count.level * MB, saturated: true, ceiling: 8 }
+    count = nextConnectionCount(count, { ...sample, remainingSeconds: 100, settleTicks: 4 })
+    levels.push(count.level)
+  }
+
+  expect(levels).toEqual([1, 1, 1, 1, 1, 2, 2, 2, 2, 2, 2, 4])
+})
+
 test('a tick in which a connection had no work says nothing', () => {
   const next = nextConnectionCount(INITIAL_CONNECTION_COUNT, {
     bytesPerSecond: MB,
     saturated: false,
     ceiling: 8,
+    ...ENDLESS,
   })
 
   expect(next).toEqual(INITIAL_CONNECTION_COUNT)
@@ -80,6 +105,8 @@ test('connections are at least one and at most the ceiling, whatever is measured
     bytesPerSecond: fc.oneof(fc.constant(0), fc.nat(100 * MB)),
     saturated: fc.boolean(),
     ceiling: fc.integer({ min: 1, max: 12 }),
+    remainingSeconds: fc.constantFrom(0.1, 100),
+    settleTicks: fc.integer({ min: 1, max: 4 }),
   })
   fc.assert(
     fc.property(fc.array(sample, { maxLength: 200 }), (samples) => {

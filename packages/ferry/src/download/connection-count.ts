@@ -24,17 +24,22 @@ export interface CountSample {
   readonly saturated: boolean
   /** The most connections that are allowed now. */
   readonly ceiling: number
+  /** How long the rest will take at this speed. */
+  readonly remainingSeconds: number
+  /** Ticks that a new connection takes to get going: these mix two levels and are not counted. */
+  readonly settleTicks: number
 }
 
 /** How often to feed a sample, in ms. */
-export const COUNT_TICK_MS = 250
-// The tick after a change mixes both levels; it is not counted.
-const SETTLE_TICKS = 1
-const SAMPLE_TICKS = 2
+export const COUNT_TICK_MS = 100
+// Growing is quick, since what is missed is lost; a probe looks for less, and so has to look longer.
+const SAMPLE_TICKS = { growing: 2, holding: 0, probing: 5 } as const
 // Another connection stays only for a clear gain.
 const MIN_GAIN = 1.05
 // 5 s between probes: networks change slower than that.
-const HOLD_TICKS = 20
+const HOLD_TICKS = 50
+// What ends sooner than this is not made faster by a connection that has yet to be opened.
+const MIN_REMAINING_SECONDS = 0.75
 
 export const INITIAL_CONNECTION_COUNT: ConnectionCount = {
   level: 1,
@@ -50,15 +55,20 @@ export function nextConnectionCount(count: ConnectionCount, sample: CountSample)
   if (count.level > sample.ceiling) return hold(count, sample.ceiling, 0)
   if (!sample.saturated) return count
   const ticks = count.ticks + 1
+  const endsSoon = sample.remainingSeconds < MIN_REMAINING_SECONDS
   if (count.phase === 'holding') {
-    return ticks >= HOLD_TICKS
+    return ticks >= HOLD_TICKS && !endsSoon
       ? start(count, 'probing', count.level + 1, sample)
       : { ...count, ticks }
   }
-  const sampled = ticks > SETTLE_TICKS ? count.sampledBytesPerSecond + sample.bytesPerSecond : 0
-  if (ticks < SETTLE_TICKS + SAMPLE_TICKS)
+  const sampleTicks = SAMPLE_TICKS[count.phase]
+  const { settleTicks } = sample
+  const sampled = ticks > settleTicks ? count.sampledBytesPerSecond + sample.bytesPerSecond : 0
+  if (ticks < settleTicks + sampleTicks) {
     return { ...count, ticks, sampledBytesPerSecond: sampled }
-  return judge(count, sampled / SAMPLE_TICKS, sample)
+  }
+  if (endsSoon) return { ...count, ticks: settleTicks, sampledBytesPerSecond: 0 }
+  return judge(count, sampled / sampleTicks, sample)
 }
 
 function judge(

@@ -55,7 +55,7 @@ async function fetchFrom(
       clock: hastyClock,
       maxConnections: 4,
       maxRetries: 20,
-      onEvent: (event) => events.push(event),
+      onEvent: (event) => event.type !== 'state' && events.push(event),
     }).result
     return { result, content: await readFile(result.path), events, requests }
   } finally {

@@ -3,7 +3,7 @@ import fc from 'fast-check'
 import { expect, test } from 'vitest'
 import { isFerryError } from '../errors.ts'
 import { DownloadFixture } from '../testing/download-fixture.ts'
-import type { Fault } from '../testing/scripted-server.ts'
+import type { Fault } from '../testing/fault-server-answer.ts'
 
 const SIZE = 1_500_000
 const VERSIONS = [randomBytes(SIZE), randomBytes(SIZE), randomBytes(SIZE + 1000)] as const
@@ -93,7 +93,11 @@ test('download() never publishes a wrong byte, whatever goes wrong', async () =>
         })
       }
       const hasFile = (await fixture.names()).includes('file.bin')
-      const run = fixture.start({ maxConnections, maxRetries: 3, overwrite: hasFile })
+      const run = fixture.start({
+        maxConnections,
+        maxRetries: 3,
+        onExists: hasFile ? 'overwrite' : 'fail',
+      })
       const error = await run.result.then(
         () => undefined,
         (caught: unknown) => caught,

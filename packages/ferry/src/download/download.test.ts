@@ -3,7 +3,7 @@ import { mkdir, readFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { expect, test } from 'vitest'
 import { DownloadFixture } from '../testing/download-fixture.ts'
-import { parseChecksum } from './checksum.ts'
+import { parseChecksum } from './integrity/checksum.ts'
 import { download, type DownloadOptions } from './download.ts'
 
 const SMALL = randomBytes(100_000)
@@ -190,9 +190,9 @@ test('download() replaces a target where it may, and only at the end', async () 
   await using fixture = await DownloadFixture.start({ content: LARGE, bytesPerSecond: 30_000_000 })
   await fixture.write('file.bin', 'old')
 
-  await fixture.runUntil(1_000_000, { overwrite: true })
+  await fixture.runUntil(1_000_000, { onExists: 'overwrite' })
   expect((await fixture.content()).toString()).toBe('old')
-  await fixture.start({ overwrite: true }).result
+  await fixture.start({ onExists: 'overwrite' }).result
 
   expect((await fixture.content()).equals(LARGE)).toBe(true)
   expect(await fixture.names()).toEqual(['file.bin'])
@@ -241,11 +241,12 @@ test('download() of one target runs once at a time', async () => {
   expect(await fixture.names()).toEqual(['file.bin'])
 })
 
-test('download() refuses a target that is a folder, or in a folder that is not there', async () => {
+test('download() refuses a name that is a folder, or in a folder that is not there', async () => {
   await using fixture = await DownloadFixture.start({ content: SMALL })
   await mkdir(fixture.target)
 
-  await expect(fixture.start().result).rejects.toMatchObject({ code: 'not-writable' })
+  const into = download(fixture.server.url, `${fixture.folder}/`)
+  await expect(into.result).rejects.toMatchObject({ code: 'not-writable' })
   const nowhere = download(fixture.server.url, join(fixture.folder, 'no', 'file'))
   await expect(nowhere.result).rejects.toMatchObject({ code: 'not-writable' })
 

@@ -6,9 +6,13 @@ import { TransferError } from '../errors.ts'
 import { HeaderFields } from '../protocol/semantics/header-fields.ts'
 import { DownloadFixture, hastyClock } from '../testing/download-fixture.ts'
 import { HttpUrl } from '../transport/http-url.ts'
+import { RateLimit } from '../transfer/rate-limit.ts'
 import { SpanSet } from '../transfer/span.ts'
 import { FileFetch, type FileFetchContext } from './file-fetch.ts'
+import { HostLimits } from './host-limits.ts'
+import { Verifier } from './integrity/verifier.ts'
 import { PartFile } from './part-file.ts'
+import { createRemote } from './remotes.ts'
 import { parseResumeRecord } from './resume-record.ts'
 
 function createFetch(
@@ -18,8 +22,7 @@ function createFetch(
 ): FileFetch {
   return new FileFetch({
     client: fixture.client,
-    url: HttpUrl.parse(fixture.server.url),
-    source: { url: fixture.server.url },
+    remotes: [createRemote(HttpUrl.parse(fixture.server.url), { url: fixture.server.url })],
     headers: HeaderFields.empty,
     file,
     folder: fixture.folder,
@@ -27,10 +30,17 @@ function createFetch(
     record: undefined,
     maxConnections: 1,
     maxRetries: 0,
-    limitBytesPerSecond: undefined,
+    limit: new RateLimit(),
+    hosts: new HostLimits(),
     clock: hastyClock,
+    verifier: new Verifier(fixture.partPath, {}),
+    trustsMirrors: false,
+    size: undefined,
+    maxSizeBytes: Number.POSITIVE_INFINITY,
+    isReserved: false,
+    opening: undefined,
     signal: new AbortController().signal,
-    onRetry: () => {},
+    onEvent: () => {},
     ...more,
   })
 }

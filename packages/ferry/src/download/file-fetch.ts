@@ -1,16 +1,11 @@
 /**
  * Fetches one version of a file into its partial file over as many connections as help.
  *
- * Owns the connections' work: who fetches which span, and what happens when one fails. Decisions are
- * in planner.ts, connection-count.ts and response-decision.ts, syncing and journal in span-keeper.ts.
- *
- * A byte counts as fetched once its response has passed decideResponse and can no longer be
- * disproved: at once where the response has announced its length, which then agrees with its range,
- * otherwise when the response has ended where it should.
+ * Owns the connections: how many there are, what each one does next, and what happens when one fails.
+ * Decisions are in planner.ts, connection-count.ts, remotes.ts, laggards.ts and retry-download.ts,
+ * requests in span-fetcher.ts, spans in work-list.ts, syncing and journal in span-keeper.ts.
  */
-import { type Clock, wait } from '../clock.ts'
-import type { RequestClient } from '../client/http-client.ts'
-import { backoffDelayMs, isRetryableError } from '../client/retry-policy.ts'
+import { wait } from '../clock.ts'
 import {
   ConnectError,
   HttpStatusError,
@@ -19,130 +14,142 @@ import {
   StreamError,
   TransferError,
 } from '../errors.ts'
-import { formatRange } from '../protocol/semantics/content-range.ts'
-import type { HeaderFields } from '../protocol/semantics/header-fields.ts'
-import { HttpRequest } from '../transport/http-request.ts'
-import type { HttpResponse } from '../transport/http-response.ts'
-import type { HttpUrl } from '../transport/http-url.ts'
 import { type Span, SpanSet } from '../transfer/span.ts'
-import { TokenBucket } from '../transfer/token-bucket.ts'
 import {
   COUNT_TICK_MS,
   type ConnectionCount,
   INITIAL_CONNECTION_COUNT,
   nextConnectionCount,
 } from './connection-count.ts'
-import { canBeContinued, type Identity, ifRangeOf } from './identity.ts'
+import type { HostLimits } from './host-limits.ts'
+import { type Identity, isTold } from './identity.ts'
+import { PieceChecker } from './integrity/piece-checker.ts'
+import { findLaggards, type Patience, patienceAfter } from './laggards.ts'
 import { checkFreeSpace, type PartFile } from './part-file.ts'
-import { planNextSpan } from './planner.ts'
-import { decideResponse } from './response-decision.ts'
+import { chooseRemote, hasOther, type Remote } from './remotes.ts'
 import { Journal, type ResumeRecord } from './resume-record.ts'
-import { BlockPool, SegmentWriter } from './segment-writer.ts'
-import type { Source } from './source.ts'
+import { askedPauseMs, retryDelayMs } from './retry-download.ts'
+import { SpanFetcher, type SpanFetcherContext, UnprovenMirror } from './span-fetcher.ts'
 import { SpanKeeper } from './span-keeper.ts'
+import { type Assignment, WorkList } from './work-list.ts'
 import {
   type ConnectionProgress,
   createWorker,
   cursorOf,
-  toClaim,
+  silentMs,
   toProgress,
   type Worker,
 } from './worker.ts'
 
 /** What a fetch works with; all of it belongs to the caller. */
-export interface FileFetchContext {
-  readonly client: RequestClient
-  readonly url: HttpUrl
-  /** What the journal keeps of the URL. */
-  readonly source: Source
-  readonly headers: HeaderFields
-  readonly file: PartFile
-  readonly folder: string
-  readonly journalPath: string
+export interface FileFetchContext extends SpanFetcherContext {
   /** What an earlier run has left; undefined begins anew. */
   readonly record: ResumeRecord | undefined
   readonly maxConnections: number
   readonly maxRetries: number
-  readonly limitBytesPerSecond: number | undefined
-  readonly clock: Clock
+  /** Shared with other downloads. */
+  readonly hosts: HostLimits
   readonly signal: AbortSignal
-  /** A new try begins after a failure, in `delayMs`. */
-  readonly onRetry: (error: Error, attempt: number, delayMs: number) => void
+  readonly onEvent: (event: FetchEvent) => void
 }
 
-// Long enough that a request more costs nothing, short enough that a connection whose span was
-// shortened ends near the cut and can be kept.
-const MAX_RANGE_BYTES = 67_108_864
+/** Trouble that is being dealt with. */
+export type FetchEvent =
+  /** A new try begins after a failure, in `delayMs`. */
+  | {
+      readonly type: 'retry'
+      readonly error: Error
+      readonly attempt: number
+      readonly delayMs: number
+    }
+  /** A place that should have the file is no longer asked. */
+  | { readonly type: 'mirror-dropped'; readonly url: string; readonly error: Error }
+  /** A piece does not have its digest, and comes again. */
+  | { readonly type: 'bad-piece'; readonly span: Span; readonly error: Error }
+
 // At most this much work is lost to a kill, plus the time that a sync takes.
 const JOURNAL_INTERVAL_MS = 500
-// With a rate limit, reads are kept small so that the limit holds from moment to moment.
-const LIMITED_WINDOWS_PER_SECOND = 20
-const MIN_LIMITED_WINDOW_BYTES = 4096
-/** Retries, limits of time and the meaning of bytes are the download's own business. */
-const UNTOUCHED = { retries: 0, timeoutMs: Number.POSITIVE_INFINITY, decompress: false } as const
+// How many round trips a new connection takes to show what it can do.
+const SETTLE_LATENCIES = 3
+const MAX_SETTLE_TICKS = 10
+
+/** Ends a request whose bytes another connection brings. */
+class Superseded extends Error {}
 
 /** One fetch; `run` may be called once. */
 export class FileFetch {
   readonly #context: FileFetchContext
-  readonly #blocks = new BlockPool()
-  readonly #workers = new Map<number, Worker>()
-  readonly #working = new Set<Promise<void>>()
-  readonly #bucket: TokenBucket | undefined
-  readonly #done = Promise.withResolvers<void>()
+  readonly #list: WorkList
   readonly #keeper: SpanKeeper
-  #identity: Identity | undefined
-  /** Fetched or being fetched. */
-  #assigned: SpanSet
+  readonly #fetcher: SpanFetcher
+  readonly #working = new Set<Promise<void>>()
+  readonly #done = Promise.withResolvers<void>()
   #count: ConnectionCount = INITIAL_CONNECTION_COUNT
   /** Lowered when the server refuses further connections. */
   #ceiling: number
-  /** The server has answered a range as it should. */
-  #rangesWork = false
-  #rangesIgnored = false
-  #conditional = true
-  #fetchedBytes = 0
   #lastTickBytes = 0
+  #lastTickAt = 0
   #lastId = 0
   #stopped = false
   #lastKeptAt = 0
+  /** How long the head of a response takes. */
+  #latencyMs = 0
+  /** Connections that were given up for being slow. */
+  #givenUp = 0
+  #checker: PieceChecker | undefined
+  /** From where pieces are, by their first byte; undefined for several places. */
+  readonly #deliverers = new Map<number, Remote | undefined>()
 
   constructor(context: FileFetchContext) {
+    const { record, file, maxConnections } = context
+    const held = record?.spans ?? new SpanSet()
     this.#context = context
-    this.#identity = context.record?.identity
-    this.#assigned = context.record?.spans.copy() ?? new SpanSet()
-    this.#keeper = new SpanKeeper(context.file, this.#assigned.copy())
-    this.#ceiling = context.maxConnections
+    this.#list = new WorkList(record?.identity.size, held)
+    this.#keeper = new SpanKeeper(file, held.copy(), (span) => this.#noteWritten(span))
+    this.#fetcher = new SpanFetcher(context, this.#list, this.#keeper, {
+      onHead: (latencyMs) => {
+        this.#latencyMs = this.#latencyMs === 0 ? latencyMs : (this.#latencyMs + latencyMs) / 2
+      },
+      onWritten: (span, remote) => this.#noteDelivered(span, remote),
+    })
+    if (record?.identity.size !== undefined) this.#startChecks(record.identity.size, held)
+    this.#ceiling = maxConnections
     // A failure may come while nobody waits for the end yet.
     this.#done.promise.catch(() => {})
-    const limit = context.limitBytesPerSecond
-    this.#bucket = limit === undefined ? undefined : new TokenBucket(limit)
   }
 
   /** The version that is fetched; undefined before the first response. */
   get identity(): Identity | undefined {
-    return this.#identity
+    return this.#fetcher.identity
   }
 
   /** Whether a later fetch can go on with what this one has brought. */
   get isResumable(): boolean {
-    return this.#canContinue() && !this.#rangesIgnored
+    return this.#fetcher.canContinue && !this.#fetcher.rangesIgnored
   }
 
   /** Bytes that came over the network. */
   get fetchedBytes(): number {
-    return this.#fetchedBytes
+    return this.#fetcher.fetchedBytes
   }
 
   /** Bytes of the file that are here, those of an earlier run included. */
   get heldBytes(): number {
-    if (this.#identity?.size === undefined) return this.#fetchedBytes
-    let bytes = this.#assigned.bytes
-    for (const worker of this.#workers.values()) bytes -= worker.end - cursorOf(worker)
-    return bytes
+    return this.identity?.size === undefined ? this.fetchedBytes : this.#list.heldBytes
+  }
+
+  /** When the server's file was modified, in epoch ms; undefined when it does not tell. */
+  get modifiedAt(): number | undefined {
+    return this.#fetcher.modifiedAt
+  }
+
+  /** Requests that were sent. */
+  get requests(): number {
+    return this.#fetcher.requests
   }
 
   get connections(): ConnectionProgress[] {
-    return [...this.#workers.values()].map(toProgress)
+    return [...this.#list.workers.values()].map(toProgress)
   }
 
   /**
@@ -150,7 +157,7 @@ export class FileFetch {
    * journaled, on a failure that no further try can mend, or with the signal's reason.
    */
   async run(): Promise<void> {
-    const { signal, clock, record, source, folder, journalPath } = this.#context
+    const { signal, clock, record, remotes, folder, journalPath } = this.#context
     const onAbort = (): void => this.#stop(signal.reason as Error)
     signal.addEventListener('abort', onAbort)
     let cancelTick = (): void => {}
@@ -162,9 +169,11 @@ export class FileFetch {
       signal.throwIfAborted()
       if (record !== undefined) {
         await checkFreeSpace(folder, (record.identity.size ?? 0) - record.spans.bytes)
+        const { source } = remotes[0] as Remote
         this.#keeper.begin(await Journal.create(journalPath, { ...record, source }))
       }
       this.#lastKeptAt = clock.now()
+      this.#lastTickAt = clock.now()
       this.#spawn()
       cancelTick = clock.after(COUNT_TICK_MS, tick)
       await this.#done.promise
@@ -183,14 +192,17 @@ export class FileFetch {
   /** Ends every connection and keeps what has come. */
   async #windUp(): Promise<void> {
     this.#stopped = true
-    for (const worker of this.#workers.values()) worker.stopping.abort(new StreamError('stopped'))
+    for (const { stopping } of this.#list.workers.values()) {
+      stopping.abort(new StreamError('stopped'))
+    }
     await Promise.all(this.#working)
+    await this.#checker?.close()
     await this.#keeper.close()
   }
 
   /** The last line of defence against a file with holes, whatever the code above got wrong. */
   #checkWritten(): void {
-    const size = this.#identity?.size
+    const size = this.identity?.size
     if (size === undefined || this.#keeper.covers({ start: 0, end: size })) return
     throw new TransferError(
       'size-mismatch',
@@ -203,13 +215,19 @@ export class FileFetch {
     this.#done.reject(error)
   }
 
+  // ── Connections
+
   /** Starts connections up to the number that is thought best, as far as there is work. */
   #spawn(): void {
-    while (!this.#stopped && this.#workers.size < this.#allowed()) {
-      const span = this.#claimSpan()
-      if (span === undefined) break
-      const worker = createWorker(++this.#lastId, span)
-      this.#workers.set(worker.id, worker)
+    const { workers } = this.#list
+    while (!this.#stopped && workers.size < this.#allowed()) {
+      const remote = this.#chooseRemote()
+      const assignment = remote && this.#claim(remote)
+      if (remote === undefined || assignment === undefined) break
+      this.#context.hosts.take(remote.url.origin.key, this.#context.clock.now())
+      const worker = createWorker(++this.#lastId, remote, assignment.span)
+      worker.hedged = assignment.hedged
+      workers.set(worker.id, worker)
       const work = this.#work(worker)
         .catch((error: unknown) => this.#stop(error as Error))
         .finally(() => this.#working.delete(work))
@@ -222,103 +240,178 @@ export class FileFetch {
 
   /** No connection fetches anything and nothing is unclaimed; some may wait to try again in vain. */
   #isNothingLeft(): boolean {
-    const size = this.#identity?.size
-    const workers = [...this.#workers.values()]
-    if (workers.length === 0) return true
-    if (size === undefined || workers.some(({ state }) => state !== 'waiting')) return false
-    return this.#assigned.covers({ start: 0, end: size })
+    const waiting = [...this.#list.workers.values()].every(({ state }) => state === 'waiting')
+    return waiting && this.#list.isAllAssigned && this.#checker?.isSettled !== false
   }
 
   #allowed(): number {
-    return this.isResumable ? Math.min(this.#count.level, this.#ceiling) : 1
+    const { verifier } = this.#context
+    const { identity } = this
+    const isSafe = verifier.isProvable || (identity !== undefined && isTold(identity))
+    return this.isResumable && isSafe ? Math.min(this.#count.level, this.#ceiling) : 1
   }
 
-  #canContinue(): boolean {
-    return this.#identity !== undefined && canBeContinued(this.#identity)
+  #chooseRemote(worker?: Worker): Remote | undefined {
+    const { remotes, hosts, clock } = this.#context
+    const now = clock.now()
+    const inUse = new Set([...this.#list.workers.values()].map(({ remote }) => remote))
+    return chooseRemote(remotes, {
+      now,
+      isVersionKnown: this.identity !== undefined,
+      isInUse: (remote) => inUse.has(remote),
+      // Its own place is open to whoever has it.
+      isOpen: (remote) => remote === worker?.remote || hosts.isOpen(remote.url.origin.key, now),
+    })
   }
 
-  /** Finds work for a free connection and marks it as assigned. */
-  #claimSpan(): Span | undefined {
-    const size = this.#identity?.size
-    if (this.#identity === undefined || size === undefined) {
-      const everything = { start: 0, end: Number.POSITIVE_INFINITY }
-      if (this.#assigned.count > 0) return undefined
-      this.#assigned.add(everything)
-      return everything
-    }
-    // What is to be read to its end anyway is not split.
-    const claims = [...this.#workers.values()].filter(({ unproven }) => !unproven).map(toClaim)
-    const plan = planNextSpan(size, this.#assigned, claims, this.#typicalSpeed())
-    if (plan.type === 'none') return undefined
-    if (plan.type === 'take') {
-      this.#assigned.add(plan.span)
-      return plan.span
-    }
-    const victim = this.#workers.get(plan.claimId) as Worker
-    const span = { start: plan.at, end: victim.end }
-    victim.end = plan.at
-    victim.writer?.setEnd(plan.at)
-    return span
+  /** Finds work for a free connection to `remote`. */
+  #claim(remote: Remote): Assignment | undefined {
+    return this.#list.claim({
+      now: this.#context.clock.now(),
+      newBytesPerSecond: remote.bytesPerSecond === 0 ? this.#typicalSpeed() : remote.bytesPerSecond,
+      silentLimitMs: this.#patience().silentMs,
+      onReplace: (worker) => this.#giveUp(worker),
+    })
+  }
+
+  #patience(): Patience {
+    return patienceAfter(this.#givenUp, this.#latencyMs)
+  }
+
+  /** Ends a request whose span has been handed on. */
+  #giveUp(worker: Worker): void {
+    this.#givenUp++
+    worker.stopping.abort(new Superseded())
   }
 
   #typicalSpeed(): number {
-    const speeds = [...this.#workers.values()].map(({ meter }) => meter.bytesPerSecond)
-    const known = speeds.filter((speed) => speed > 0)
-    return known.length === 0 ? 0 : known.reduce((sum, speed) => sum + speed, 0) / known.length
+    const speeds = [...this.#list.workers.values()].map(({ meter }) => meter.bytesPerSecond)
+    const known = speeds.filter((speed) => speed > 0).sort((one, other) => one - other)
+    return known[known.length >> 1] ?? 0
   }
 
   /** One connection's life: spans one after another, until there are none or it is not wanted. */
   async #work(worker: Worker): Promise<void> {
     for (;;) {
-      try {
-        await this.#fetchSpan(worker)
-        worker.failures = 0
-      } catch (error) {
-        // What has to be forgotten again was no progress.
-        if (cursorOf(worker) > worker.start && this.#canContinue()) worker.failures = 0
-        this.#releaseRest(worker)
-        if (this.#stopped || !(await this.#mayTryAgain(worker, error as Error))) break
-      }
-      if (this.#stopped || this.#workers.size > this.#allowed()) break
-      const span = this.#claimSpan()
-      if (span === undefined) break
-      worker.state = 'requesting'
-      worker.start = span.start
-      worker.end = span.end
+      const error = await this.#fetchSpan(worker)
+      if (this.#stopped) break
+      if (error !== undefined && !(await this.#mayTryAgain(worker, error))) break
+      if (this.#stopped || this.#list.workers.size > this.#allowed()) break
+      if (!this.#takeNext(worker)) break
     }
-    this.#workers.delete(worker.id)
+    this.#list.workers.delete(worker.id)
+    this.#context.hosts.release(worker.remote.url.origin.key)
     this.#spawn()
   }
 
+  /** Fetches what the worker has been given; undefined when there is nothing to complain of. */
+  async #fetchSpan(worker: Worker): Promise<Error | undefined> {
+    worker.stopping = new AbortController()
+    try {
+      const outcome = await this.#fetcher.fetch(worker)
+      if (outcome === 'ranges-ignored') this.#noteIgnoredRange(worker)
+      if (outcome === 'taken') {
+        worker.failures = 0
+        worker.remote.failures = 0
+      }
+      return undefined
+    } catch (error) {
+      if (worker.stopping.signal.reason instanceof Superseded) return undefined
+      // What has to be forgotten again was no progress.
+      if (cursorOf(worker) > worker.start && this.#fetcher.canContinue) worker.failures = 0
+      return error as Error
+    } finally {
+      this.#list.release(worker)?.stopping.abort(new Superseded())
+    }
+  }
+
+  /** Gives the worker its next span, from wherever is best now. */
+  #takeNext(worker: Worker): boolean {
+    const { hosts, clock } = this.#context
+    const remote = this.#chooseRemote(worker)
+    const assignment = remote && this.#claim(remote)
+    if (remote === undefined || assignment === undefined) return false
+    if (remote !== worker.remote) {
+      hosts.release(worker.remote.url.origin.key)
+      hosts.take(remote.url.origin.key, clock.now())
+      worker.remote = remote
+      worker.meter.reset()
+    }
+    worker.state = 'requesting'
+    worker.start = assignment.span.start
+    worker.end = assignment.span.end
+    worker.hedged = assignment.hedged
+    return true
+  }
+
+  // ── Failures
+
   /** Decides after a failure; waits where waiting is part of the answer. */
   async #mayTryAgain(worker: Worker, error: Error): Promise<boolean> {
-    const { maxRetries, onRetry, clock } = this.#context
-    const neverReached = error instanceof ConnectError && this.#fetchedBytes === 0
-    const mayRetry = !neverReached && isRetryableError(error) && worker.failures < maxRetries
+    const { maxRetries, remotes, clock, hosts } = this.#context
+    const { remote } = worker
+    const neverReached = error instanceof ConnectError && this.fetchedBytes === 0
+    const delayMs = retryDelayMs(error, worker.failures + 1, Math.random(), Date.now())
+    const mayRetry = !neverReached && delayMs !== undefined && worker.failures < maxRetries
     const turnedAway = worker.receivedBytes === 0 || !mayRetry
     if (turnedAway && isOfServer(error) && this.#othersDeliver(worker)) {
-      this.#doWithFewer({ rangesFail: isFerryError(error, 'range-mismatch') })
+      this.#doWithFewer(worker, { rangesFail: isFerryError(error, 'range-mismatch') })
+      if (error instanceof HttpStatusError) this.#notePause(remote, error)
       return false
     }
     worker.receivedBytes = 0
+    if (isOfServer(error) && hasOther(remotes, remote)) {
+      this.#leaveAlone(remote, error)
+      return true
+    }
     if (!mayRetry) {
       this.#stop(error)
       return false
     }
     worker.failures++
-    if (this.#identity !== undefined && !this.#canContinue()) await this.#forget()
-    const delayMs = backoffDelayMs(error, worker.failures + 1, Math.random(), Date.now())
+    if (this.identity !== undefined && !this.#fetcher.canContinue) await this.#fetcher.forget()
+    this.#notePause(remote, error)
     worker.state = 'waiting'
-    onRetry(error, worker.failures, delayMs)
+    this.#context.onEvent({ type: 'retry', error, attempt: worker.failures, delayMs })
     await wait(delayMs, worker.stopping.signal, clock).catch(() => {})
     return true
   }
 
+  /** What one download is told holds for all: a host that asks for a pause is left alone by everybody. */
+  #notePause(remote: Remote, error: Error): void {
+    const now = Date.now()
+    const pauseMs = askedPauseMs(error, now)
+    if (pauseMs === undefined) return
+    const { hosts, clock } = this.#context
+    hosts.notePause(remote.url.origin.key, pauseMs, clock.now())
+  }
+
+  /** Another remote takes over; this one is asked again later, unless that would be in vain. */
+  #leaveAlone(remote: Remote, error: Error): void {
+    const { maxRetries, clock, onEvent } = this.#context
+    const delayMs = retryDelayMs(error, remote.failures + 1, Math.random(), Date.now())
+    // Before the first response there is no version that the others would have to agree with.
+    const isStarting = this.identity === undefined
+    if (delayMs !== undefined && remote.failures < maxRetries && !isStarting) {
+      remote.failures++
+      remote.restsUntil = clock.now() + delayMs
+      onEvent({ type: 'retry', error, attempt: remote.failures, delayMs })
+      return
+    }
+    this.#drop(remote, error)
+  }
+
+  #drop(remote: Remote, error: Error): void {
+    remote.error = error
+    this.#context.onEvent({ type: 'mirror-dropped', url: remote.url.label, error })
+  }
+
   /** Another connection brings bytes, or has and asks for more; one that tries again may be as lost. */
   #othersDeliver(worker: Worker): boolean {
-    return [...this.#workers.values()].some(
+    return [...this.#list.workers.values()].some(
       (other) =>
         other !== worker &&
+        other.remote === worker.remote &&
         other.totalBytes > 0 &&
         (other.state === 'receiving' || (other.state === 'requesting' && other.failures === 0)),
     )
@@ -328,230 +421,132 @@ export class FileFetch {
    * One connection was turned away while others work: the server wants fewer, or has backends of
    * which some do not go along. A real change shows when the last connection needs a range.
    */
-  #doWithFewer({ rangesFail }: { rangesFail: boolean }): void {
-    this.#ceiling = Math.max(1, this.#workers.size - 1)
+  #doWithFewer({ remote }: Worker, { rangesFail }: { rangesFail: boolean }): void {
+    const { hosts, clock, remotes } = this.#context
+    hosts.noteTooMany(remote.url.origin.key, clock.now())
+    if (hasOther(remotes, remote)) return
+    this.#ceiling = Math.max(1, this.#list.workers.size - 1)
     // A server that gets ranges wrong is left to the connection that asked for none.
-    if (rangesFail && !this.#rangesWork) this.#rangesIgnored = true
+    if (rangesFail && !remote.rangesWork) this.#fetcher.ignoreRanges()
   }
 
-  /** Without a validator nothing that has come can be continued. */
-  async #forget(): Promise<void> {
-    this.#identity = undefined
-    this.#assigned = new SpanSet()
-    await this.#keeper.forget()
-    await this.#context.file.setLength(0)
+  /** The whole file came instead of a range, which is of use to a lonely connection only. */
+  #noteIgnoredRange(worker: Worker): void {
+    const { remote } = worker
+    this.#doWithFewer(worker, { rangesFail: true })
+    if (!hasOther(this.#context.remotes, remote)) return
+    const message = `Cannot use the answer of ${remote.url.label}: it sent the whole file instead of a range`
+    this.#drop(remote, new TransferError('range-mismatch', message))
   }
 
-  /** Sends one request and takes its content, or learns from it why not. */
-  async #fetchSpan(worker: Worker): Promise<void> {
-    const range = this.#rangeOf(worker)
-    const ifRange = this.#conditional && range !== undefined ? this.#ifRange() : undefined
-    const response = await this.#request(worker, range, ifRange)
-    try {
-      const decision = decideResponse(
-        {
-          url: this.#context.url.label,
-          range,
-          conditional: ifRange !== undefined,
-          identity: this.#identity,
-        },
-        { status: response.status, headers: response.headers, length: response.body.length },
-      )
-      switch (decision.type) {
-        case 'content':
-          if (range !== undefined) this.#rangesWork = true
-          await this.#adopt(decision.identity, response.headers)
-          await this.#take(worker, response, decision.start, decision.end)
-          return
-        case 'whole':
-          await this.#takeWhole(worker, response, decision.end)
-          return
-        case 'unconditional':
-          this.#conditional = false
-          this.#releaseRest(worker)
-          return
-        case 'refused':
-          throw statusError(response)
-        case 'changed':
-        case 'broken':
-          throw decision.error
-      }
-    } finally {
-      response.body.cancel()
-    }
+  // ── Pieces
+
+  #noteWritten(span: Span): void {
+    const { verifier } = this.#context
+    verifier.advance(this.#keeper.prefixEnd)
+    const size = this.identity?.size
+    if (this.#checker === undefined && size !== undefined) this.#startChecks(size, [])
+    this.#checker?.note(span)
   }
 
-  #request(
-    worker: Worker,
-    range: Span | undefined,
-    ifRange: string | undefined,
-  ): Promise<HttpResponse> {
-    let { headers } = this.#context
-    headers = headers.with('Accept-Encoding', 'identity')
-    if (range !== undefined)
-      headers = headers.with('Range', formatRange(range.start, range.end - 1))
-    if (ifRange !== undefined) headers = headers.with('If-Range', ifRange)
-    worker.receivedBytes = 0
-    return this.#context.client.send(new HttpRequest('GET', this.#context.url, { headers }), {
-      signal: worker.stopping.signal,
-      ...UNTOUCHED,
+  /** @param held what an earlier run has left, which nobody has checked yet */
+  #startChecks(size: number, held: Iterable<Span>): void {
+    const { verifier } = this.#context
+    const { pieces } = verifier
+    if (pieces === undefined) return
+    this.#checker = new PieceChecker({
+      pieces,
+      size,
+      covers: (span) => this.#keeper.covers(span),
+      digestSpan: (algorithm, span) => verifier.digestSpan(algorithm, span),
+      onBad: (span, times) => this.#rejectPiece(span, times),
+      onSettled: () => this.#spawn(),
+      onError: (error) => this.#stop(error),
     })
+    for (const span of held) this.#checker.note(span)
   }
 
-  /** The range to ask for; undefined asks for the whole, as the first request of a file does. */
-  #rangeOf(worker: Worker): Span | undefined {
-    if (!Number.isFinite(worker.end) || this.#rangesIgnored) return undefined
-    return { start: worker.start, end: Math.min(worker.end, worker.start + MAX_RANGE_BYTES) }
-  }
-
-  #ifRange(): string | undefined {
-    return this.#identity === undefined ? undefined : ifRangeOf(this.#identity)
-  }
-
-  /** Takes over what the first response of a version tells: makes room, starts the journal. */
-  async #adopt(identity: Identity, headers: HeaderFields): Promise<void> {
-    if (this.#identity !== undefined) return
-    this.#identity = identity
-    if (headers.get('accept-ranges')?.toLowerCase() === 'none') this.#rangesIgnored = true
-    const { size } = identity
-    const { file, folder, journalPath, source } = this.#context
-    if (size !== undefined) {
-      // At once: from now on somebody may look, or ask for work.
-      this.#assigned = new SpanSet([{ start: 0, end: size }])
-      for (const worker of this.#workers.values()) worker.end = size
-      await checkFreeSpace(folder, size)
-    }
-    this.#keeper.begin(
-      await Journal.create(journalPath, { source, identity, spans: new SpanSet() }),
+  /** The piece comes again, from somebody else if there is one. */
+  async #rejectPiece(span: Span, times: number): Promise<void> {
+    const { remotes, maxRetries, onEvent, file } = this.#context
+    const error = new TransferError(
+      'checksum-mismatch',
+      `Cannot accept bytes ${span.start} to ${span.end} of ${file.path}: their digest is another one`,
     )
-    // After the journal: a file of some size without one would be nobody's.
-    if (size !== undefined) await file.setLength(size)
+    if (times > maxRetries) throw error
+    onEvent({ type: 'bad-piece', span, error })
+    const remote = this.#deliverers.get(span.start)
+    this.#deliverers.delete(span.start)
+    if (remote !== undefined && hasOther(remotes, remote)) this.#drop(remote, error)
+    await this.#keeper.reject(span)
+    this.#list.reject(span)
   }
 
-  /** The server has sent everything instead of a range; one connection can still use that. */
-  async #takeWhole(worker: Worker, response: HttpResponse, end: number | undefined): Promise<void> {
-    if (this.#workers.size > 1) {
-      this.#doWithFewer({ rangesFail: true })
-      this.#releaseRest(worker)
-      return
+  /** Remembers from where the pieces are. */
+  #noteDelivered({ start, end }: Span, remote: Remote): void {
+    const lengthBytes = this.#context.verifier.pieces?.lengthBytes
+    if (lengthBytes === undefined) return
+    for (let at = start - (start % lengthBytes); at < end; at += lengthBytes) {
+      const isOnly = !this.#deliverers.has(at) || this.#deliverers.get(at) === remote
+      this.#deliverers.set(at, isOnly ? remote : undefined)
     }
-    this.#rangesIgnored = true
-    const size = this.#identity?.size ?? Number.POSITIVE_INFINITY
-    worker.end = size
-    this.#assigned.add({ start: worker.start, end: size })
-    await this.#take(worker, response, 0, end)
   }
 
-  /** Writes the content of a response that starts at `start` as far as the worker's span wants it. */
-  async #take(
-    worker: Worker,
-    response: HttpResponse,
-    start: number,
-    end: number | undefined,
-  ): Promise<void> {
-    const { body } = response
-    const satisfied = new StreamError('Enough of the response has come')
-    const unproven = body.length === undefined
-    const pending = new SpanSet()
-    const written = unproven ? pending : this.#keeper
-    const writer = new SegmentWriter(
-      this.#context.file,
-      this.#blocks,
-      {
-        onWritten: (from, to) => written.add({ start: from, end: to }),
-        onReceived: (bytes) => this.#noteReceived(worker, bytes),
-        onSatisfied: () => {
-          if (worker.end < worker.responseEnd && !unproven) body.cancel(satisfied)
-        },
-      },
-      {
-        position: start,
-        cursor: worker.start,
-        end: worker.end,
-        responseEnd: end,
-        maxWindowBytes: this.#windowBytes(),
-      },
-    )
-    worker.writer = writer
-    worker.unproven = unproven
-    worker.responseEnd = end ?? Number.POSITIVE_INFINITY
-    worker.state = 'receiving'
-    let isGood = !unproven
-    try {
-      await body.pipe(writer)
-      if (!Number.isFinite(worker.end)) worker.end = writer.cursor
-      checkArrived(writer.cursor, Math.min(worker.end, worker.responseEnd))
-      if (unproven) checkArrived(writer.position, end ?? 0)
-      isGood = true
-    } catch (error) {
-      if (error !== satisfied) throw error
-    } finally {
-      worker.responseEnd = 0
-      worker.unproven = false
-      await writer.close()
-      // Not before its writes have ended: what is fetched instead goes to the same place.
-      if (!isGood) worker.writer = undefined
-    }
-    for (const span of pending) this.#keeper.add(span)
-    worker.start = writer.cursor
-    worker.writer = undefined
-    this.#releaseRest(worker)
-  }
-
-  #noteReceived(worker: Worker, bytes: number): number {
-    worker.receivedBytes += bytes
-    worker.totalBytes += bytes
-    this.#fetchedBytes += bytes
-    return this.#bucket?.take(bytes, this.#context.clock.now()) ?? 0
-  }
-
-  #windowBytes(): number | undefined {
-    const limit = this.#bucket?.bytesPerSecond
-    return (
-      limit && Math.max(MIN_LIMITED_WINDOW_BYTES, Math.ceil(limit / LIMITED_WINDOWS_PER_SECOND))
-    )
-  }
-
-  /**
-   * Gives back what a worker has not fetched. A neighbour whose response reaches over it takes it:
-   * it was cut off from there.
-   */
-  #releaseRest(worker: Worker): void {
-    const start = cursorOf(worker)
-    const { end } = worker
-    worker.start = start
-    worker.end = start
-    worker.writer = undefined
-    if (start >= end) return
-    for (const other of this.#workers.values()) {
-      if (other.end !== start || other.responseEnd <= start || other === worker) continue
-      if (other.writer?.cursor === start) continue
-      other.end = Math.min(end, other.responseEnd)
-      other.writer?.setEnd(other.end)
-      this.#assigned.remove({ start: other.end, end })
-      return
-    }
-    this.#assigned.remove({ start, end })
-  }
+  // ── Time
 
   #tick(): void {
-    const now = this.#context.clock.now()
-    for (const worker of this.#workers.values()) {
+    const { clock } = this.#context
+    const now = clock.now()
+    const workers = [...this.#list.workers.values()]
+    for (const worker of workers) {
       worker.meter.note(now, worker.totalBytes)
+      if (worker.meter.bytesPerSecond > 0)
+        worker.remote.bytesPerSecond = worker.meter.bytesPerSecond
+      // Nothing can come to one that does not listen.
+      if (worker.writer?.isPaused === true) worker.heardAt = now
     }
-    const bytes = this.#fetchedBytes - this.#lastTickBytes
-    this.#lastTickBytes = this.#fetchedBytes
-    const working = [...this.#workers.values()].filter(({ state }) => state === 'receiving').length
-    this.#count = nextConnectionCount(this.#count, {
-      bytesPerSecond: (bytes * 1000) / COUNT_TICK_MS,
-      saturated: working >= this.#allowed(),
-      ceiling: this.#ceiling,
-    })
-    if (this.#workers.size > 0) this.#spawn()
+    this.#adjustCount(now, workers)
+    if (this.isResumable) this.#giveUpLaggards(now, workers)
+    this.#spawn()
     if (now - this.#lastKeptAt >= JOURNAL_INTERVAL_MS && !this.#keeper.isBusy) {
       this.#lastKeptAt = now
-      const writers = [...this.#workers.values()].flatMap(({ writer }) => writer ?? [])
+      const writers = workers.flatMap(({ writer }) => writer ?? [])
       this.#keeper.keep(writers).catch((error: unknown) => this.#stop(error as Error))
+    }
+  }
+
+  #adjustCount(now: number, workers: readonly Worker[]): void {
+    const elapsedMs = Math.max(1, now - this.#lastTickAt)
+    const bytesPerSecond = ((this.fetchedBytes - this.#lastTickBytes) * 1000) / elapsedMs
+    this.#lastTickAt = now
+    this.#lastTickBytes = this.fetchedBytes
+    const working = workers.filter(({ state }) => state === 'receiving').length
+    const settle = Math.ceil((SETTLE_LATENCIES * this.#latencyMs) / COUNT_TICK_MS)
+    this.#count = nextConnectionCount(this.#count, {
+      bytesPerSecond,
+      saturated: working >= this.#allowed(),
+      ceiling: this.#ceiling,
+      remainingSeconds: (this.#list.remainingBytes ?? 0) / Math.max(1, bytesPerSecond),
+      settleTicks: Math.min(MAX_SETTLE_TICKS, Math.max(1, settle)),
+    })
+  }
+
+  #giveUpLaggards(now: number, workers: readonly Worker[]): void {
+    // Under a limit it is we who are slow.
+    if (this.#context.limit.effectiveBytesPerSecond !== undefined) return
+    const busy = workers.filter((worker) => worker.state !== 'waiting' && !worker.unproven)
+    const fares = busy.map((worker) => ({
+      id: worker.id,
+      bytesPerSecond: worker.meter.bytesPerSecond,
+      silentMs: silentMs(worker, now),
+      requestMs: now - worker.requestedAt,
+      remainingBytes: worker.end - cursorOf(worker),
+    }))
+    for (const id of findLaggards(fares, this.#patience())) {
+      const worker = this.#list.workers.get(id)
+      if (worker === undefined) continue
+      this.#list.release(worker)
+      this.#giveUp(worker)
     }
   }
 }
@@ -560,15 +555,10 @@ export class FileFetch {
 function isOfServer(error: Error): boolean {
   return (
     error instanceof NetworkError ||
+    error instanceof UnprovenMirror ||
     isFerryError(error, 'range-mismatch') ||
     isFerryError(error, 'representation-changed')
   )
-}
-
-/** @throws {StreamError} when a response that seemed whole has ended before its announced end */
-function checkArrived(cursor: number, end: number): void {
-  if (cursor >= end) return
-  throw new StreamError(`Cannot go on: the response ended at ${cursor} instead of ${end}`)
 }
 
 /** @throws {TransferError} size-mismatch, when fewer or more bytes are there than the server had */
@@ -579,11 +569,4 @@ export async function checkLength(file: PartFile, size: number): Promise<void> {
     'size-mismatch',
     `Cannot accept ${file.path}: expected ${size} bytes, got ${length}`,
   )
-}
-
-/** The error for a response whose status is not acceptable. */
-function statusError(response: HttpResponse): HttpStatusError {
-  const { status, statusText, url } = response
-  const words = statusText === '' ? String(status) : `${status} ${statusText}`
-  return new HttpStatusError(`Cannot fetch ${url.label}: the server answered ${words}`, response)
 }

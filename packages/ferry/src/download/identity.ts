@@ -21,9 +21,17 @@ export function identityOf(headers: HeaderFields, size: number | undefined): Ide
   return { ...validatorsOf(headers), ...(size === undefined ? {} : { size }) }
 }
 
-/** Whether a later response can be told to belong to this version: only then may it be continued. */
+/** Whether a later response can bring what is missing: where that is has to be known. */
 export function canBeContinued(identity: Identity): boolean {
-  return identity.size !== undefined && hasValidator(identity)
+  return identity.size !== undefined
+}
+
+/**
+ * Whether the server tells this version from any other. Where it does not, what has come is compared
+ * with a part of each later response.
+ */
+export function isTold(identity: Identity): boolean {
+  return hasValidator(identity)
 }
 
 // MD5, as object stores give it, is the shortest digest in use.
@@ -38,6 +46,11 @@ export function namesContent({ etag }: Identity): boolean {
   return etag !== undefined && CONTENT_DIGEST.test(etag)
 }
 
+/** Whether both say what the content is, and the same. */
+export function haveSameContent(one: Identity, other: Identity): boolean {
+  return namesContent(one) && one.etag === other.etag && one.size === other.size
+}
+
 /** The value of If-Range for this version (RFC 9110 §13.1.5): the entity tag before the date. */
 export function ifRangeOf(identity: Identity): string | undefined {
   return identity.etag ?? identity.lastModified
@@ -45,18 +58,25 @@ export function ifRangeOf(identity: Identity): string | undefined {
 
 /**
  * What differs between a version and a later response, as words for a message; undefined when
- * nothing does and at least one validator agrees.
+ * nothing does.
+ * @param isProvable the finished file is compared with a digest: servers that make an entity tag each
+ * of one file may then do so
  */
 export function describeChange(
   known: Identity,
   headers: HeaderFields,
   size: number | undefined,
+  isProvable = false,
 ): string | undefined {
   if (known.size !== undefined && size !== undefined && known.size !== size) {
     return `its size changed from ${known.size} to ${size}`
   }
   const etag = headers.get('etag')
-  if (known.etag !== undefined && etag !== known.etag) {
+  const hasOwnTags =
+    isProvable &&
+    known.lastModified !== undefined &&
+    headers.get('last-modified') === known.lastModified
+  if (known.etag !== undefined && etag !== known.etag && !hasOwnTags) {
     return `its ETag changed from ${known.etag} to ${etag ?? 'none'}`
   }
   // One that is left out of some responses is no sign of a change: Last-Modified decides then.
@@ -68,5 +88,6 @@ export function describeChange(
     if (lastModified === known.lastModified) return undefined
     return `its Last-Modified changed from ${known.lastModified} to ${lastModified}`
   }
-  return known.etag === undefined ? 'it no longer says when it was modified' : undefined
+  const wasDated = known.etag === undefined && known.lastModified !== undefined
+  return wasDated ? 'it no longer says when it was modified' : undefined
 }

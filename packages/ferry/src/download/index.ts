@@ -1,13 +1,16 @@
 /** Downloads that resume and are never mixed up. */
-export { type Checksum, parseChecksum } from './checksum.ts'
-export {
-  Download,
-  download,
-  type DownloadEvent,
-  type DownloadOptions,
-  type DownloadProgress,
-  type DownloadResult,
-  type DownloadState,
-  partialFileExists,
-} from './download.ts'
-export { fileNameOf, safeFileName } from './file-name.ts'
+export { type Checksum, parseChecksum } from './integrity/checksum.ts'
+export { Download, download, partialFileExists } from './download.ts'
+export type {
+  DownloadEvent,
+  DownloadOptions,
+  DownloadProgress,
+  DownloadProof,
+  DownloadResult,
+  DownloadState,
+  OnExists,
+} from './download-options.ts'
+export { HostLimits } from './host-limits.ts'
+export type { PieceHashes } from './integrity/piece-checker.ts'
+export type { ConnectionProgress } from './worker.ts'
+export { fileNameOf, numberedName, safeFileName, suggestFileName } from './naming/file-name.ts'

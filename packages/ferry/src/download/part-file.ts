@@ -55,6 +55,35 @@ export class PartFile implements AsyncDisposable {
   }
 
   /**
+   * Takes the blocks of the file at once, where the system can: not every file system does, and it
+   * is only a precaution. Done by another process, since it can take long.
+   */
+  async reserve(bytes: number): Promise<void> {
+    const { execFile } = await import('node:child_process')
+    await new Promise<void>((resolve) => {
+      const args = ['--keep-size', '--length', String(bytes), '--', this.path]
+      execFile('fallocate', args, () => resolve())
+    })
+  }
+
+  /** Sets the time of modification, in epoch ms; for when nothing more is written. */
+  async setModifiedAt(ms: number): Promise<void> {
+    await this.#handle.utimes(new Date(), new Date(ms)).catch((cause: unknown) => {
+      throw fileError(`Cannot set the time of ${this.path}`, cause)
+    })
+  }
+
+  /** Lets the owner of the file execute it. */
+  async makeExecutable(): Promise<void> {
+    try {
+      const { mode } = await this.#handle.stat()
+      await this.#handle.chmod((mode & 0o7777) | constants.S_IXUSR)
+    } catch (cause) {
+      throw fileError(`Cannot make ${this.path} executable`, cause)
+    }
+  }
+
+  /**
    * Writes `bytes` at `offset` and calls back when the system has them; retries short writes.
    * After a failure every later write fails with the same error.
    */
@@ -86,6 +115,17 @@ export class PartFile implements AsyncDisposable {
         callback(undefined)
       }
     })
+  }
+
+  /** What is in the file at `offset`; fewer bytes where it ends before. */
+  async read(offset: number, length: number): Promise<Buffer> {
+    const bytes = Buffer.allocUnsafe(length)
+    const { bytesRead } = await this.#handle
+      .read(bytes, 0, length, offset)
+      .catch((cause: unknown) => {
+        throw fileError(`Cannot read ${this.path}`, cause)
+      })
+    return bytes.subarray(0, bytesRead)
   }
 
   /**

@@ -1,7 +1,7 @@
 import fc from 'fast-check'
 import { expect, test } from 'vitest'
 import { SpanSet } from '../transfer/span.ts'
-import { type Claim, planNextSpan } from './planner.ts'
+import { type Claim, MAX_HEDGE_BYTES, type Plan, planNextSpan } from './planner.ts'
 
 const MIN_SPLIT = 262_144
 const MiB = 1_048_576
@@ -11,8 +11,13 @@ const claim = (parts: Partial<Claim>): Claim => ({
   cursor: 0,
   end: 0,
   bytesPerSecond: 0,
+  silentMs: 0,
+  isHedged: false,
   ...parts,
 })
+/** Plans for a connection that is expected to be so fast. */
+const plan = (size: number, assigned: SpanSet, claims: readonly Claim[], speed = 0): Plan =>
+  planNextSpan(size, assigned, claims, { newBytesPerSecond: speed, silentLimitMs: 1500 })
 const all = (size: number): SpanSet => new SpanSet([{ start: 0, end: size }])
 
 test('planNextSpan() takes the first gap', () => {
@@ -21,18 +26,18 @@ test('planNextSpan() takes the first gap', () => {
     { start: 20, end: 30 },
   ])
 
-  expect(planNextSpan(100, assigned, [])).toEqual({ type: 'take', span: { start: 10, end: 20 } })
+  expect(plan(100, assigned, [])).toEqual({ type: 'take', span: { start: 10, end: 20 } })
 })
 
 test('planNextSpan() has nothing to do when all is fetched, or the file is empty', () => {
-  expect(planNextSpan(100, all(100), [])).toEqual({ type: 'none' })
-  expect(planNextSpan(0, new SpanSet(), [])).toEqual({ type: 'none' })
+  expect(plan(100, all(100), [])).toEqual({ type: 'none' })
+  expect(plan(0, new SpanSet(), [])).toEqual({ type: 'none' })
 })
 
 test('planNextSpan() halves a claim of unknown speed', () => {
-  const plan = planNextSpan(4 * MiB, all(4 * MiB), [claim({ id: 7, end: 4 * MiB })])
+  const decided = plan(4 * MiB, all(4 * MiB), [claim({ id: 7, end: 4 * MiB })])
 
-  expect(plan).toEqual({ type: 'split', claimId: 7, at: 2 * MiB })
+  expect(decided).toEqual({ type: 'split', claimId: 7, at: 2 * MiB })
 })
 
 test('planNextSpan() cuts the claim that will take longest, so that both end together', () => {
@@ -40,9 +45,9 @@ test('planNextSpan() cuts the claim that will take longest, so that both end tog
   const fast = claim({ id: 1, cursor: 0, end: 60 * MiB, bytesPerSecond: 60 * MiB })
   const slow = claim({ id: 2, cursor: 60 * MiB, end: 100 * MiB, bytesPerSecond: 10 * MiB })
 
-  const plan = planNextSpan(size, all(size), [fast, slow], 30 * MiB)
+  const decided = plan(size, all(size), [fast, slow], 30 * MiB)
 
-  expect(plan).toEqual({ type: 'split', claimId: 2, at: 70 * MiB })
+  expect(decided).toEqual({ type: 'split', claimId: 2, at: 70 * MiB })
 })
 
 test('planNextSpan() leaves short claims, those about to end, and those of unknown end', () => {
@@ -50,17 +55,51 @@ test('planNextSpan() leaves short claims, those about to end, and those of unkno
   const ending = claim({ end: 10 * MiB, bytesPerSecond: 21 * MiB })
   const endless = claim({ end: undefined })
 
-  expect(planNextSpan(10 * MiB, all(10 * MiB), [short, ending, endless])).toEqual({ type: 'none' })
+  expect(plan(10 * MiB, all(10 * MiB), [short, ending, endless])).toEqual({ type: 'none' })
 })
 
 test('planNextSpan() never cuts off less than is worth a request', () => {
   const slow = claim({ end: 10 * MiB, bytesPerSecond: 1 })
   const fast = claim({ end: 10 * MiB, bytesPerSecond: 1000 })
 
-  expect(planNextSpan(10 * MiB, all(10 * MiB), [slow], 1e9)).toMatchObject({ at: MIN_SPLIT })
-  expect(planNextSpan(10 * MiB, all(10 * MiB), [fast], 1)).toMatchObject({
+  expect(plan(10 * MiB, all(10 * MiB), [slow], 1e9)).toMatchObject({ at: MIN_SPLIT })
+  expect(plan(10 * MiB, all(10 * MiB), [fast], 1)).toMatchObject({
     at: 10 * MiB - MIN_SPLIT,
   })
+})
+
+test('planNextSpan() hands on the rest of a connection that has fallen silent', () => {
+  const silent = claim({ id: 1, cursor: 5, end: 9, silentMs: 1500 })
+  const fine = claim({ id: 2, cursor: 9, end: 10 * MiB, silentMs: 1499 })
+
+  expect(plan(10 * MiB, all(10 * MiB), [fine, silent])).toEqual({
+    type: 'replace',
+    claimId: 1,
+    span: { start: 5, end: 9 },
+  })
+  expect(plan(10 * MiB, all(10 * MiB), [{ ...silent, isHedged: true }])).toEqual({ type: 'none' })
+})
+
+test('planNextSpan() fetches once more what a slow connection would take long for', () => {
+  const slow = claim({ id: 3, cursor: 100, end: MIN_SPLIT, bytesPerSecond: 50_000 })
+  const size = MIN_SPLIT
+
+  expect(plan(size, all(size), [slow], MiB)).toEqual({
+    type: 'hedge',
+    claimId: 3,
+    span: { start: 100, end: MIN_SPLIT },
+  })
+  const unwilling: [string, Claim, number][] = [
+    ['somebody does so already', { ...slow, isHedged: true }, MiB],
+    ['it ends soon', { ...slow, bytesPerSecond: 2 * MIN_SPLIT }, 10 * MiB],
+    ['its speed is not known', { ...slow, bytesPerSecond: 0 }, MiB],
+    ['another would not be faster', slow, 60_000],
+    ['no speed is known', slow, 0],
+  ]
+  for (const [why, one, speed] of unwilling) {
+    expect(plan(size, all(size), [one], speed), why).toEqual({ type: 'none' })
+  }
+  expect(MAX_HEDGE_BYTES).toBeLessThan(8 * MiB)
 })
 
 interface Simulated {
@@ -68,6 +107,8 @@ interface Simulated {
   cursor: number
   end: number
   bytesPerSecond: number
+  silentMs: number
+  isHedged: boolean
 }
 
 const event = fc.record({
@@ -92,24 +133,33 @@ test('planNextSpan() hands each byte to one at a time, and all are fetched, what
       let lastId = 0
       let fetchedBytes = 0
       const join = (speed: number): boolean => {
-        const plan = planNextSpan(size, assigned, workers, speed)
-        if (plan.type === 'none') return false
-        if (plan.type === 'take') {
-          expect(plan.span.start).toBeLessThan(plan.span.end)
-          assigned.add(plan.span)
+        const next = plan(size, assigned, workers, speed)
+        if (next.type === 'none' || next.type === 'replace' || next.type === 'hedge') return false
+        if (next.type === 'take') {
+          expect(next.span.start).toBeLessThan(next.span.end)
+          assigned.add(next.span)
           workers.push({
             id: ++lastId,
-            cursor: plan.span.start,
-            end: plan.span.end,
+            cursor: next.span.start,
+            end: next.span.end,
             bytesPerSecond: speed,
+            silentMs: 0,
+            isHedged: false,
           })
           return true
         }
-        const victim = workers.find(({ id }) => id === plan.claimId) as Simulated
-        expect(plan.at - victim.cursor).toBeGreaterThanOrEqual(MIN_SPLIT)
-        expect(victim.end - plan.at).toBeGreaterThanOrEqual(MIN_SPLIT)
-        workers.push({ id: ++lastId, cursor: plan.at, end: victim.end, bytesPerSecond: speed })
-        victim.end = plan.at
+        const victim = workers.find(({ id }) => id === next.claimId) as Simulated
+        expect(next.at - victim.cursor).toBeGreaterThanOrEqual(MIN_SPLIT)
+        expect(victim.end - next.at).toBeGreaterThanOrEqual(MIN_SPLIT)
+        workers.push({
+          id: ++lastId,
+          cursor: next.at,
+          end: victim.end,
+          bytesPerSecond: speed,
+          silentMs: 0,
+          isHedged: false,
+        })
+        victim.end = next.at
         return true
       }
       const advance = (worker: Simulated, bytes: number): void => {

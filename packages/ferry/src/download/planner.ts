@@ -2,8 +2,9 @@
  * Decides which bytes a free connection fetches: a pure function over claims and gaps.
  *
  * A claim is the span that one connection is fetching, [cursor, end). A free connection takes the
- * first gap; when there is none it takes the far part of the claim that will take longest, cut so
- * that both would end at the same time.
+ * first gap. When there is none it takes over from a connection that has fallen silent; else the far
+ * part of the claim that will take longest, cut so that both would end at the same time; else, in the
+ * endgame, it fetches the rest of a claim once more, and whoever is first wins.
  */
 import type { Span, SpanSet } from '../transfer/span.ts'
 
@@ -16,39 +17,72 @@ export interface Claim {
   readonly end: number | undefined
   /** How fast it has been; 0 when not known yet. */
   readonly bytesPerSecond: number
+  /** How long nothing has come. */
+  readonly silentMs: number
+  /** Somebody else fetches its rest, too. */
+  readonly isHedged: boolean
 }
 
-/** take: fetch this gap · split: cut that claim at `at` and fetch from there to its old end */
+/**
+ * take: fetch this gap · split: cut that claim at `at` and fetch from there to its old end ·
+ * replace: stop that connection and fetch its rest · hedge: fetch its rest, too
+ */
 export type Plan =
   | { readonly type: 'take'; readonly span: Span }
   | { readonly type: 'split'; readonly claimId: number; readonly at: number }
+  | { readonly type: 'replace' | 'hedge'; readonly claimId: number; readonly span: Span }
   | { readonly type: 'none' }
 
 // Below this a new request costs more than it gains.
 const MIN_SPLIT_BYTES = 262_144
 // A claim that ends sooner than this is left to end.
 const MIN_REMAINING_SECONDS = 0.5
+/** The most that is fetched twice for one claim. */
+export const MAX_HEDGE_BYTES = 4_194_304
+// Another connection has to be this many times as fast as the claim.
+const MIN_HEDGE_GAIN = 2
+
+/** What is expected of connections. */
+export interface Expectation {
+  /** What the free connection should reach; 0 when not known. */
+  readonly newBytesPerSecond: number
+  /** A connection that is silent for so long may be for minutes. */
+  readonly silentLimitMs: number
+}
 
 /**
  * Plans for one free connection.
  * @param assigned every byte that has been fetched or is claimed
- * @param newBytesPerSecond what the free connection is expected to reach; 0 when not known
  */
 export function planNextSpan(
   size: number,
   assigned: SpanSet,
   claims: readonly Claim[],
-  newBytesPerSecond = 0,
+  { newBytesPerSecond, silentLimitMs }: Expectation,
 ): Plan {
-  const [gap] = assigned.gapsWithin({ start: 0, end: size })
+  const gap = assigned.firstGap({ start: 0, end: size })
   if (gap !== undefined) return { type: 'take', span: gap }
+  const silent = longestOf(claims.filter((claim) => isSilent(claim, silentLimitMs)))
+  if (silent !== undefined) return { type: 'replace', claimId: silent.id, span: restOf(silent) }
+  const long = longestOf(claims.filter(canSplit))
+  if (long !== undefined) {
+    return { type: 'split', claimId: long.id, at: cutOf(long, newBytesPerSecond) }
+  }
+  const slow = longestOf(claims.filter((claim) => canHedge(claim, newBytesPerSecond)))
+  if (slow !== undefined) return { type: 'hedge', claimId: slow.id, span: restOf(slow) }
+  return { type: 'none' }
+}
+
+function longestOf(claims: readonly Claim[]): Claim | undefined {
   let longest: Claim | undefined
   for (const claim of claims) {
-    if (!canSplit(claim)) continue
     if (longest === undefined || remainingTime(claim) > remainingTime(longest)) longest = claim
   }
-  if (longest === undefined) return { type: 'none' }
-  return { type: 'split', claimId: longest.id, at: cutOf(longest, newBytesPerSecond) }
+  return longest
+}
+
+function restOf({ cursor, end = cursor }: Claim): Span {
+  return { start: cursor, end }
 }
 
 function remainingBytes(claim: Claim): number {
@@ -60,10 +94,28 @@ function remainingTime(claim: Claim): number {
   return remainingBytes(claim) / Math.max(claim.bytesPerSecond, 1)
 }
 
+function isSilent(claim: Claim, limitMs: number): boolean {
+  return !claim.isHedged && claim.silentMs >= limitMs && remainingBytes(claim) > 0
+}
+
 function canSplit(claim: Claim): boolean {
   return (
+    !claim.isHedged &&
     remainingBytes(claim) >= 2 * MIN_SPLIT_BYTES &&
     (claim.bytesPerSecond === 0 || remainingTime(claim) >= MIN_REMAINING_SECONDS)
+  )
+}
+
+/** Worth it only where it is known that the claim takes long, and that another would be faster. */
+function canHedge(claim: Claim, newBytesPerSecond: number): boolean {
+  const remaining = remainingBytes(claim)
+  return (
+    !claim.isHedged &&
+    remaining > 0 &&
+    remaining <= MAX_HEDGE_BYTES &&
+    claim.bytesPerSecond > 0 &&
+    remainingTime(claim) >= MIN_REMAINING_SECONDS &&
+    newBytesPerSecond >= claim.bytesPerSecond * MIN_HEDGE_GAIN
   )
 }
 

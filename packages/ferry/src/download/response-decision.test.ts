@@ -8,12 +8,19 @@ const MODIFIED = 'Fri, 20 Nov 2026 10:00:00 GMT'
 const LATER = 'Fri, 20 Nov 2026 10:00:05 GMT'
 const URL = 'http://a/file'
 
-const FIRST: Asked = { url: URL, range: undefined, conditional: false, identity: undefined }
+const FIRST: Asked = {
+  url: URL,
+  range: undefined,
+  conditional: false,
+  identity: undefined,
+  isProvable: false,
+}
 const RESUME: Asked = {
   url: URL,
   range: { start: 100, end: 200 },
   conditional: true,
   identity: { size: 1000, etag: '"a"' },
+  isProvable: false,
 }
 const BY_DATE: Asked = { ...RESUME, identity: { size: 1000, lastModified: MODIFIED } }
 
@@ -47,7 +54,7 @@ function gist(decision: Decision): unknown {
     case 'unconditional':
       return decision.type
     case 'refused':
-      return [decision.type, decision.retryable ? 'retryable' : 'final']
+      return decision.type
     case 'changed':
     case 'broken':
       return [decision.type, decision.error.code]
@@ -73,15 +80,15 @@ const first: readonly [string, AnswerParts, unknown][] = [
     { status: 200, headers: { 'Content-Encoding': 'Identity' } },
     ['content', 0, 100],
   ],
-  ['416 although no range was asked for', { status: 416 }, ['refused', 'final']],
-  ['204', { status: 204, length: 0 }, ['refused', 'final']],
-  ['203 of a transforming proxy', { status: 203 }, ['refused', 'final']],
-  ['304', { status: 304, length: 0 }, ['refused', 'final']],
-  ['302 without Location', { status: 302 }, ['refused', 'final']],
-  ['404', { status: 404 }, ['refused', 'final']],
-  ['403', { status: 403 }, ['refused', 'final']],
-  ['429', { status: 429 }, ['refused', 'retryable']],
-  ['503', { status: 503 }, ['refused', 'retryable']],
+  ['416 although no range was asked for', { status: 416 }, 'refused'],
+  ['204', { status: 204, length: 0 }, 'refused'],
+  ['203 of a transforming proxy', { status: 203 }, 'refused'],
+  ['304', { status: 304, length: 0 }, 'refused'],
+  ['302 without Location', { status: 302 }, 'refused'],
+  ['404', { status: 404 }, 'refused'],
+  ['403', { status: 403 }, 'refused'],
+  ['429', { status: 429 }, 'refused'],
+  ['503', { status: 503 }, 'refused'],
 ]
 
 test.each(first)('decideResponse() of the first request: %s', (_, parts, expected) => {
@@ -174,11 +181,22 @@ test('decideResponse() takes both validators to agree where both are known', () 
   expect(gist(differing)).toEqual(CHANGED)
 })
 
-test('decideResponse() never goes on with a version that has no validator', () => {
-  const asked = { ...RESUME, identity: { size: 1000 } }
+test('decideResponse() goes by the size alone where nothing else is known', () => {
+  const asked = { ...RESUME, conditional: false, identity: { size: 1000 } }
 
-  expect(gist(decideResponse(asked, partial({ ETag: undefined })))).toEqual(CHANGED)
-  expect(gist(decideResponse(asked, answer({ status: 200, length: 1000 })))).toEqual(CHANGED)
+  expect(gist(decideResponse(asked, partial({ ETag: undefined })))).toEqual(['content', 100, 200])
+  expect(gist(decideResponse(asked, answer({ status: 200, length: 1001 })))).toEqual(CHANGED)
+})
+
+test('decideResponse() takes entity tags that differ where a digest will prove the file', () => {
+  const identity = { size: 1000, etag: '"a"', lastModified: MODIFIED }
+  const asked = { ...RESUME, identity }
+  const other = partial({ ETag: '"b"', 'Last-Modified': MODIFIED })
+
+  expect(gist(decideResponse(asked, other))).toEqual(CHANGED)
+  expect(gist(decideResponse({ ...asked, isProvable: true }, other))).toEqual(['content', 100, 200])
+  const later = partial({ ETag: '"b"', 'Last-Modified': LATER })
+  expect(gist(decideResponse({ ...asked, isProvable: true }, later))).toEqual(CHANGED)
 })
 
 const wholes: readonly [string, Asked, AnswerParts, unknown][] = [
@@ -254,7 +272,7 @@ test.each(unsatisfied)('decideResponse() of a 416 with %s', (_, contentRange, ex
 test.each([429, 500, 502, 503, 504, 408])(
   'decideResponse() keeps what has come when a range is answered by %i',
   (status) => {
-    expect(gist(decideResponse(RESUME, answer({ status })))).toEqual(['refused', 'retryable'])
+    expect(gist(decideResponse(RESUME, answer({ status })))).toEqual('refused')
   },
 )
 

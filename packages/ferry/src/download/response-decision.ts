@@ -3,7 +3,6 @@
  * response reaches the disk before it has passed here.
  */
 import { type ErrorDetail, TransferError } from '../errors.ts'
-import { isRetryableStatus } from '../client/retry-policy.ts'
 import { parseContentRange, parseUnsatisfiedRange } from '../protocol/semantics/content-range.ts'
 import type { HeaderFields } from '../protocol/semantics/header-fields.ts'
 import type { Span } from '../transfer/span.ts'
@@ -18,6 +17,8 @@ export interface Asked {
   readonly conditional: boolean
   /** The version that the bytes must belong to; undefined when this is the first response. */
   readonly identity: Identity | undefined
+  /** The finished file is compared with a digest. */
+  readonly isProvable: boolean
 }
 
 /** What came. */
@@ -44,15 +45,14 @@ export type Decision =
     }
   | { readonly type: 'unconditional' }
   | { readonly type: 'changed'; readonly error: TransferError }
-  | { readonly type: 'refused'; readonly retryable: boolean }
+  | { readonly type: 'refused' }
   | { readonly type: 'broken'; readonly error: TransferError }
 
 /** Decides what to do with a response. */
 export function decideResponse(asked: Asked, answer: Answer): Decision {
   const { status, headers } = answer
   if (status === 416 && asked.range !== undefined) return decideUnsatisfied(asked, answer)
-  if (status !== 200 && status !== 206)
-    return { type: 'refused', retryable: isRetryableStatus(status) }
+  if (status !== 200 && status !== 206) return { type: 'refused' }
   const coding = headers.get('content-encoding')
   if (coding !== undefined && coding.toLowerCase() !== 'identity') {
     return broken(asked, `its content is coded as ${coding}, although only identity was accepted`, {
@@ -83,7 +83,8 @@ function decidePartial(asked: Asked, answer: Answer): Decision {
       `its Content-Length ${answer.length} contradicts its Content-Range ${text}`,
     )
   }
-  const change = identity && describeChange(identity, answer.headers, got.complete)
+  const change =
+    identity && describeChange(identity, answer.headers, got.complete, asked.isProvable)
   if (change !== undefined) return changed(asked, change)
   return {
     type: 'content',
@@ -95,7 +96,8 @@ function decidePartial(asked: Asked, answer: Answer): Decision {
 
 function decideWhole(asked: Asked, answer: Answer): Decision {
   const { range, identity, conditional } = asked
-  const change = identity && describeChange(identity, answer.headers, answer.length)
+  const change =
+    identity && describeChange(identity, answer.headers, answer.length, asked.isProvable)
   if (change !== undefined) return changed(asked, change)
   // The version is the same, so If-Range had no reason to be false: some caches always say so.
   if (range !== undefined && conditional) return { type: 'unconditional' }

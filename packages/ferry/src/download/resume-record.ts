@@ -2,7 +2,7 @@
  * What is needed to go on with a download, and the journal that keeps it beside the partial file.
  *
  * A header says which version of the file this is; each further line adds spans that are in the file
- * and synced. Lines are only ever appended, so a crash can cut the last one but not change another.
+ * and synced, or takes back what has turned out to be wrong. Lines are only ever appended, so a crash can cut the last one but not change another.
  * Never holds a byte range that the disk might not have, nor a secret: of a URL's query it keeps a
  * salted digest.
  */
@@ -46,7 +46,8 @@ export function parseResumeRecord(text: string): ResumeRecord | undefined {
   const size = known.identity.size ?? 0
   const spans = new SpanSet()
   for (const record of rest) {
-    for (const span of parseSpans(record)) if (span.end <= size) spans.add(span)
+    for (const span of parseSpans(record, 'spans')) if (span.end <= size) spans.add(span)
+    for (const span of parseSpans(record, 'removed')) spans.remove(span)
   }
   return { ...known, spans }
 }
@@ -89,14 +90,22 @@ export class Journal {
   async append(spans: SpanSet): Promise<void> {
     const added = [...spans].flatMap((span) => this.#journaled.gapsWithin(span))
     if (added.length === 0) return
+    await this.#write({ type: 'spans', spans: added.map(({ start, end }) => [start, end]) })
+    for (const span of added) this.#journaled.add(span)
+  }
+
+  /** Notes that a span has turned out to be wrong. */
+  async remove(span: Span): Promise<void> {
+    await this.#write({ type: 'removed', spans: [[span.start, span.end]] })
+    this.#journaled.remove(span)
+  }
+
+  async #write(record: object): Promise<void> {
     try {
-      await this.#handle.write(
-        formatRecord({ type: 'spans', spans: added.map(({ start, end }) => [start, end]) }),
-      )
+      await this.#handle.write(formatRecord(record))
     } catch (cause) {
       throw fileError(`Cannot write ${this.#path}`, cause)
     }
-    for (const span of added) this.#journaled.add(span)
   }
 
   async close(): Promise<void> {
@@ -137,8 +146,8 @@ function pickTexts<Name extends string>(
   return texts
 }
 
-function parseSpans(record: unknown): Span[] {
-  if (!isObject(record) || record['type'] !== 'spans' || !Array.isArray(record['spans'])) return []
+function parseSpans(record: unknown, type: 'spans' | 'removed'): Span[] {
+  if (!isObject(record) || record['type'] !== type || !Array.isArray(record['spans'])) return []
   return record['spans'].flatMap((pair: unknown) => {
     if (!Array.isArray(pair)) return []
     const [start, end] = pair as unknown[]

@@ -15,6 +15,7 @@ const BLOCK_BYTES = 1_048_576
 const MAX_BLOCKS_IN_FLIGHT = 2
 // Less room than this is not worth a read of its own.
 const MIN_WINDOW_BYTES = 16_384
+const NOTHING = Buffer.alloc(0)
 
 /** Memory for content, and who still needs it: writes may end in any order. */
 interface Block {
@@ -57,6 +58,9 @@ export class SegmentWriter implements BodySink {
   readonly #events: SegmentEvents
   readonly #maxWindowBytes: number
   readonly #responseEnd: number
+  readonly #overlap: Buffer
+  /** Where the overlap begins. */
+  readonly #overlapStart: number
   /** Offset of the next byte of the response. */
   #position: number
   /** The next byte wanted. */
@@ -86,6 +90,8 @@ export class SegmentWriter implements BodySink {
       end: number
       /** Where the response says that it ends. */
       responseEnd?: number | undefined
+      /** What is in the file before `cursor`; the response has to bring the same. */
+      overlap?: Buffer | undefined
       maxWindowBytes?: number | undefined
     },
   ) {
@@ -96,6 +102,8 @@ export class SegmentWriter implements BodySink {
     this.#cursor = options.cursor
     this.#end = options.end
     this.#responseEnd = options.responseEnd ?? Number.POSITIVE_INFINITY
+    this.#overlap = options.overlap ?? NOTHING
+    this.#overlapStart = options.cursor - this.#overlap.length
     this.#maxWindowBytes = options.maxWindowBytes ?? BLOCK_BYTES
   }
 
@@ -107,6 +115,11 @@ export class SegmentWriter implements BodySink {
   /** Offset of the next byte that the response will bring, wanted or not. */
   get position(): number {
     return this.#position
+  }
+
+  /** It takes nothing now: the disk is behind, or the rate limit asks for a pause. */
+  get isPaused(): boolean {
+    return this.#paused
   }
 
   /** Wants the bytes up to `end` from now on: fewer than before, or more unless they have passed. */
@@ -134,6 +147,7 @@ export class SegmentWriter implements BodySink {
     this.#checkAnnounced(bytes.length)
     const skip = Math.min(bytes.length, Math.max(0, this.#cursor - this.#position))
     const wanted = Math.min(bytes.length - skip, this.#end - this.#cursor)
+    if (skip > 0) this.#checkOverlap(bytes.subarray(0, skip))
     this.#position += bytes.length
     if (wanted > 0) this.#take(bytes.subarray(skip, skip + wanted))
     if (this.#cursor >= this.#end) {
@@ -174,6 +188,20 @@ export class SegmentWriter implements BodySink {
     throw new TransferError(
       'range-mismatch',
       `Cannot write ${this.#file.path}: the response goes on behind its announced end, ${this.#responseEnd}`,
+    )
+  }
+
+  /** Bytes that are here already have to be the same, where that is to be compared. */
+  #checkOverlap(skipped: Buffer): void {
+    const from = Math.max(this.#position, this.#overlapStart)
+    const to = this.#position + skipped.length
+    if (from >= to) return
+    const came = skipped.subarray(from - this.#position)
+    const here = this.#overlap.subarray(from - this.#overlapStart, to - this.#overlapStart)
+    if (came.equals(here)) return
+    throw new TransferError(
+      'representation-changed',
+      `Cannot go on with ${this.#file.path}: the file at the server is another one now, it differs between ${from} and ${to}`,
     )
   }
 

@@ -13,15 +13,18 @@ import type { SegmentWriter } from './segment-writer.ts'
 /** The account of one partial file. */
 export class SpanKeeper {
   readonly #file: PartFile
+  readonly #onAdded: (span: Span) => void
   /** In the file, though perhaps not synced. */
   #written: SpanSet
   #journal: Journal | undefined
   #keeping: Promise<void> | undefined
   #failure: Error | undefined
 
-  constructor(file: PartFile, written: SpanSet) {
+  /** @param onAdded is told of each span that has come to be in the file */
+  constructor(file: PartFile, written: SpanSet, onAdded: (span: Span) => void = () => {}) {
     this.#file = file
     this.#written = written
+    this.#onAdded = onAdded
   }
 
   /** Bytes that are in the file. */
@@ -36,10 +39,29 @@ export class SpanKeeper {
 
   add(span: Span): void {
     this.#written.add(span)
+    this.#onAdded(span)
+  }
+
+  /** How far every byte from the first on is in the file. */
+  get prefixEnd(): number {
+    return this.#written.endFrom(0)
+  }
+
+  /** A span that was added has turned out to be wrong; resolves when the journal says so, too. */
+  async reject(span: Span): Promise<void> {
+    this.#written.remove(span)
+    // What is being noted may hold the span.
+    await this.#keeping
+    await this.#journal?.remove(span)
   }
 
   covers(span: Span): boolean {
     return this.#written.covers(span)
+  }
+
+  /** From where up to `at` every byte is in the file. */
+  startBefore(at: number): number {
+    return this.#written.startBefore(at)
   }
 
   /** Notes spans in this journal from now on, and closes it at the end. */

@@ -1,31 +1,41 @@
 /**
  * What a fetch knows of one of its connections: the span that it is to bring, how far it is, how it
- * fares. A record that file-fetch.ts changes; decides nothing.
+ * fares. A record that others change; decides nothing.
  */
 import type { Span } from '../transfer/span.ts'
 import { SpeedMeter } from '../transfer/speed-meter.ts'
 import type { Claim } from './planner.ts'
+import type { Remote } from './remotes.ts'
 import type { SegmentWriter } from './segment-writer.ts'
 
 /** What one connection does now. */
 export interface ConnectionProgress {
   readonly id: number
   readonly state: 'requesting' | 'receiving' | 'waiting'
+  /** Where it fetches from, without secrets. */
+  readonly url: string
   readonly cursor: number
   /** Exclusive; undefined when the size is unknown. */
   readonly end: number | undefined
   readonly bytesPerSecond: number
+  /** In all that it has fetched so far. */
+  readonly receivedBytes: number
 }
 
 /** One connection's work. */
 export interface Worker {
   readonly id: number
-  readonly stopping: AbortController
   readonly meter: SpeedMeter
+  /** Where it fetches from. */
+  remote: Remote
+  /** Ends what it does now: a request, or a wait. */
+  stopping: AbortController
   state: ConnectionProgress['state']
   /** The span that it fetches, [start, end); Infinity while the size is unknown. */
   start: number
   end: number
+  /** Whose rest it fetches once more; undefined when its span is its own. */
+  hedged: Worker | undefined
   /** How far the response on the wire reaches; 0 without one. */
   responseEnd: number
   writer: SegmentWriter | undefined
@@ -35,24 +45,31 @@ export interface Worker {
   receivedBytes: number
   /** In all its requests. */
   totalBytes: number
+  /** When its request began, and when something last came of it, in ms of the clock. */
+  requestedAt: number
+  heardAt: number
   /** Tries in a row that brought nothing. */
   failures: number
 }
 
 /** A connection that is about to ask for a span. */
-export function createWorker(id: number, { start, end }: Span): Worker {
+export function createWorker(id: number, remote: Remote, { start, end }: Span): Worker {
   return {
     id,
+    remote,
     stopping: new AbortController(),
     meter: new SpeedMeter(),
     state: 'requesting',
     start,
     end,
+    hedged: undefined,
     responseEnd: 0,
     writer: undefined,
     unproven: false,
     receivedBytes: 0,
     totalBytes: 0,
+    requestedAt: 0,
+    heardAt: 0,
     failures: 0,
   }
 }
@@ -62,17 +79,36 @@ export function cursorOf(worker: Worker): number {
   return worker.writer?.cursor ?? worker.start
 }
 
-/** The same for those who look on. */
-export function toProgress(worker: Worker): ConnectionProgress {
-  return { ...toClaim(worker), state: worker.state }
+/** How long nothing has come of what it asked for; 0 for one that does not ask. */
+export function silentMs(worker: Worker, now: number): number {
+  return worker.state === 'waiting' ? 0 : Math.max(0, now - worker.heardAt)
 }
 
-/** The same for the planner. */
-export function toClaim(worker: Worker): Claim {
+/** What those who look on may see. */
+export function toProgress(worker: Worker): ConnectionProgress {
+  return {
+    id: worker.id,
+    state: worker.state,
+    url: worker.remote.url.label,
+    cursor: cursorOf(worker),
+    end: endOf(worker),
+    bytesPerSecond: worker.meter.bytesPerSecond,
+    receivedBytes: worker.totalBytes,
+  }
+}
+
+/** What the planner sees. */
+export function toClaim(worker: Worker, now: number, isHedged: boolean): Claim {
   return {
     id: worker.id,
     cursor: cursorOf(worker),
-    end: Number.isFinite(worker.end) ? worker.end : undefined,
+    end: endOf(worker),
     bytesPerSecond: worker.meter.bytesPerSecond,
+    silentMs: silentMs(worker, now),
+    isHedged,
   }
+}
+
+function endOf({ end }: Worker): number | undefined {
+  return Number.isFinite(end) ? end : undefined
 }

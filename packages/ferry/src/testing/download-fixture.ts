@@ -1,5 +1,5 @@
 /**
- * A folder to download into and a scripted server to download from, with waits cut short.
+ * A folder to download into and a fault server to download from, with waits cut short.
  * Removes the folder and closes the server when disposed of.
  */
 import { mkdtemp, readdir, readFile, rm, stat, writeFile } from 'node:fs/promises'
@@ -9,7 +9,8 @@ import type { Clock } from '../clock.ts'
 import type { HttpClientOptions } from '../client/call-options.ts'
 import { HttpClient, type RequestClient } from '../client/http-client.ts'
 import { download, type Download, type DownloadOptions } from '../download/download.ts'
-import { ScriptedServer, type ScriptedServerOptions } from './scripted-server.ts'
+import { FaultServer } from './fault-server.ts'
+import type { FaultServerOptions } from './fault-server-answer.ts'
 
 // Backoff of half a second becomes 20 ms; a tick of 250 ms becomes 10 ms.
 const HASTE = 25
@@ -26,22 +27,22 @@ export const hastyClock: Clock = {
 /** Both ends of a download. */
 export class DownloadFixture implements AsyncDisposable {
   readonly folder: string
-  readonly server: ScriptedServer
+  readonly server: FaultServer
   readonly client: RequestClient & Pick<HttpClient, 'close'>
 
-  private constructor(folder: string, server: ScriptedServer, client: DownloadFixture['client']) {
+  private constructor(folder: string, server: FaultServer, client: DownloadFixture['client']) {
     this.folder = folder
     this.server = server
     this.client = client
   }
 
   static async start(
-    server: ScriptedServerOptions,
+    server: FaultServerOptions,
     client: HttpClientOptions = {},
   ): Promise<DownloadFixture> {
     return new DownloadFixture(
       await mkdtemp(join(tmpdir(), 'ferry-download-')),
-      await ScriptedServer.start(server),
+      await FaultServer.start(server),
       new HttpClient({ ...client, clock: hastyClock }),
     )
   }

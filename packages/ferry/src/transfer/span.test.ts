@@ -86,7 +86,40 @@ test('SpanSet.copy() changes by itself', () => {
 test('SpanSet takes spans without an end', () => {
   const set = new SpanSet([{ start: 0, end: Number.POSITIVE_INFINITY }])
 
+  expect(set.bytes).toBe(Number.POSITIVE_INFINITY)
+
   set.remove({ start: 10, end: Number.POSITIVE_INFINITY })
 
   expect([...set]).toEqual([{ start: 0, end: 10 }])
+  expect(set.bytes).toBe(10)
+})
+
+test('SpanSet tells the first gap, and how far it reaches to both sides of a place', () => {
+  fc.assert(
+    fc.property(fc.array(change), span, (changes, within) => {
+      const [set, model] = build(changes)
+      const { start: at } = within
+      let end = at
+      while (model[end] === true) end++
+      let start = at
+      while (model[start - 1] === true) start--
+
+      expect(set.firstGap(within)).toEqual(set.gapsWithin(within)[0])
+      expect(set.endFrom(at)).toBe(end)
+      expect(set.startBefore(at)).toBe(start)
+    }),
+  )
+})
+
+test('SpanSet takes 20,000 spans in any order', () => {
+  const set = new SpanSet()
+  const count = 20_000
+
+  for (let index = 0; index < count; index++) {
+    const start = ((index * 7919) % count) * 10
+    set.add({ start, end: start + 5 })
+  }
+
+  expect([set.count, set.bytes]).toEqual([count, 5 * count])
+  expect(set.firstGap({ start: 20, end: 40 })).toEqual({ start: 25, end: 30 })
 })

@@ -19,6 +19,11 @@ export class SpeedMeter {
     while ((this.#samples[1]?.at ?? at) <= at - WINDOW_MS) this.#samples.shift()
   }
 
+  /** Forgets what it has seen: another thing is measured from now on. */
+  reset(): void {
+    this.#samples = []
+  }
+
   /** Bytes per second over the window; 0 until there are two samples. */
   get bytesPerSecond(): number {
     const first = this.#samples[0]

@@ -179,6 +179,28 @@ test('a signal ends the wait for a piece that never comes', async () => {
   expect(silent.destroyed).toBe(true)
 })
 
+test('a signal cancels a web stream whose piece never comes, and lets go of it', async () => {
+  let cancelled = false
+  const silent = new ReadableStream({ cancel: () => void (cancelled = true) })
+  const stopping = new AbortController()
+  const content = toContent(silent) as StreamedContent
+  const iterator = content.open(stopping.signal)[Symbol.asyncIterator]()
+  const next = iterator.next()
+
+  stopping.abort()
+
+  await expect(next).resolves.toEqual({ done: true, value: undefined })
+  expect(cancelled).toBe(true)
+  await expect.poll(() => silent.locked).toBe(false)
+})
+
+test('a web stream that was read to its end is let go of', async () => {
+  const stream = ReadableStream.from([Buffer.from('ab')])
+
+  expect(String(await readStreamToBytes(stream))).toBe('ab')
+  expect(stream.locked).toBe(false)
+})
+
 test('the error of a source is passed on as it is', async () => {
   const error = new Error('no tape')
   // oxlint-disable-next-line require-yield -- it fails first

@@ -157,8 +157,7 @@ class PieceIterator implements AsyncIterableIterator<Uint8Array, undefined> {
 
   constructor(source: Iterable<unknown> | AsyncIterable<unknown>, signal?: AbortSignal) {
     this.#source = source
-    this.#pieces =
-      Symbol.asyncIterator in source ? source[Symbol.asyncIterator]() : source[Symbol.iterator]()
+    this.#pieces = iterate(source)
     signal?.addEventListener('abort', () => void this.return().catch(() => {}), { once: true })
   }
 
@@ -203,6 +202,30 @@ class PieceIterator implements AsyncIterableIterator<Uint8Array, undefined> {
         .then(resolve, reject)
         .finally(() => (this.#release = undefined))
     })
+  }
+}
+
+function iterate(
+  source: Iterable<unknown> | AsyncIterable<unknown>,
+): Iterator<unknown> | AsyncIterator<unknown> {
+  if (source instanceof ReadableStream) return readWebStream(source)
+  return Symbol.asyncIterator in source ? source[Symbol.asyncIterator]() : source[Symbol.iterator]()
+}
+
+/** The stream's own iterator would cancel it only after the piece that is waited for. */
+function readWebStream(stream: ReadableStream<unknown>): AsyncIterator<unknown> {
+  const reader = stream.getReader()
+  return {
+    async next() {
+      const result = await reader.read()
+      if (result.done) reader.releaseLock()
+      return result as IteratorResult<unknown>
+    },
+    async return() {
+      await reader.cancel()
+      reader.releaseLock()
+      return DONE
+    },
   }
 }
 

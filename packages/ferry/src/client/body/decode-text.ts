@@ -41,7 +41,8 @@ export function decodeText(
 
 /** The charset that a Content-Type names, as it is spelled; undefined when it names none. */
 export function parseCharset(contentType: string | undefined): string | undefined {
-  if (contentType === undefined) return undefined
+  // Most have no parameters.
+  if (contentType === undefined || !contentType.includes(';')) return undefined
   const [, quoted, token] = CHARSET.exec(contentType) ?? []
   const charset = (quoted ?? token)?.trim()
   return charset === '' ? undefined : charset
@@ -73,9 +74,8 @@ function isUtf8Label(label: string): boolean {
 
 // WHATWG Encoding §6.1, "BOM sniff"
 function labelOfMark(bytes: Uint8Array): string | undefined {
-  const [first, second] = bytes
-  if (first === 0xfe && second === 0xff) return 'utf-16be'
-  if (first === 0xff && second === 0xfe) return 'utf-16le'
+  if (bytes[0] === 0xfe && bytes[1] === 0xff) return 'utf-16be'
+  if (bytes[0] === 0xff && bytes[1] === 0xfe) return 'utf-16le'
   return startsWithMark(bytes) ? 'utf-8' : undefined
 }
 

@@ -2,7 +2,7 @@ import { expect, test } from 'vitest'
 import { RemoteProtocolError } from '../../errors.ts'
 import { parseJsonBody } from './json-body.ts'
 
-const WHAT = 'GET http://h/x'
+const WHAT = (): string => 'GET http://h/x'
 
 function errorOf(content: string | Uint8Array, contentType?: string): RemoteProtocolError {
   try {
@@ -38,7 +38,7 @@ test.each<[string, string, string]>([
   ['"😀" 😀', 'a/b', '(a/b): unexpected "😀" at line 1, column 6 of "😀" 😀'],
   ['"a\tb"', 'a/b', '(a/b): unexpected "\\t" at line 1, column 3 of "a b"'],
 ])('parseJsonBody() of %j says what is wrong', (text, contentType, message) => {
-  const expected = `Cannot read the JSON of ${WHAT} ${message}`
+  const expected = `Cannot read the JSON of ${WHAT()} ${message}`
 
   expect(errorOf(text, contentType).message).toBe(expected)
   expect(errorOf(Buffer.from(text), contentType).message).toBe(expected)
@@ -49,7 +49,7 @@ test.each<[string, string, string]>([
 test('parseJsonBody() shows a part of what came, around the place', () => {
   const page = errorOf(`<!DOCTYPE html>\n<title>502</title>${'x'.repeat(1000)}`)
   expect(page.message).toBe(
-    `Cannot read the JSON of ${WHAT} (without Content-Type): unexpected "<" at line 1, column 1 of ` +
+    `Cannot read the JSON of ${WHAT()} (without Content-Type): unexpected "<" at line 1, column 1 of ` +
       `<!DOCTYPE html> <title>502</title>${'x'.repeat(46)}…`,
   )
 

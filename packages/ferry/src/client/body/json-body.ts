@@ -19,13 +19,13 @@ const CONTROLS = /[\s\u0000-\u001F\u007F-\u009F]+/g
 /**
  * Reads JSON. What Content-Type says is not held against it, since many servers say something else;
  * a byte order mark is dropped (RFC 8259 §8.1).
- * @param what whose content it is, for messages: `GET http://h/x`
+ * @param what whose content it is, for messages: `GET http://h/x`; asked only for one
  * @throws {RemoteProtocolError} when it is no JSON: with line, column, an excerpt of at most 80
  * characters, and in `detail` `offset`, `line`, `column` in characters and `contentType`
  */
 export function parseJsonBody(
   content: Uint8Array | string,
-  what: string,
+  what: () => string,
   { reviver, contentType }: ParseJsonOptions = {},
 ): unknown {
   const text = typeof content === 'string' ? withoutMark(content) : decodeText(content, contentType)
@@ -35,7 +35,7 @@ export function parseJsonBody(
     const offset = cause instanceof SyntaxError ? findJsonError(text) : undefined
     // JSON after all, so it came from the reviver.
     if (offset === undefined) throw cause
-    throw jsonError({ text, offset, what, contentType, cause })
+    throw jsonError({ text, offset, what: what(), contentType, cause })
   }
 }
 

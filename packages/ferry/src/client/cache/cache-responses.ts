@@ -109,14 +109,15 @@ async function lookUp(how: LookUp, hasWaited = false): Promise<HttpResponse> {
   if (isPrivate(request) || directives.has('no-store')) {
     return onlyIfCached ? notCached(request) : context.send(request)
   }
-  const entry = await cache.find(request)
+  const entry = await cache.find(request, context)
   const answer = entry && (await cache.answer(entry, request, context))
   if (answer !== undefined) return answer
   // RFC 9111 §5.2.1.7
   if (onlyIfCached) return notCached(request)
   if (request.method === 'HEAD') return fetchHead(how, entry?.headers)
   if (running === undefined) return cache.fetch(request, context, { entry })
-  const identity = `${request.url.href}\n${request.headers.lines}`
+  const form = context.decoded ? 'decoded' : 'coded'
+  const identity = `${form} ${request.url.href}\n${request.headers.lines}`
   const other = running.get(identity)
   if (other !== undefined && !hasWaited) {
     await abortable(other, context.signal)

@@ -41,15 +41,27 @@ function varyOf(headers: HeaderFields): string[] {
   return [...new Set(parseTokenList(headers.get('vary') ?? ''))].sort()
 }
 
+/** What tells requests apart besides their fields. */
+export interface VariantOptions {
+  readonly shared: boolean
+  /** Whether content is kept decoded; coded it is another one, whatever its fields say. */
+  readonly decoded: boolean
+}
+
 /**
  * Tells requests apart by the fields that the response depends on. To these belong, whatever the
- * server says, Accept-Encoding, by which calls differ whose content is decoded, and, unless they are
+ * server says, Accept-Encoding, which a server may follow without saying so, and, unless they are
  * shared, Authorization and Cookie, since servers rarely name them. A digest: they are secrets.
  */
-export function variantOf(vary: readonly string[], request: HttpRequest, shared: boolean): string {
+export function variantOf(
+  vary: readonly string[],
+  request: HttpRequest,
+  { shared, decoded }: VariantOptions,
+): string {
   const always = ['accept-encoding', ...(shared ? [] : ['authorization', 'cookie'])]
   const names = [...new Set([...always, ...vary])]
-  return digest(JSON.stringify(names.map((name) => [name, ...request.headers.getAll(name)])))
+  const fields = names.map((name) => [name, ...request.headers.getAll(name)])
+  return digest(JSON.stringify(decoded ? fields : [...fields, 'coded']))
 }
 
 /** Makes the entry of a response. */
@@ -57,16 +69,16 @@ export function createEntry(
   request: HttpRequest,
   { status, statusText, version, headers }: HttpResponse,
   instants: ResponseInstants,
-  options: { readonly shared: boolean; readonly bodyLength: number },
+  options: VariantOptions & { readonly bodyLength: number },
 ): CacheEntry {
   const vary = varyOf(headers)
-  const { shared, bodyLength } = options
+  const { bodyLength } = options
   // That of the content as it came over the wire, if it was coded.
   const isLengthWrong = headers.get('content-length') !== String(bodyLength)
   return {
     id: randomUUID(),
     key: cacheKeyOf(request.url),
-    variant: variantOf(vary, request, shared),
+    variant: variantOf(vary, request, options),
     vary,
     status,
     statusText,

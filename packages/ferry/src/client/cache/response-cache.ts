@@ -67,10 +67,14 @@ export class ResponseCache {
   }
 
   /** The newest entry that matches a request. */
-  async find(request: HttpRequest): Promise<CacheEntry | undefined> {
+  async find(
+    request: HttpRequest,
+    { decoded }: InterceptorContext,
+  ): Promise<CacheEntry | undefined> {
     const { store, shared } = this.#settings
+    const options = { shared, decoded }
     const entries = (await this.#try(() => store.find(cacheKeyOf(request.url)))) ?? []
-    return entries.find(({ vary, variant }) => variantOf(vary, request, shared) === variant)
+    return entries.find(({ vary, variant }) => variantOf(vary, request, options) === variant)
   }
 
   /** Answers from an entry without waiting for the server; undefined where that may not be. */
@@ -127,7 +131,8 @@ export class ResponseCache {
       options.onEnd?.()
       return response
     }
-    return this.#keep(request, response, { ...instants, since, onEnd: options.onEnd })
+    const { decoded } = context
+    return this.#keep(request, response, { ...instants, since, decoded, onEnd: options.onEnd })
   }
 
   /** Drops what is stored under a key, and what is on its way there. */
@@ -180,17 +185,18 @@ export class ResponseCache {
       readonly requestedAt: number
       readonly receivedAt: number
       readonly since: number
+      readonly decoded: boolean
       readonly onEnd: (() => void) | undefined
     },
   ): HttpResponse {
     const { store, shared, maxBodyBytes } = this.#settings
-    const { requestedAt, receivedAt, since, onEnd } = how
+    const { requestedAt, receivedAt, since, decoded, onEnd } = how
     const put = async (bytes: Buffer): Promise<void> => {
       const entry = createEntry(
         request,
         response,
         { requestedAt, receivedAt },
-        { shared, bodyLength: bytes.length },
+        { shared, decoded, bodyLength: bytes.length },
       )
       if (this.#invalidations.happenedSince(entry.key, since)) return
       await this.#try(() => store.put(entry, bytes))

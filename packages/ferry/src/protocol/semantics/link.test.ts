@@ -35,6 +35,22 @@ test.each<[field: string, expected: [target: string, relations: string[]][]]>([
   expect(links).toEqual(expected)
 })
 
+test('parseLinks() gives the parameters of each link', () => {
+  const field = '</a>; rel=duplicate; pri=1; PREF; geo="d\\e"; pri=2, </b>'
+
+  const parameters = parseLinks(field).map((link) => [...link.parameters])
+
+  expect(parameters).toEqual([
+    [
+      ['rel', 'duplicate'],
+      ['pri', '1'],
+      ['pref', ''],
+      ['geo', 'de'],
+    ],
+    [],
+  ])
+})
+
 test('findLink() gives the first of its relation', () => {
   const field = '</1>; rel="first", </3>; rel="next", </4>; rel="next"'
 

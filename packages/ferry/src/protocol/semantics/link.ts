@@ -1,4 +1,4 @@
-/** Reads the field Link (RFC 8288 §3), strictly, and as far as relations go. */
+/** Reads the field Link (RFC 8288 §3), strictly; what parameters mean is up to who asks for them. */
 import { trimOws } from './grammar.ts'
 
 /** One link of a field. */
@@ -7,6 +7,11 @@ export interface Link {
   readonly target: string
   /** Relation types, in lower case. */
   readonly relations: readonly string[]
+  /**
+   * Values by name, names in lower case; an empty text where there is no value. Of a name that is
+   * repeated, the first counts.
+   */
+  readonly parameters: ReadonlyMap<string, string>
 }
 
 const TARGET = /<([^>]*)>/y
@@ -29,18 +34,20 @@ export function parseLinks(field: string): Link[] {
   while (position < text.length) {
     const target = match(TARGET)
     if (target === null) break
-    let relation: string | undefined
+    const parameters = new Map<string, string>()
     for (let found = match(PARAMETER); found !== null; found = match(PARAMETER)) {
-      const [, name = '', quoted, token] = found
-      // §3.3: only the first counts.
-      if (name.toLowerCase() === 'rel') relation ??= quoted?.replace(/\\(.)/g, '$1') ?? token ?? ''
+      const [, written = '', quoted, token] = found
+      const name = written.toLowerCase()
+      // §3.3: of relations only the first counts; §3.4.1 says it of others.
+      if (parameters.has(name)) continue
+      parameters.set(name, quoted?.replace(/\\(.)/g, '$1') ?? token ?? '')
     }
     if (match(SEPARATOR) === null) break
-    const relations = (relation ?? '')
+    const relations = (parameters.get('rel') ?? '')
       .toLowerCase()
       .split(/\s+/)
       .filter((one) => one !== '')
-    links.push({ target: target[1] as string, relations })
+    links.push({ target: target[1] as string, relations, parameters })
   }
   return links
 }
