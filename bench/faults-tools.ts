@@ -1,6 +1,7 @@
 /** The programs that `npm run faults` compares, each called the way its users would for a bad line. */
 import { spawnSync } from 'node:child_process'
-import { join } from 'node:path'
+import { dirname, join } from 'node:path'
+import { fileURLToPath } from 'node:url'
 import workspace from '../package.json' with { type: 'json' }
 import { requireTool } from '../test/support/tools.ts'
 import { type Command, FERRY, NODE } from './support.ts'
@@ -18,7 +19,8 @@ export interface FaultTool {
   }) => Command
 }
 
-const IPULL = join(import.meta.dirname, '../node_modules/ipull/dist/cli/cli.js')
+/** Its command is not among its exports. */
+const IPULL = join(dirname(fileURLToPath(import.meta.resolve('ipull'))), 'cli/cli.js')
 const FERRY_OPTIONS = ['get', '-x', '4', '--timeout', '10']
 const ARIA2C_OPTIONS = [
   ...['-x', '4', '-s', '4', '-k', '1M', '-c', '-t', '10', '-m', '8', '--retry-wait=1'],

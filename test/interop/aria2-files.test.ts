@@ -1,6 +1,6 @@
 /** What aria2 and curl make of the files and patterns that Ferry reads too. */
 import { execFile, spawn } from 'node:child_process'
-import { randomBytes } from 'node:crypto'
+import { createHash, randomBytes } from 'node:crypto'
 import { once } from 'node:events'
 import { createServer, type IncomingMessage } from 'node:http'
 import type { AddressInfo } from 'node:net'
@@ -10,8 +10,9 @@ import { expect, test } from 'vitest'
 import { decodeAria2Control } from '../../packages/ferry/src/download/lists/aria2-control.ts'
 import { expandUrl } from '../../packages/ferry/src/download/lists/expand-url.ts'
 import { parseInputList } from '../../packages/ferry/src/download/lists/input-list.ts'
+import { parseMetalink } from '../../packages/ferry/src/download/lists/metalink.ts'
 import { Nginx } from '../support/nginx.ts'
-import { TempDir } from '../support/temp-dir.ts'
+import { digestOf, TempDir } from '../support/temp-dir.ts'
 import { requireTool } from '../support/tools.ts'
 
 const run = promisify(execFile)
@@ -102,6 +103,41 @@ test('aria2 fetches what parseInputList() reads', async () => {
   expect(warnings).toEqual(['the input list, line 18: the option gid has no effect'])
 })
 
+test.each([4, 3])('aria2 fetches what parseMetalink() reads of version %i', async (version) => {
+  await using server = await RecordingServer.open()
+  await using dir = await TempDir.create()
+  const digest = digestOf(Buffer.from('abc'))
+  const links = { best: server.url('/best?a=1&amp;b=2'), other: 'http://127.0.0.1:1/other' }
+  const document =
+    version === 4
+      ? `<metalink xmlns="urn:ietf:params:xml:ns:metalink"><file name="a b.txt">
+           <size>3</size><hash type="sha-256">${digest}</hash>
+           <pieces length="2" type="sha-1"><hash>${sha1Of('ab')}</hash><hash>${sha1Of('c')}</hash></pieces>
+           <url priority="2">${links.other}</url><url priority="1">${links.best}</url>
+         </file></metalink>`
+      : `<metalink version="3.0" xmlns="http://www.metalinker.org/"><files><file name="a b.txt">
+           <size>3</size><verification><hash type="sha256">${digest}</hash>
+             <pieces length="2" type="sha1"><hash piece="0">${sha1Of('ab')}</hash>
+             <hash piece="1">${sha1Of('c')}</hash></pieces></verification>
+           <resources><url type="http" preference="10">${links.other}</url>
+             <url type="http" preference="90">${links.best}</url></resources>
+         </file></files></metalink>`
+  await dir.write('list.meta4', document)
+
+  await run(requireTool('aria2c'), [...OWN_SETTINGS, '--split=1', '-Mlist.meta4'], {
+    cwd: dir.path,
+  })
+
+  const [file] = parseMetalink(Buffer.from(document))
+  expect(file).toMatchObject({
+    size: 3,
+    checksums: [{ algorithm: 'sha256', hex: digest }],
+    pieces: { algorithm: 'sha1', lengthBytes: 2, hexes: [sha1Of('ab'), sha1Of('c')] },
+  })
+  expect(await dir.names()).toEqual([file?.name, 'list.meta4'])
+  expect(server.requests.map(({ url }) => url)).toContain(file?.urls[0]?.url.target)
+})
+
 // What both know. aria2 has no escapes, leaves empty alternatives out, and keeps zeros only when both
 // ends are as long.
 const PATTERNS = [
@@ -136,6 +172,10 @@ test('aria2 and curl make of a pattern what expandUrl() makes of it', async () =
   expect(byAria2).toEqual(expanded)
   expect(byCurl).toEqual([...expanded, ...curlOnly.flatMap((pattern) => expandUrl(pattern))])
 })
+
+function sha1Of(text: string): string {
+  return createHash('sha1').update(text).digest('hex')
+}
 
 async function hasProgress(dir: TempDir): Promise<boolean> {
   const names = await dir.names()

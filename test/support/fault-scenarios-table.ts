@@ -258,12 +258,12 @@ const RANGES: readonly FaultScenario[] = [
     }),
   },
   {
-    name: 'a 206 has a later range than was asked for',
+    name: `a 206 begins ${SHIFT_BYTES} bytes too early`,
     group: 'ranges',
     ends: 'either',
     maxCopies: TWO_COPIES,
     options: (setting) => ({
-      fault: onRanges(setting, () => ({ type: 'shift', by: SHIFT_BYTES })),
+      fault: onRanges(setting, () => ({ type: 'shift', by: -SHIFT_BYTES })),
     }),
   },
   {

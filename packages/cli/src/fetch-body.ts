@@ -112,7 +112,8 @@ async function openSource(option: string, path: string): Promise<ContentInit> {
     await access(path, constants.R_OK)
     found = await stat(path)
     if (found.isDirectory()) throw Object.assign(new Error(), { code: 'EISDIR' })
-    if (found.isFIFO()) return openPipe(path)
+    // A request that fails leaves it unread, which must not hold the process.
+    if (found.isFIFO()) return openPipe(path).unref()
   } catch (cause) {
     throw unreadable(option, path, cause as NodeJS.ErrnoException)
   }

@@ -1,6 +1,6 @@
 /** `ferry fetch`: one request, out of what the options say; its end becomes an exit code. */
 import { resolve } from 'node:path'
-import { type ClientResponse, HttpClient, type HttpClientOptions } from 'ferry/client'
+import { type ClientResponse, HttpClient } from 'ferry/client'
 import { ConfigError, HttpStatusError } from 'ferry/errors'
 import { HttpUrl } from 'ferry/transport'
 import { EXIT_OK } from './exit-codes.ts'
@@ -12,7 +12,7 @@ import { ExchangeRecord, type HeadListener } from './fetch-exchanges.ts'
 import { describeFailure, type FetchFailure, Interruption } from './fetch-failure.ts'
 import { FileSink } from './fetch-file.ts'
 import { describeFields, describeRequest, describeResponse } from './fetch-heads.ts'
-import { readConnectionOptions } from './fetch-network.ts'
+import { type ConnectionOptions, readConnectionOptions } from './fetch-network.ts'
 import type { FetchOptions } from './fetch-options.ts'
 import { FetchOutput } from './fetch-output.ts'
 import { formatReport } from './fetch-report.ts'
@@ -40,7 +40,7 @@ interface FetchRun {
 
 /** Runs the command; resolves with the exit code. */
 export async function runFetch(url: string, given: FetchOptions): Promise<number> {
-  const options = given.output === '-' ? omitOutput(given) : given
+  const options = given.output === '-' ? { ...given, output: undefined } : given
   const startedAt = performance.now()
   const stopping = new AbortController()
   const stop = (signal: NodeJS.Signals): void => {
@@ -66,10 +66,6 @@ export async function runFetch(url: string, given: FetchOptions): Promise<number
   if (signal.aborted) process.exit(failure?.exitCode)
   for (const name of STOPPING_SIGNALS) process.off(name, stop)
   return failure?.exitCode ?? EXIT_OK
-}
-
-function omitOutput({ output: _, ...options }: FetchOptions): FetchOptions {
-  return options
 }
 
 /** @returns how it failed; undefined when it went well */
@@ -136,7 +132,8 @@ function checkTogether({ method, output, report, cookieJar }: FetchOptions): voi
   const written = { output, report: report === '-' ? undefined : report, 'cookie-jar': cookieJar }
   const names = new Map<string, string>()
   for (const [name, path] of Object.entries(written)) {
-    if (path === undefined) continue
+    // What is no file, /dev/null say, takes everything.
+    if (path === undefined || path.startsWith('/dev/')) continue
     const other = names.get(resolve(path))
     if (other !== undefined) {
       throw new ConfigError(name, `Cannot use --${name} with ${path}: --${other} writes there`)
@@ -146,7 +143,7 @@ function checkTogether({ method, output, report, cookieJar }: FetchOptions): voi
 }
 
 function createClient(
-  connections: HttpClientOptions,
+  connections: ConnectionOptions,
   from: { run: FetchRun; fields: OptionFields; cookies: CookieFile | undefined },
 ): HttpClient {
   const { run, fields, cookies } = from

@@ -1,4 +1,5 @@
 /** The file of `--cookie-jar`: read before the request, written after it. */
+import { stat } from 'node:fs/promises'
 import {
   createCookieJar,
   type MemoryCookieJar,
@@ -15,8 +16,16 @@ export interface CookieFile {
   save(): Promise<void>
 }
 
-/** @throws {ConfigError} when the file is there and cannot be read */
+/** @throws {ConfigError} when there is something that cannot be read, or is no file */
 export async function openCookieFile(path: string): Promise<CookieFile> {
+  const found = await stat(path).catch(() => undefined)
+  // The file is put into its place as a whole, and would replace a device or a pipe.
+  if (found !== undefined && !found.isFile()) {
+    throw new ConfigError(
+      'cookie-jar',
+      `Cannot use ${path} for --cookie-jar: it is no regular file`,
+    )
+  }
   const cookies = await readCookieFile(path).catch((cause: NodeJS.ErrnoException) => {
     if (cause.code === 'ENOENT') return []
     const reason = reasonOf(cause)

@@ -17,6 +17,7 @@ describe('describeFields() leaves out what is secret', () => {
     ['Location: //a:b@c@h.test/d', 'Location: //…@h.test/d'],
     ['Location: /next#access_token=abc', 'Location: /next#…'],
     ['Location: /next?a=b;c,d', 'Location: /next?…'],
+    ['Location: //a:b\u009bc@h.test/d', 'Location: //…@h.test/d'],
     ['Refresh: 0; url=/next?c=d', 'Refresh: 0; url=/next?…'],
     ['X-CSRFToken: abc', 'X-CSRFToken: …'],
     ['X-Title: caf\u00c3\u00a9', 'X-Title: café'],

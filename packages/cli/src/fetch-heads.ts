@@ -4,7 +4,7 @@
  */
 import { isSecretField } from 'ferry/client'
 import type { HeaderFields, HttpRequest, HttpResponse } from 'ferry/transport'
-import { printableHead } from './terminal-text.ts'
+import { headText, printable, printableHead } from './terminal-text.ts'
 
 /** What may be said of a secret: the scheme of authentication, where it is a known one. */
 const KNOWN_SCHEME = /^(?:Basic|Bearer|Digest|Negotiate|NTLM|DPoP|AWS4-HMAC-SHA256)(?= )/i
@@ -41,7 +41,7 @@ export function describeResponse(response: ResponseHead): string[] {
 /** Fields without secrets, one line each. */
 export function describeFields(headers: HeaderFields, secretNames: readonly string[]): string[] {
   return [...headers].map(([name, value]) =>
-    printableHead(`${name}: ${redact(name, value, secretNames)}`),
+    printable(`${name}: ${redact(name, headText(value), secretNames)}`),
   )
 }
 

@@ -9,6 +9,9 @@ const INDENT = '  '
 // Deeper is not drawn deeper: lines would be nothing but blanks.
 const MAX_INDENT = 64
 
+const PLAIN_IN_STRING = /[^"\\\x00-\x1f\x7f-\x9f]+/y
+const PLAIN_IN_WORD = /[^\s{}[\],:"\x00-\x1f\x7f-\x9f]+/y
+
 type Style = 'blue' | 'green' | 'yellow' | 'magenta'
 
 /** One document, or several in a row; `write()` and `end()` give what can be printed. */
@@ -32,11 +35,25 @@ export class JsonPrinter {
 
   /** Takes text, cut anywhere between characters. */
   write(text: string): string {
-    for (const character of text) {
+    let position = 0
+    while (position < text.length) {
+      const run = this.#plainRun(text, position)
+      this.#output += run
+      position += run.length
+      const character = text[position++]
+      if (character === undefined) break
       if (this.#token === 'string') this.#inString(character)
       else this.#outside(character)
     }
     return this.#take()
+  }
+
+  /** What can be passed on as it is, from a position on: most of a token. */
+  #plainRun(text: string, position: number): string {
+    if (this.#token === 'none' || this.#escaped) return ''
+    const plain = this.#token === 'string' ? PLAIN_IN_STRING : PLAIN_IN_WORD
+    plain.lastIndex = position
+    return plain.exec(text)?.[0] ?? ''
   }
 
   /** The end of the last line. */

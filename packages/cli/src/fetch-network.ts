@@ -8,11 +8,23 @@ import { readOptionFile } from './option-files.ts'
 // RFC 3986 §3.1
 const SCHEME = /^[a-z][a-z0-9+.-]*:\/\//i
 
+/** What the client is told of its connections. */
+export type ConnectionOptions = Pick<
+  HttpClientOptions,
+  | 'tls'
+  | 'proxy'
+  | 'http2'
+  | 'poolTimeoutMs'
+  | 'connectTimeoutMs'
+  | 'headersTimeoutMs'
+  | 'bodyTimeoutMs'
+>
+
 /**
  * Gives the settings of the client's connections.
  * @throws {ConfigError} when a file cannot be read, or --key has no certificate
  */
-export async function readConnectionOptions(options: FetchOptions): Promise<HttpClientOptions> {
+export async function readConnectionOptions(options: FetchOptions): Promise<ConnectionOptions> {
   if (options.key !== undefined && options.cert === undefined) {
     throw new ConfigError('key', 'Cannot use --key alone: --cert names the certificate it is for')
   }

@@ -14,7 +14,8 @@ export interface FetchOptions {
   readonly dataRaw?: string
   readonly include?: true
   readonly head?: true
-  readonly output?: string
+  /** Undefined for standard output. */
+  readonly output?: string | undefined
   /** Undefined when neither --fail nor --no-fail was said. */
   readonly fail?: boolean
   readonly raw?: true

@@ -96,12 +96,13 @@ export class FetchOutput {
     return { name, bytes: this.#bytes, size: this.#size, contentAt: this.#contentAt }
   }
 
-  /** `out.bin: 4 MiB in 2.1 s (1.9 MiB/s)`; undefined without a file. */
+  /** `out.bin: 4 MiB in 2.1 s (1.9 MiB/s)`; undefined without a file, or when its reader has gone. */
   summary(): string | undefined {
     const { output } = this.#options
     if (output === undefined) return undefined
     if (!this.#isFile) return `${output}: not written, since the answer is no success`
-    const elapsedMs = (this.#endedAt ?? 0) - (this.#contentAt ?? 0)
+    if (this.#endedAt === undefined) return undefined
+    const elapsedMs = this.#endedAt - (this.#contentAt ?? 0)
     const speed = elapsedMs > 0 ? ` (${formatSpeed((this.#bytes * 1000) / elapsedMs)})` : ''
     return `${output}: ${formatBytes(this.#bytes)} in ${formatDuration(elapsedMs)}${speed}`
   }

@@ -132,8 +132,7 @@ export class TextSink implements ContentSink {
   async write(bytes: Uint8Array): Promise<void> {
     if (bytes.length === 0) return
     if (!this.#hasBegun && isBinary(bytes, this.#contentType)) {
-      const type =
-        this.#contentType === undefined ? '' : ` of type ${JSON.stringify(this.#contentType)}`
+      const type = this.#contentType === undefined ? '' : ` of type ${this.#contentType}`
       throw new ConfigError('terminal', `Cannot show content${type} on a terminal: it is no text`)
     }
     this.#hasBegun = true

@@ -2,7 +2,6 @@
 import { constants, openSync } from 'node:fs'
 import { readFile, stat } from 'node:fs/promises'
 import { Socket } from 'node:net'
-import type { Readable } from 'node:stream'
 import { text } from 'node:stream/consumers'
 import { ConfigError } from 'ferry/errors'
 import { reasonOf } from './fetch-system-errors.ts'
@@ -51,7 +50,7 @@ export async function readOptionFile(option: string, path: string): Promise<stri
  * Opens a pipe, as `mkfifo` and the shell's <(…) make one. Opened as a file it would block until
  * somebody writes to it, and the process could neither be interrupted nor end before that.
  */
-export function openPipe(path: string): Readable {
+export function openPipe(path: string): Socket {
   const fd = openSync(path, constants.O_RDONLY | constants.O_NONBLOCK)
   return new Socket({ fd, readable: true, writable: false })
 }

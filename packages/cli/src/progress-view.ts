@@ -19,11 +19,7 @@ export type ShownProgress = Pick<
  * The lines of a terminal, none of more characters than `columns`. Some characters take two cells;
  * only the terminal knows which, so it has to be told not to wrap.
  */
-export function renderProgress(
-  name: string,
-  progress: ShownProgress,
-  columns: number,
-): string[] {
+export function renderProgress(name: string, progress: ShownProgress, columns: number): string[] {
   const { connections } = progress
   const lines = [
     styleText('bold', name),

@@ -10,11 +10,16 @@ export function printableLines(text: string): string {
   return text.replaceAll('\r', '').replaceAll(/[\x00-\x08\x0b-\x1f\x7f-\x9f]/g, '?')
 }
 
-/** A part of a head, whose characters stand for bytes, as one line: those bytes are mostly UTF-8. */
+/** A part of a head as one line. */
 export function printableHead(text: string): string {
+  return printable(headText(text))
+}
+
+/** A part of a head, whose characters stand for bytes, as text: those bytes mostly are UTF-8. */
+export function headText(text: string): string {
   try {
-    return printable(new TextDecoder('utf-8', { fatal: true }).decode(Buffer.from(text, 'latin1')))
+    return new TextDecoder('utf-8', { fatal: true }).decode(Buffer.from(text, 'latin1'))
   } catch {
-    return printable(text)
+    return text
   }
 }

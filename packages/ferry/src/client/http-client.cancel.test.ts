@@ -294,9 +294,13 @@ test('a signal that is aborted after a failure does not take its place', async (
   fixture.expectNothingLeft()
 })
 
-test.each(['abort', 'timeout', 'lost connection'])(
+test.each([
+  ['abort', 'aborted'],
+  ['timeout', 'not done within 50 ms'],
+  ['lost connection', 'connection'],
+])(
   'a call that ends (%s) while a piece of its stream is waited for cancels the stream',
-  async (how) => {
+  async (how, message) => {
     await using server = await HttpTestServer.start(({ socket }) => {
       if (how === 'lost connection') socket.destroy()
     })
@@ -310,7 +314,7 @@ test.each(['abort', 'timeout', 'lost connection'])(
       signal: controller.signal,
       ...(how === 'timeout' ? { timeoutMs: 50 } : {}),
     })
-    const failed = expect(call).rejects.toThrow()
+    const failed = expect(call).rejects.toThrow(message)
     await expect.poll(() => server.asked.length).toBe(1)
     if (how === 'abort') controller.abort()
 

@@ -9,7 +9,7 @@ import { ConfigError, type HttpStatusError, StreamError } from '../errors.ts'
 import { HeaderFields } from '../protocol/semantics/header-fields.ts'
 import type { HttpRequest } from '../transport/http-request.ts'
 import type { HttpResponse } from '../transport/http-response.ts'
-import { HttpUrl } from '../transport/http-url.ts'
+import type { HttpUrl } from '../transport/http-url.ts'
 import { buildRequest, mergeHeaders, withCredentials } from './build-request.ts'
 import type {
   CallOptions,

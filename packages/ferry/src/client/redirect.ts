@@ -22,8 +22,9 @@ export function decideRedirect(
   response: { readonly status: number; readonly headers: HeaderFields },
   secretHeaders: readonly string[] = [],
 ): HttpRequest | undefined {
+  if (!REDIRECTS.has(response.status)) return undefined
   const location = response.headers.get('location')
-  if (!REDIRECTS.has(response.status) || location === undefined) return undefined
+  if (location === undefined) return undefined
   const url = parseLocation(location, request.url)
   const keepsMethod = keepsMethodOf(request.method, response.status)
   if (keepsMethod && !request.replayable) return undefined

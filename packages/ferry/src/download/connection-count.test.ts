@@ -86,7 +86,7 @@ test('a new connection is given time to get going before it is judged', () => {
     levels.push(count.level)
   }
 
-  expect(levels).toEqual([1, 1, 1, 1, 1, 2, 2, 2, 2, 2, 2, 4])
+  expect(levels).toEqual([1, 1, 1, 1, 2, 2, 2, 2, 2, 2, 4, 4])
 })
 
 test('a tick in which a connection had no work says nothing', () => {

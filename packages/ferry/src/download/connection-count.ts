@@ -46,7 +46,8 @@ export const INITIAL_CONNECTION_COUNT: ConnectionCount = {
   phase: 'growing',
   keptBytesPerSecond: 0,
   keptLevel: 0,
-  ticks: 0,
+  // There was no other level before whose bytes could be mixed in.
+  ticks: 1,
   sampledBytesPerSecond: 0,
 }
 

@@ -30,6 +30,8 @@ export interface DownloadOptions {
   readonly hosts?: HostLimits | undefined
   /** Tries in a row that may bring nothing. @defaultValue 5 */
   readonly maxRetries?: number | undefined
+  /** The wait between tries in ms, always the same. @defaultValue 500, doubled with each, with jitter */
+  readonly retryDelayMs?: number | undefined
   /** Bytes per second; can be changed while it runs. @defaultValue no limit */
   readonly limitBytesPerSecond?: number | undefined
   /** A limit on bytes per second that others share; both hold. */
@@ -61,6 +63,8 @@ export interface DownloadOptions {
    * where the system can do so. @defaultValue 'sparse'
    */
   readonly allocation?: 'sparse' | 'reserved' | undefined
+  /** The most bytes to read from a connection at once. @defaultValue what is fastest */
+  readonly maxReadBytes?: number | undefined
   /** Discards what an earlier run has left. @defaultValue false */
   readonly fresh?: boolean | undefined
   /** What to do when the file at the server has become another one. @defaultValue 'restart' */
@@ -156,6 +160,11 @@ export function checkOptions(options: DownloadOptions): void {
   }
   if (!(Number.isSafeInteger(size) && size >= 0)) refuse('size', size, 'a whole number from 0')
   if (!(maxSizeBytes >= 0)) refuse('maxSizeBytes', maxSizeBytes, 'a number from 0')
+  const { retryDelayMs = 0, maxReadBytes = 1 } = options
+  if (!(retryDelayMs >= 0)) refuse('retryDelayMs', retryDelayMs, 'milliseconds, 0 or more')
+  if (!(Number.isInteger(maxReadBytes) && maxReadBytes >= 1)) {
+    refuse('maxReadBytes', maxReadBytes, 'a whole number from 1')
+  }
   checkHeaders(HeaderFields.from(options.headers))
 }
 

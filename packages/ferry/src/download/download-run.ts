@@ -12,6 +12,7 @@ import { HeaderFields } from '../protocol/semantics/header-fields.ts'
 import type { HttpResponse } from '../transport/http-response.ts'
 import type { HttpUrl } from '../transport/http-url.ts'
 import type { RateLimit } from '../transfer/rate-limit.ts'
+import { importAria2Part, isBegunByAria2 } from './aria2-import.ts'
 import {
   DEFAULT_MAX_CONNECTIONS,
   DEFAULT_MAX_RETRIES,
@@ -30,6 +31,7 @@ import { type Opening, openDownload } from './opening.ts'
 import { PartFile, publishFile } from './part-file.ts'
 import { checkFolder, PART_SUFFIX, PartPlace } from './part-place.ts'
 import { createRemote, type Remote } from './remotes.ts'
+import { policyOf } from './retry-download.ts'
 import { loadResumeRecord, removeJournal, type ResumeRecord } from './resume-record.ts'
 import { mayContinueFrom, sourceOf } from './source.ts'
 import { UnprovenMirror } from './span-fetcher.ts'
@@ -197,6 +199,7 @@ export class DownloadRun {
   async #isToSkip(place: PartPlace): Promise<boolean> {
     const { onExists = 'fail', ifNewer } = this.#context.options
     if (!(await place.targetExists()) || onExists === 'overwrite' || ifNewer === true) return false
+    if (await isBegunByAria2(place)) return false
     if (onExists === 'skip') return true
     throw new TransferError(
       'target-exists',
@@ -287,6 +290,8 @@ export class DownloadRun {
         isReserved: options.allocation === 'reserved',
         maxConnections: options.maxConnections ?? DEFAULT_MAX_CONNECTIONS,
         maxRetries: options.maxRetries ?? DEFAULT_MAX_RETRIES,
+        retryPolicy: policyOf(options.retryDelayMs),
+        maxReadBytes: options.maxReadBytes ?? Number.POSITIVE_INFINITY,
         hosts: options.hosts ?? SHARED_HOSTS,
         onEvent: (event) => options.onEvent?.(event),
       })
@@ -315,6 +320,7 @@ export class DownloadRun {
   /** What an earlier run has left and can be continued; other files of our names are cleared away. */
   async #loadRecord(place: PartPlace, remotes: Remote[]): Promise<ResumeRecord | undefined> {
     const { options } = this.#context
+    if (await isBegunByAria2(place)) await importAria2Part(place, (remotes[0] as Remote).source)
     const record = await loadResumeRecord(place.journalPath)
     const partSize = await place.partSize()
     if (partSize === undefined || record === undefined) {

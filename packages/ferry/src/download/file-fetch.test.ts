@@ -13,6 +13,7 @@ import { HostLimits } from './host-limits.ts'
 import { Verifier } from './integrity/verifier.ts'
 import { PartFile } from './part-file.ts'
 import { createRemote } from './remotes.ts'
+import { policyOf } from './retry-download.ts'
 import { parseResumeRecord } from './resume-record.ts'
 
 function createFetch(
@@ -36,6 +37,8 @@ function createFetch(
     verifier: new Verifier(fixture.partPath, {}),
     trustsMirrors: false,
     size: undefined,
+    retryPolicy: policyOf(),
+    maxReadBytes: Number.POSITIVE_INFINITY,
     maxSizeBytes: Number.POSITIVE_INFINITY,
     isReserved: false,
     opening: undefined,

@@ -6,6 +6,7 @@
  * requests in span-fetcher.ts, spans in work-list.ts, syncing and journal in span-keeper.ts.
  */
 import { wait } from '../clock.ts'
+import type { RetryPolicy } from '../client/retry/retry-policy.ts'
 import {
   ConnectError,
   HttpStatusError,
@@ -26,7 +27,7 @@ import { type Identity, isTold } from './identity.ts'
 import { PieceChecker } from './integrity/piece-checker.ts'
 import { findLaggards, type Patience, patienceAfter } from './laggards.ts'
 import { checkFreeSpace, type PartFile } from './part-file.ts'
-import { chooseRemote, hasOther, type Remote } from './remotes.ts'
+import { chooseRemote, hasOther, noteSpeeds, type Remote } from './remotes.ts'
 import { Journal, type ResumeRecord } from './resume-record.ts'
 import { askedPauseMs, retryDelayMs } from './retry-download.ts'
 import { SpanFetcher, type SpanFetcherContext, UnprovenMirror } from './span-fetcher.ts'
@@ -47,6 +48,7 @@ export interface FileFetchContext extends SpanFetcherContext {
   readonly record: ResumeRecord | undefined
   readonly maxConnections: number
   readonly maxRetries: number
+  readonly retryPolicy: RetryPolicy
   /** Shared with other downloads. */
   readonly hosts: HostLimits
   readonly signal: AbortSignal
@@ -348,10 +350,10 @@ export class FileFetch {
 
   /** Decides after a failure; waits where waiting is part of the answer. */
   async #mayTryAgain(worker: Worker, error: Error): Promise<boolean> {
-    const { maxRetries, remotes, clock, hosts } = this.#context
+    const { maxRetries, remotes, clock } = this.#context
     const { remote } = worker
     const neverReached = error instanceof ConnectError && this.fetchedBytes === 0
-    const delayMs = retryDelayMs(error, worker.failures + 1, Math.random(), Date.now())
+    const delayMs = this.#delayAfter(error, worker.failures + 1)
     const mayRetry = !neverReached && delayMs !== undefined && worker.failures < maxRetries
     const turnedAway = worker.receivedBytes === 0 || !mayRetry
     if (turnedAway && isOfServer(error) && this.#othersDeliver(worker)) {
@@ -377,10 +379,15 @@ export class FileFetch {
     return true
   }
 
+  /** undefined when it would fail in the same way. */
+  #delayAfter(error: Error, failures: number): number | undefined {
+    const { retryPolicy } = this.#context
+    return retryDelayMs(error, { failures, random: Math.random(), now: Date.now() }, retryPolicy)
+  }
+
   /** What one download is told holds for all: a host that asks for a pause is left alone by everybody. */
   #notePause(remote: Remote, error: Error): void {
-    const now = Date.now()
-    const pauseMs = askedPauseMs(error, now)
+    const pauseMs = askedPauseMs(error, Date.now(), this.#context.retryPolicy)
     if (pauseMs === undefined) return
     const { hosts, clock } = this.#context
     hosts.notePause(remote.url.origin.key, pauseMs, clock.now())
@@ -389,7 +396,7 @@ export class FileFetch {
   /** Another remote takes over; this one is asked again later, unless that would be in vain. */
   #leaveAlone(remote: Remote, error: Error): void {
     const { maxRetries, clock, onEvent } = this.#context
-    const delayMs = retryDelayMs(error, remote.failures + 1, Math.random(), Date.now())
+    const delayMs = this.#delayAfter(error, remote.failures + 1)
     // Before the first response there is no version that the others would have to agree with.
     const isStarting = this.identity === undefined
     if (delayMs !== undefined && remote.failures < maxRetries && !isStarting) {
@@ -500,10 +507,14 @@ export class FileFetch {
     const workers = [...this.#list.workers.values()]
     for (const worker of workers) {
       worker.meter.note(now, worker.totalBytes)
-      if (worker.meter.bytesPerSecond > 0)
-        worker.remote.bytesPerSecond = worker.meter.bytesPerSecond
       // Nothing can come to one that does not listen.
       if (worker.writer?.isPaused === true) worker.heardAt = now
+    }
+    for (const remote of this.#context.remotes) {
+      const speeds = workers
+        .filter((worker) => worker.remote === remote)
+        .map(({ meter }) => meter.bytesPerSecond)
+      noteSpeeds(remote, speeds)
     }
     this.#adjustCount(now, workers)
     if (this.isResumable) this.#giveUpLaggards(now, workers)

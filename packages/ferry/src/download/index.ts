@@ -10,6 +10,12 @@ export type {
   DownloadState,
   OnExists,
 } from './download-options.ts'
+export {
+  DownloadStatus,
+  downloadWithResume,
+  type DownloadWithResumeOptions,
+  type DownloadWithResumeResult,
+} from './download-with-resume.ts'
 export { HostLimits } from './host-limits.ts'
 export type { PieceHashes } from './integrity/piece-checker.ts'
 export type { ConnectionProgress } from './worker.ts'

@@ -76,6 +76,20 @@ export function chooseRemote(
   )
 }
 
+// In a tick of 100 ms: what was seen ten seconds ago counts for a third.
+const SPEED_KEPT = 0.99
+
+/**
+ * Takes over how fast the connections to a remote are. A slow one that is left over says little of
+ * what a fresh one would bring, so that a better time is forgotten only slowly.
+ */
+export function noteSpeeds(remote: Remote, speeds: readonly number[]): void {
+  const known = speeds.filter((speed) => speed > 0).sort((one, other) => one - other)
+  const median = known[known.length >> 1]
+  if (median === undefined) return
+  remote.bytesPerSecond = Math.max(median, remote.bytesPerSecond * SPEED_KEPT)
+}
+
 /** Whether another remote than this one may still bring what is missing. */
 export function hasOther(remotes: readonly Remote[], remote: Remote): boolean {
   return remotes.some((other) => other !== remote && other.error === undefined)

@@ -52,6 +52,8 @@ export interface SpanFetcherContext {
   readonly size: number | undefined
   /** The file may not have more. */
   readonly maxSizeBytes: number
+  /** The most bytes to read at once. */
+  readonly maxReadBytes: number
   /** Its blocks are taken at once. */
   readonly isReserved: boolean
   /** An answer to a request for the whole file that has come already. */
@@ -408,11 +410,12 @@ export class SpanFetcher {
     )
   }
 
-  #windowBytes(): number | undefined {
-    const limit = this.#context.limit.effectiveBytesPerSecond
-    return (
-      limit && Math.max(MIN_LIMITED_WINDOW_BYTES, Math.ceil(limit / LIMITED_WINDOWS_PER_SECOND))
-    )
+  #windowBytes(): number {
+    const { limit, maxReadBytes } = this.#context
+    const { effectiveBytesPerSecond: bytesPerSecond } = limit
+    if (bytesPerSecond === undefined) return maxReadBytes
+    const window = Math.ceil(bytesPerSecond / LIMITED_WINDOWS_PER_SECOND)
+    return Math.min(maxReadBytes, Math.max(MIN_LIMITED_WINDOW_BYTES, window))
   }
 }
 

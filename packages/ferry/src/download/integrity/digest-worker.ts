@@ -18,6 +18,7 @@ export interface DigestWorkerOptions extends HashedFile {
 export type DigestRequest =
   | { readonly type: 'advance'; readonly end: number }
   | { readonly type: 'reset' }
+  | { readonly type: 'close'; readonly id: number }
   | { readonly type: 'finish'; readonly id: number; readonly size: number | undefined }
   | {
       readonly type: 'digest-span'
@@ -58,6 +59,9 @@ port.on('message', (request: DigestRequest) => {
       return
     case 'reset':
       void hasher.reset()
+      return
+    case 'close':
+      void answer(request.id, hasher.close())
       return
     case 'finish':
       void answer(request.id, hasher.finish(request.size))

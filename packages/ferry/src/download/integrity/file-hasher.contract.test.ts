@@ -238,6 +238,18 @@ describe.each([
       fixture.hasher[end](),
     ])
   })
+
+  test('close() ends a wait for slices, and leaves no descriptor open', async () => {
+    await using fixture = await createFixture()
+    const { hasher, path } = fixture
+    const slice = hasher.digestSpan('md5', { start: 0, end: CONTENT.length })
+
+    await Promise.all([
+      expect(slice).rejects.toThrow('it was abandoned'),
+      hasher.close().then(async () => expect(await countDescriptors(path)).toBe(0)),
+    ])
+    await expect(hasher.digestSpan('md5', { start: 0, end: 1 })).rejects.toThrow('it was abandoned')
+  })
 })
 
 /** How many descriptors of this process, threads included, stand for that file. */

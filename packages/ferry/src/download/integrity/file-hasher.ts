@@ -34,6 +34,7 @@ export class FileHasher {
   #pass: Pass | undefined
   /** Go on to the end of the file. */
   readonly #lastPasses = new Set<Pass>()
+  readonly #slices = new Set<Promise<string>>()
   #isClosed = false
 
   constructor(file: HashedFile, onProgress?: (bytes: number) => void) {
@@ -70,12 +71,13 @@ export class FileHasher {
 
   /** The digest of some of the bytes; by itself, whatever else is being hashed. */
   async digestSpan(algorithm: string, span: Span): Promise<string> {
-    const hasher = await createHasher(algorithm)
-    const { path } = this.#file
-    await using file = await openFile(path)
-    const blocks = newBlocks(span.end - span.start)
-    for await (const block of readBlocks({ path, file, blocks }, span)) hasher.update(block)
-    return hasher.digest('hex')
+    const slice = this.#digestSlice(algorithm, span)
+    this.#slices.add(slice)
+    try {
+      return await slice
+    } finally {
+      this.#slices.delete(slice)
+    }
   }
 
   /** Forgets what was hashed; a `finish` that is under way rejects. */
@@ -86,10 +88,24 @@ export class FileHasher {
     await Promise.all(passes.map((pass) => pass.close()))
   }
 
-  /** Ends the work; a `finish` that is under way, or comes after this, rejects. */
+  /** Ends all work at the next block; what is under way, or asked for after this, rejects. */
   async close(): Promise<void> {
     this.#isClosed = true
     await this.reset()
+    await Promise.allSettled(this.#slices)
+  }
+
+  async #digestSlice(algorithm: string, span: Span): Promise<string> {
+    const { path } = this.#file
+    if (this.#isClosed) throw abandoned(path)
+    const hasher = await createHasher(algorithm)
+    await using file = await openFile(path)
+    const blocks = newBlocks(span.end - span.start)
+    for await (const block of readBlocks({ path, file, blocks }, span)) {
+      if (this.#isClosed) throw abandoned(path)
+      hasher.update(block)
+    }
+    return hasher.digest('hex')
   }
 }
 

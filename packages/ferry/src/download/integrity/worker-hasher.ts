@@ -31,6 +31,7 @@ export class WorkerHasher implements Pick<FileHasher, keyof FileHasher> {
   readonly #waiting = new Map<number, Waiting>()
   #lastId = 0
   #failure: Error | undefined
+  #closing: Promise<void> | undefined
 
   /**
    * Starts the thread.
@@ -60,13 +61,14 @@ export class WorkerHasher implements Pick<FileHasher, keyof FileHasher> {
   ) {
     this.#path = path
     this.#worker = worker
-    worker.unref()
     worker.on('message', (reply: DigestReply) => {
       if (reply.type === 'progress') onProgress?.(reply.bytes)
       if (reply.type === 'done') this.#settle(reply.id)?.resolve(reply.value)
       if (reply.type === 'failed') this.#settle(reply.id)?.reject(toError(reply.error))
     })
     worker.on('error', (error: Error) => this.#fail(error))
+    // After the listeners: one for messages takes the thread as wanted again.
+    worker.unref()
   }
 
   advance(end: number): void {
@@ -87,8 +89,18 @@ export class WorkerHasher implements Pick<FileHasher, keyof FileHasher> {
     return Promise.resolve()
   }
 
-  async close(): Promise<void> {
-    this.#fail(new TypeError(`Cannot give a digest of ${this.#path}: it was abandoned`))
+  close(): Promise<void> {
+    this.#closing ??= this.#close()
+    return this.#closing
+  }
+
+  async #close(): Promise<void> {
+    const abandoned = [...this.#waiting.keys()]
+    // A thread that is stopped while it opens a file would leave it open.
+    const closed = this.#ask((id) => ({ type: 'close', id })).catch(() => {})
+    this.#failure ??= new TypeError(`Cannot give a digest of ${this.#path}: it was abandoned`)
+    for (const id of abandoned) this.#settle(id)?.reject(this.#failure)
+    await closed
     await this.#worker.terminate()
   }
 

@@ -81,7 +81,6 @@ export const IGNORED_ARIA2_OPTIONS: ReadonlySet<string> = new Set([
   'proxy-method',
   'realtime-chunk-checksum',
   'remove-control-file',
-  'retry-wait',
   'reuse-uri',
   'rpc-save-upload-metadata',
   'save-not-found',

@@ -65,8 +65,12 @@ test.each<[options: string[], expected: object]>([
   [['max-tries=3'], { maxRetries: 3 }],
   [['max-tries=0'], { maxRetries: Number.POSITIVE_INFINITY }],
   [['timeout=60', 'connect-timeout=5'], { timeoutMs: 60_000, connectTimeoutMs: 5000 }],
-  [['allow-overwrite=true'], { overwrite: true }],
-  [['auto-file-renaming=false'], { rename: false }],
+  [['retry-wait=5'], { retryDelayMs: 5000 }],
+  [['retry-wait=0'], { retryDelayMs: undefined }],
+  [['allow-overwrite=true', 'auto-file-renaming=true'], { onExists: 'overwrite' }],
+  [['allow-overwrite=false', 'auto-file-renaming=true'], { onExists: 'rename' }],
+  [['auto-file-renaming=false'], { onExists: 'fail' }],
+  [['allow-overwrite=false'], { onExists: undefined }],
   [['conditional-get=true', 'remote-time=true'], { ifNewer: true, remoteTime: true }],
   [['continue=true'], {}],
   [['out=a', 'out=b'], { output: 'b' }],
@@ -120,15 +124,16 @@ test('parseInputList() reads a session of aria2 and tells once what has no effec
 })
 
 test('parseInputList() expands patterns where it is asked to', () => {
-  const list = 'http://{a,b}.example/[1-2]\n referer=*\nhttp://c/[1-2]\n parameterized-uri=false\n'
+  const list =
+    'http://{a,b}.example/[1-2]\n referer=*\nhttp://c/[1-2]\thttp://d/\n parameterized-uri=false\n'
   const urls = (expand: 'mirrors' | 'files'): (readonly string[])[] =>
     parseInputList(list, { expand }).items.map((item) => item.urls)
   const expanded = ['a', 'b'].flatMap((host) =>
     [1, 2].map((page) => `http://${host}.example/${page}`),
   )
 
-  expect(urls('mirrors')).toEqual([expanded, ['http://c/[1-2]']])
-  expect(urls('files')).toEqual([...expanded.map((url) => [url]), ['http://c/[1-2]']])
+  expect(urls('mirrors')).toEqual([expanded, ['http://c/[1-2]', 'http://d/']])
+  expect(urls('files')).toEqual([...expanded.map((url) => [url]), ['http://c/[1-2]', 'http://d/']])
   expect(parseInputList('http://{a,b}/\n parameterized-uri=true').items[0]?.urls).toEqual([
     'http://a/',
     'http://b/',

@@ -4,6 +4,7 @@
  */
 import { isFieldValue, isToken } from '../../protocol/semantics/grammar.ts'
 import { HttpUrl } from '../../transport/http-url.ts'
+import type { OnExists } from '../download-options.ts'
 import { type Checksum, parseChecksum } from '../integrity/checksum.ts'
 import { IGNORED_ARIA2_OPTIONS } from './aria2-options-table.ts'
 import {
@@ -31,6 +32,7 @@ export interface InputOptions {
   readonly limitBytesPerSecond: number | undefined
   /** Tries in a row that may bring nothing; may be infinite. */
   readonly maxRetries: number | undefined
+  readonly retryDelayMs: number | undefined
   readonly connectTimeoutMs: number | undefined
   /** How long nothing may come. */
   readonly timeoutMs: number | undefined
@@ -38,10 +40,7 @@ export interface InputOptions {
   readonly proxies: Readonly<Record<Scheme, string | false | undefined>>
   /** As in NO_PROXY. */
   readonly noProxy: string | undefined
-  /** Replaces a file that is there already. */
-  readonly overwrite: boolean | undefined
-  /** Takes another name when there is a file of that name. */
-  readonly rename: boolean | undefined
+  readonly onExists: OnExists | undefined
   /** Fetches only what is newer than the file that is there. */
   readonly ifNewer: boolean | undefined
   /** Gives the file the time that the server says. */
@@ -70,12 +69,12 @@ export function readInputOptions(
     maxConnections: readConnections(settings, urls.length),
     limitBytesPerSecond: settings.read('max-download-limit', asLimit),
     maxRetries: settings.read('max-tries', asTries),
+    retryDelayMs: settings.read('retry-wait', asDelay),
     connectTimeoutMs: settings.read('connect-timeout', asMs),
     timeoutMs: settings.read('timeout', asMs),
     proxies: { http: readProxy(settings, 'http'), https: readProxy(settings, 'https') },
     noProxy: settings.read('no-proxy', asText),
-    overwrite: settings.read('allow-overwrite', asBoolean),
-    rename: settings.read('auto-file-renaming', asBoolean),
+    onExists: readOnExists(settings),
     ifNewer: settings.read('conditional-get', asBoolean),
     remoteTime: settings.read('remote-time', asBoolean),
   }
@@ -142,6 +141,19 @@ function asLimit(text: string): number | undefined {
 /** Zero stands for no limit. */
 function asTries(text: string): number {
   return asCount(text) || Number.POSITIVE_INFINITY
+}
+
+/** Zero stands for what is usual. */
+function asDelay(text: string): number | undefined {
+  return asCount(text) * 1000 || undefined
+}
+
+/** Where both are said, replacing goes before renaming, as in aria2. */
+function readOnExists(settings: InputSettings): OnExists | undefined {
+  const mayReplace = settings.read('allow-overwrite', asBoolean)
+  const mayRename = settings.read('auto-file-renaming', asBoolean)
+  if (mayReplace === true) return 'overwrite'
+  return mayRename === undefined ? undefined : mayRename ? 'rename' : 'fail'
 }
 
 /** The proxy of the scheme goes before that of all; an empty one stands for none. */

@@ -149,7 +149,7 @@ test.each<[name: string, expected: string]>([
 test('parseMetalink() takes the strongest pieces and passes over unknown digests', () => {
   const file = parseFile(
     'a',
-    `<hash type="x-new">zz</hash><hash>zz</hash><hash type="sha-256"/>` +
+    `<size/><hash type="x-new">zz</hash><hash>zz</hash><hash type="sha-256"/>` +
       `<pieces length="5" type="sha-1"><hash>${PIECE_0}</hash></pieces>` +
       `<pieces length="9" type="sha-256"><hash>${SHA256}</hash></pieces>` +
       `<pieces length="1" type="x-new"><hash>zz</hash></pieces>`,

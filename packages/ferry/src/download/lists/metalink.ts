@@ -14,6 +14,7 @@ import {
   readDigest,
   strongestChecksum,
 } from '../integrity/checksum.ts'
+import type { PieceHashes } from '../integrity/piece-checker.ts'
 import { parseXml, type XmlElement } from './xml.ts'
 
 /** A file as a Metalink document describes it. */
@@ -27,19 +28,12 @@ export interface MetalinkFile {
   readonly size: number | undefined
   /** Digests of the whole file; those of unknown algorithms are left out. */
   readonly checksums: readonly Checksum[]
-  readonly pieces: MetalinkPieces | undefined
+  /** As many as the size asks for, when the document tells it. */
+  readonly pieces: PieceHashes | undefined
   /** Where the file is, best first; other schemes than http and https are left out. */
   readonly urls: readonly MetalinkUrl[]
   /** Where documents are that tell where the file is: torrents and other Metalinks. Best first. */
   readonly metaUrls: readonly MetalinkMetaUrl[]
-}
-
-/** Digests of the file's pieces, all as long but the last. */
-export interface MetalinkPieces {
-  readonly algorithm: string
-  readonly lengthBytes: number
-  /** In the order of the pieces; as many as the size asks for, when the document tells it. */
-  readonly hexes: readonly string[]
 }
 
 export interface MetalinkUrl {
@@ -139,7 +133,7 @@ function readHash({ attributes, text }: XmlElement, name: string): Checksum[] {
 function readPieces(
   element: XmlElement,
   file: { readonly name: string; readonly size: number | undefined },
-): MetalinkPieces[] {
+): PieceHashes[] {
   const type = element.attributes.get('type') ?? ''
   const algorithm = algorithmNamed(type)
   if (algorithm === undefined) return []
@@ -158,7 +152,7 @@ function readPieces(
   return [{ algorithm, lengthBytes, hexes }]
 }
 
-function strongest(all: readonly MetalinkPieces[]): MetalinkPieces | undefined {
+function strongest(all: readonly PieceHashes[]): PieceHashes | undefined {
   const algorithms = all.map(({ algorithm }) => ({ algorithm, hex: '' }))
   const best = strongestChecksum(algorithms)?.algorithm
   return all.find(({ algorithm }) => algorithm === best)

@@ -38,7 +38,7 @@ export function parseLinks(field: string): Link[] {
     for (let found = match(PARAMETER); found !== null; found = match(PARAMETER)) {
       const [, written = '', quoted, token] = found
       const name = written.toLowerCase()
-      // §3.3: of relations only the first counts; §3.4.1 says it of others.
+      // §3.3, §3.4.1: what stands there again does not count.
       if (parameters.has(name)) continue
       parameters.set(name, quoted?.replace(/\\(.)/g, '$1') ?? token ?? '')
     }
