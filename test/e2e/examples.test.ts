@@ -10,6 +10,14 @@ const TIMEOUT_MS = 20_000
 
 /** What each program prints. */
 const EXPECTED: Readonly<Record<string, readonly string[]>> = {
+  'download.ts': [
+    'named report 1.bin',
+    'paused',
+    'retry 1',
+    'report 1.bin 2000000 digest true',
+    'Download status: DONE, file.zip',
+    'ALREADY_EXISTS false',
+  ],
   'one-call.ts': [
     '200 true, ?page=1',
     `{"name":"file.zip"} { name: 'file.zip' }`,

@@ -41,7 +41,7 @@ export type CallResult<
 type Url = string | URL | HttpUrl
 
 /** Sends a request with one method: as `HttpClient.request()`. */
-export type MethodCall<Format extends ResponseFormat> = <
+type MethodCall<Format extends ResponseFormat> = <
   Json = unknown,
   Call extends ResponseFormat | undefined = undefined,
 >(

@@ -1,5 +1,11 @@
 /** Downloads that resume and are never mixed up. */
-export { type Checksum, parseChecksum } from './integrity/checksum.ts'
+export {
+  type Checksum,
+  checkDigest,
+  parseChecksum,
+  strongestChecksum,
+} from './integrity/checksum.ts'
+export { digestFile, FileDigest, type FileDigestOptions } from './integrity/file-digest.ts'
 export { Download, download, partialFileExists } from './download.ts'
 export type {
   DownloadEvent,
@@ -18,5 +24,6 @@ export {
 } from './download-with-resume.ts'
 export { HostLimits } from './host-limits.ts'
 export type { PieceHashes } from './integrity/piece-checker.ts'
+export { RateLimit } from '../transfer/rate-limit.ts'
 export type { ConnectionProgress } from './worker.ts'
 export { fileNameOf, numberedName, safeFileName, suggestFileName } from './naming/file-name.ts'
