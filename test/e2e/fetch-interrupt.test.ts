@@ -1,4 +1,5 @@
 /** How `ferry fetch` ends when it is told to, wherever it is. */
+import { readdirSync, readlinkSync } from 'node:fs'
 import { createServer, type AddressInfo, type Socket } from 'node:net'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { describe, expect, test } from 'vitest'
@@ -7,20 +8,39 @@ import { FetchServer } from '../support/fetch-server.ts'
 import { FerryProcess } from '../support/run-ferry.ts'
 import { TempDir } from '../support/temp-dir.ts'
 
+interface Deaf extends AsyncDisposable {
+  readonly host: string
+  readonly sockets: readonly Socket[]
+}
+
 /** Accepts connections, reads, and says nothing. */
-async function startDeaf(): Promise<AsyncDisposable & { readonly host: string }> {
+async function startDeaf(): Promise<Deaf> {
   const sockets: Socket[] = []
   const server = createServer((socket) => {
     sockets.push(socket.on('error', () => {}).resume())
   })
   await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve))
   return {
+    sockets,
     host: `127.0.0.1:${(server.address() as AddressInfo).port}`,
     [Symbol.asyncDispose]: async () => {
       for (const socket of sockets) socket.destroy()
       await new Promise((resolve) => server.close(resolve))
     },
   }
+}
+
+/** Whether a process has a file open. */
+function hasOpen(pid: number, path: string): boolean {
+  const folder = `/proc/${pid}/fd`
+  return readdirSync(folder).some((fd) => {
+    try {
+      return readlinkSync(`${folder}/${fd}`) === path
+    } catch {
+      // Closed in the meantime.
+      return false
+    }
+  })
 }
 
 describe.concurrent('Ctrl-C ends ferry fetch', () => {
@@ -37,10 +57,10 @@ describe.concurrent('Ctrl-C ends ferry fetch', () => {
   test.each(rows)('while $while', async ({ args }) => {
     await using deaf = await startDeaf()
     await using dir = await TempDir.create()
-    const shell = 'mkfifo pipe; touch ready; exec "$@"'
+    const shell = 'mkfifo pipe; exec "$@"'
     await using ferry = new FerryProcess(['fetch', ...args(deaf.host)], { cwd: dir.path, shell })
-    while (!(await dir.names()).includes('ready')) await sleep(20)
-    await sleep(1000)
+    while (deaf.sockets.length === 0 && !hasOpen(ferry.pid, dir.join('pipe'))) await sleep(20)
+    await sleep(100)
     ferry.kill('SIGINT')
 
     expectRefusal(await ferry.exit, { exitCode: 130, line: 'Interrupted before anything had come' })

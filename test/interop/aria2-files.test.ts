@@ -4,9 +4,11 @@ import { createHash, randomBytes } from 'node:crypto'
 import { once } from 'node:events'
 import { createServer, type IncomingMessage } from 'node:http'
 import type { AddressInfo } from 'node:net'
+import { join } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { promisify } from 'node:util'
 import { expect, test } from 'vitest'
+import { download } from '../../packages/ferry/src/download/download.ts'
 import { decodeAria2Control } from '../../packages/ferry/src/download/lists/aria2-control.ts'
 import { expandUrl } from '../../packages/ferry/src/download/lists/expand-url.ts'
 import { parseInputList } from '../../packages/ferry/src/download/lists/input-list.ts'
@@ -47,8 +49,41 @@ test.each<NodeJS.Signals>(['SIGKILL', 'SIGINT'])(
     for (const { start, end } of progress.spans) {
       expect(file.subarray(start, end).equals(CONTENT.subarray(start, end))).toBe(true)
     }
+
+    // Ferry finishes it, and fetches little more than what is missing.
+    const result = await download(url, join(dir.path, 'file.bin')).result
+    const heldBytes = progress.spans.reduce((sum, { start, end }) => sum + end - start, 0)
+    expect(result).toMatchObject({ resumedBytes: heldBytes, proof: 'overlap' })
+    expect(result.fetchedBytes).toBe(CONTENT.length - heldBytes)
+    expect((await dir.read('file.bin')).equals(CONTENT)).toBe(true)
+    expect(await dir.names()).toEqual(['file.bin'])
   },
 )
+
+test('what aria2 has of a file that is another one now is not gone on with', async () => {
+  await using nginx = await Nginx.start({ limitRate: 3_000_000 })
+  await using dir = await TempDir.create()
+  await nginx.put('file.bin', CONTENT)
+  const options = ['-x2', '-s2', '-k1M', '--auto-save-interval=1', '--file-allocation=none']
+  const aria2 = spawn(requireTool('aria2c'), [...OWN_SETTINGS, ...options, nginx.url('file.bin')], {
+    cwd: dir.path,
+    stdio: 'ignore',
+  })
+  const exit = once(aria2, 'exit')
+  while (aria2.exitCode === null && !(await hasProgress(dir))) await sleep(20)
+  aria2.kill('SIGKILL')
+  await exit
+  const other = randomBytes(CONTENT.length)
+  await nginx.put('file.bin', other)
+  const events: string[] = []
+
+  await download(nginx.url('file.bin'), join(dir.path, 'file.bin'), {
+    onEvent: ({ type }) => type === 'restart' && events.push(type),
+  }).result
+
+  expect(events).toEqual(['restart'])
+  expect((await dir.read('file.bin')).equals(other)).toBe(true)
+})
 
 test('aria2 fetches what parseInputList() reads', async () => {
   await using server = await RecordingServer.open()

@@ -21,7 +21,8 @@ export async function isBegunByAria2(place: PartPlace): Promise<boolean> {
 /**
  * Makes the target a partial file of ours. A crash in between leaves aria2's files as they were, or
  * ours complete.
- * @throws {TransferError} when the control file cannot be read or used
+ * @throws {ConfigError} when the control file is none that can be used
+ * @throws {TransferError} when it cannot be read, or the file not be renamed
  */
 export async function importAria2Part(place: PartPlace, source: Source): Promise<void> {
   const controlPath = controlPathOf(place)

@@ -219,6 +219,21 @@ test.each([
   expect(stdout).toBe('end')
 })
 
+test('close() ends the thread', async () => {
+  const stdout = await runProgram(`
+    const { readdirSync } = await import('node:fs')
+    const threads = []
+    for (let round = 0; round < 3; round++) {
+      const digest = FileDigest.open({ path, algorithms: ['sha256'] })
+      await digest.digestSpan('md5', { start: 0, end: ${LARGE.length} })
+      await digest.close()
+      threads.push(readdirSync('/proc/self/task').length)
+    }
+    console.log(threads[2] - threads[0])`)
+
+  expect(stdout).toBe('0')
+})
+
 test('where threads are forbidden, the digest is the same', async () => {
   const stdout = await runProgram(`console.log(await digestFile(path, 'sha256'))`, [
     '--permission',
