@@ -1,6 +1,6 @@
 /**
  * Many requests of all kinds through one pool: `npm run soak [-- --requests N | --seconds S]`; over
- * HTTP/2 with `--http2`.
+ * HTTP/2 with `--http2`. Downloads that are killed: `--downloads` (soak-downloads.ts).
  *
  * Between batches everything comes to rest and is looked at. Fails when a response was wrong, when
  * anything is left at the end, or when memory grows with the number of requests. Ctrl-C ends it with
@@ -16,6 +16,7 @@ import { ConnectionPool, type ConnectionPoolOptions } from 'ferry/transport'
 import { startNginx } from './nginx.ts'
 import { startNodeServer } from './node-server.ts'
 import { contentOf } from './soak-content.ts'
+import { DEFAULT_ROUNDS, soakDownloads } from './soak-downloads.ts'
 import {
   ALLOWED_GROWTH_BYTES,
   formatSample,
@@ -86,6 +87,9 @@ const { values } = parseArgs({
     requests: { type: 'string' },
     seconds: { type: 'string' },
     http2: { type: 'boolean', default: false },
+    downloads: { type: 'boolean', default: false },
+    rounds: { type: 'string' },
+    seed: { type: 'string' },
   },
 })
 const version = VERSIONS[values.http2 ? 'http2' : 'http1']
@@ -113,8 +117,16 @@ process.once('SIGINT', () => {
   process.stderr.write('soak: ending, the figures follow\n')
   process.once('SIGINT', () => process.exit(130))
 })
-process.exitCode = (await soak()) ? 0 : 1
+process.exitCode = (await (values.downloads ? soakKilledDownloads() : soak())) ? 0 : 1
 process.exit()
+
+function soakKilledDownloads(): Promise<boolean> {
+  const rounds = Number(values.rounds ?? (values.seconds === undefined ? DEFAULT_ROUNDS : Infinity))
+  const seed = Number(values.seed ?? Date.now() % 1_000_000_000)
+  if (!(rounds > 0 && Number.isSafeInteger(seed)))
+    throw new Error('Cannot start: --rounds N above 0, --seed a whole number')
+  return soakDownloads({ rounds, seconds, seed, isStopping: () => stopping })
+}
 
 async function soak(): Promise<boolean> {
   const folder = createFolder()

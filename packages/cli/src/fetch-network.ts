@@ -20,11 +20,17 @@ export type ConnectionOptions = Pick<
   | 'bodyTimeoutMs'
 >
 
+/** The options that say how a server is reached, of whichever command. */
+export type NetworkOptions = Pick<
+  FetchOptions,
+  'timeout' | 'proxy' | 'http1' | 'http2PriorKnowledge' | 'cacert' | 'cert' | 'key' | 'insecure'
+>
+
 /**
  * Gives the settings of the client's connections.
  * @throws {ConfigError} when a file cannot be read, or --key has no certificate
  */
-export async function readConnectionOptions(options: FetchOptions): Promise<ConnectionOptions> {
+export async function readConnectionOptions(options: NetworkOptions): Promise<ConnectionOptions> {
   if (options.key !== undefined && options.cert === undefined) {
     throw new ConfigError('key', 'Cannot use --key alone: --cert names the certificate it is for')
   }
@@ -53,7 +59,7 @@ function proxyOf(text: string | undefined): HttpClientOptions['proxy'] {
   return SCHEME.test(text) ? text : `http://${text}`
 }
 
-function http2Of({ http1, http2PriorKnowledge }: FetchOptions): Http2Choice {
+function http2Of({ http1, http2PriorKnowledge }: NetworkOptions): Http2Choice {
   if (http1 === true) return 'off'
   return http2PriorKnowledge === true ? 'prior-knowledge' : 'alpn'
 }

@@ -1,21 +1,26 @@
 import { describe, expect, test } from 'vitest'
-import { formatBytes, formatDuration, formatSpeed, parseRate } from './format.ts'
+import { formatBytes, formatDuration, formatSpeed, parseSize } from './format.ts'
 
-describe('parseRate()', () => {
+describe('parseSize()', () => {
   test.each([
     ['1', 1],
     ['500K', 512_000],
     ['2m', 2_097_152],
     ['1.5M', 1_572_864],
     ['1G', 1_073_741_824],
-  ])('reads %j as %i bytes per second', (text, expected) => {
-    expect(parseRate(text)).toBe(expected)
+    ['2T', 2_199_023_255_552],
+  ])('reads %j as %i bytes', (text, expected) => {
+    expect(parseSize('max-size', text)).toBe(expected)
+  })
+
+  test('gives nothing for an option that was not given', () => {
+    expect(parseSize('max-size', undefined)).toBeUndefined()
   })
 
   test.each(['', '0', '-1', '5Q', '5 M', 'fast', '0.1', '1e3', 'Infinity', '2MB'])(
-    'refuses %j',
+    'refuses %j and names the option',
     (text) => {
-      expect(() => parseRate(text)).toThrow(/^Cannot limit the rate to /)
+      expect(() => parseSize('limit-rate', text)).toThrow(/^Cannot use ".*" for --limit-rate: /)
     },
   )
 })

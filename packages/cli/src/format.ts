@@ -37,20 +37,28 @@ export function formatDuration(ms: number): string {
   return `${Math.floor(minutes / 60)} h ${String(minutes % 60).padStart(2, '0')} min`
 }
 
-const UNITS: Readonly<Record<string, number>> = { '': 1, k: 1024, m: 1024 ** 2, g: 1024 ** 3 }
+const UNITS: Readonly<Record<string, number>> = {
+  '': 1,
+  k: 1024,
+  m: 1024 ** 2,
+  g: 1024 ** 3,
+  t: 1024 ** 4,
+}
 
 /**
- * Reads a rate as curl and aria2 take it: `500K`, `2M`, `1.5M`; powers of 1024.
+ * Reads bytes, or bytes per second, of an option as curl and aria2 take them: `500K`, `2M`, `1.5G`;
+ * powers of 1024. Undefined when the option was not given.
  * @throws {ConfigError} when it is not a number above 0
  */
-export function parseRate(text: string): number {
-  const match = /^(\d+(?:\.\d+)?)([kmg]?)$/i.exec(text)
-  const rate = Math.floor(
+export function parseSize(option: string, text: string | undefined): number | undefined {
+  if (text === undefined) return undefined
+  const match = /^(\d+(?:\.\d+)?)([kmgt]?)$/i.exec(text)
+  const bytes = Math.floor(
     Number(match?.[1]) * (UNITS[match?.[2]?.toLowerCase() ?? ''] ?? Number.NaN),
   )
-  if (rate >= 1) return rate
+  if (bytes >= 1) return bytes
   throw new ConfigError(
-    'limit-rate',
-    `Cannot limit the rate to ${JSON.stringify(text)}: expected bytes per second, like 500K or 2M`,
+    option,
+    `Cannot use ${JSON.stringify(text)} for --${option}: expected bytes, like 500K or 2M`,
   )
 }

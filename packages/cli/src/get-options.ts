@@ -16,7 +16,7 @@ export interface GetOptions {
   readonly metalink: boolean
   readonly output?: string
   readonly dir?: string
-  readonly onExists?: ExistsChoice
+  readonly onExists: ExistsChoice
   readonly overwrite?: true
   readonly ifNewer?: true
   readonly remoteTime?: true
@@ -136,8 +136,9 @@ function addTargetOptions(command: Command): void {
     .option('-o, --output <file>', 'name of the file (default: as the server or the URL says)')
     .option('-d, --dir <dir>', 'folder for the files; made if it is not there')
     .addOption(
-      new Option('--on-exists <choice>', 'when a file of that name is there (default: "fail")')
+      new Option('--on-exists <choice>', 'when a file of that name is there')
         .choices(['fail', 'overwrite', 'skip', 'rename'])
+        .default('fail')
         .conflicts('overwrite'),
     )
     .option('--overwrite', 'short for --on-exists overwrite')

@@ -1,11 +1,19 @@
-/** What a running download looks like: lines of text from a value; pure. */
+/** What running downloads look like: lines of text from values; pure. */
 import { stripVTControlCharacters, styleText } from 'node:util'
 import type { DownloadProgress } from 'ferry/download'
 import { formatBytes, formatDuration, formatSpeed } from './format.ts'
 
 const BAR_CELLS = 28
+// In a line of its own with a name before it and numbers after it.
+const SMALL_BAR_CELLS = 14
 // More connections than this are counted, not listed.
 const MAX_LISTED_CONNECTIONS = 16
+const MAX_NAME_CELLS = 32
+const MIN_NAME_CELLS = 12
+// What stands beside a name: the bar and the numbers.
+const BESIDE_NAME_CELLS = 60
+// Some lines of what was printed before stay in sight.
+const KEPT_ROWS = 4
 
 type ConnectionProgress = DownloadProgress['connections'][number]
 
@@ -15,6 +23,21 @@ export type ShownProgress = Pick<
   'state' | 'size' | 'receivedBytes' | 'bytesPerSecond' | 'connections'
 >
 
+/** One of several. */
+export interface ShownDownload {
+  readonly name: string
+  readonly progress: ShownProgress
+}
+
+/** How many there are in all. */
+export interface ShownCounts {
+  readonly all: number
+  /** Those that have ended, well or not. */
+  readonly ended: number
+  /** Bytes of the files that are here whole. */
+  readonly endedBytes: number
+}
+
 /**
  * The lines of a terminal, none of more characters than `columns`. Some characters take two cells;
  * only the terminal knows which, so it has to be told not to wrap.
@@ -23,7 +46,7 @@ export function renderProgress(name: string, progress: ShownProgress, columns: n
   const { connections } = progress
   const lines = [
     styleText('bold', name),
-    `${renderBar(progress)} ${renderNumbers(progress)}`,
+    `${renderBar(progress, BAR_CELLS)} ${renderNumbers(progress)}`,
     ...connections
       .slice(0, MAX_LISTED_CONNECTIONS)
       .map((connection) => renderConnection(connection, progress.size)),
@@ -31,9 +54,49 @@ export function renderProgress(name: string, progress: ShownProgress, columns: n
   return lines.map((line) => cut(line, columns))
 }
 
+/** The same for several at once: a line each, as far as there is room, and one for all of them. */
+export function renderDownloads(
+  downloads: readonly ShownDownload[],
+  counts: ShownCounts,
+  { columns, rows }: { readonly columns: number; readonly rows: number },
+): string[] {
+  const [only] = downloads
+  if (counts.all === 1) {
+    return only === undefined ? [] : renderProgress(only.name, only.progress, columns)
+  }
+  const room = Math.max(1, rows - KEPT_ROWS)
+  const listed = downloads.length <= room ? downloads : downloads.slice(0, room - 1)
+  const nameCells = Math.max(MIN_NAME_CELLS, Math.min(MAX_NAME_CELLS, columns - BESIDE_NAME_CELLS))
+  const hidden = downloads.length - listed.length
+  return [
+    ...listed.map((one) => renderOneOfMany(one, nameCells)),
+    ...(hidden === 0 ? [] : [styleText('dim', `and ${hidden} more`)]),
+    styleText('bold', renderTotal(downloads, counts)),
+  ].map((line) => cut(line, columns))
+}
+
 /** One line for logs. */
 export function renderLine(name: string, progress: ShownProgress): string {
   return `${name}: ${renderNumbers(progress)}, ${countOf(progress.connections.length)}`
+}
+
+/** One line for all of several. */
+export function renderTotal(
+  downloads: readonly ShownDownload[],
+  { all, ended, endedBytes }: ShownCounts,
+): string {
+  const sum = (pick: (progress: ShownProgress) => number): number =>
+    downloads.reduce((total, { progress }) => total + pick(progress), 0)
+  const bytes = endedBytes + sum(({ receivedBytes }) => receivedBytes)
+  const speed = sum(({ bytesPerSecond }) => bytesPerSecond)
+  const connections = sum((progress) => progress.connections.length)
+  return [
+    `${ended} of ${all} files`,
+    `${downloads.length} on the way`,
+    formatBytes(bytes),
+    formatSpeed(speed),
+    countOf(connections),
+  ].join(', ')
 }
 
 /** What is left at the present speed, in ms; undefined when that cannot be told. */
@@ -44,6 +107,11 @@ export function remainingMs({
 }: ShownProgress): number | undefined {
   if (size === undefined || bytesPerSecond <= 0) return undefined
   return ((size - receivedBytes) / bytesPerSecond) * 1000
+}
+
+function renderOneOfMany({ name, progress }: ShownDownload, nameCells: number): string {
+  const label = shorten(name, nameCells).padEnd(nameCells)
+  return `${label} ${renderBar(progress, SMALL_BAR_CELLS)} ${renderNumbers(progress)}`
 }
 
 function renderNumbers(progress: ShownProgress): string {
@@ -61,10 +129,10 @@ function renderNumbers(progress: ShownProgress): string {
     .join(', ')
 }
 
-function renderBar(progress: ShownProgress): string {
-  if (progress.size === undefined) return styleText('dim', '░'.repeat(BAR_CELLS))
-  const full = Math.round(fractionOf(progress) * BAR_CELLS)
-  return styleText('cyan', '█'.repeat(full)) + styleText('dim', '░'.repeat(BAR_CELLS - full))
+function renderBar(progress: ShownProgress, cells: number): string {
+  if (progress.size === undefined) return styleText('dim', '░'.repeat(cells))
+  const full = Math.round(fractionOf(progress) * cells)
+  return styleText('cyan', '█'.repeat(full)) + styleText('dim', '░'.repeat(cells - full))
 }
 
 function fractionOf({ size, receivedBytes }: ShownProgress): number {
@@ -82,6 +150,15 @@ function renderConnection(connection: ConnectionProgress, size: number | undefin
 
 function countOf(connections: number): string {
   return connections === 1 ? '1 connection' : `${connections} connections`
+}
+
+/** Takes from the middle: names of one site differ at their ends. */
+function shorten(name: string, cells: number): string {
+  const characters = [...name]
+  if (characters.length <= cells) return name
+  const end = Math.floor((cells - 1) / 2)
+  const begin = cells - 1 - end
+  return `${characters.slice(0, begin).join('')}…${characters.slice(-end).join('')}`
 }
 
 /** Cuts at the terminal's edge; whole characters, not halves of a surrogate pair. */

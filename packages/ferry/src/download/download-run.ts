@@ -9,7 +9,7 @@ import { HttpClient, type RequestClient } from '../client/http-client.ts'
 import { isFerryError, NetworkError, TransferError } from '../errors.ts'
 import { WANT_REPR_DIGEST } from '../protocol/semantics/digest-fields.ts'
 import { HeaderFields } from '../protocol/semantics/header-fields.ts'
-import type { HttpResponse } from '../transport/http-response.ts'
+import { parseHttpDate } from '../protocol/semantics/http-date.ts'
 import type { HttpUrl } from '../transport/http-url.ts'
 import type { RateLimit } from '../transfer/rate-limit.ts'
 import { importAria2Part, isBegunByAria2 } from './aria2-import.ts'
@@ -59,13 +59,18 @@ export class DownloadRun {
   readonly #context: DownloadRunContext
   readonly #headers: HeaderFields
   #fetch: FileFetch | undefined
+  /** A response whose content has not been taken yet. */
+  #opening: Opening | undefined
   /** By fetches that were begun anew since. */
   #fetchedBefore = 0
   #resumedBytes = 0
 
   constructor(context: DownloadRunContext) {
     this.#context = context
-    this.#headers = HeaderFields.from(context.options.headers)
+    const headers = HeaderFields.from(context.options.headers)
+    this.#headers = headers.has('want-repr-digest')
+      ? headers
+      : headers.with('Want-Repr-Digest', WANT_REPR_DIGEST)
   }
 
   get fetch(): FileFetch | undefined {
@@ -90,6 +95,7 @@ export class DownloadRun {
     const opened = await this.#open(remotes, client.client, signal)
     // What nobody has taken by then is of no use.
     using _opening = { [Symbol.dispose]: () => opened?.response.body.cancel() }
+    this.#opening = opened
     const place = await this.#findPlace(opened)
     const done = async (
       outcome: DownloadResult['outcome'],
@@ -105,7 +111,7 @@ export class DownloadRun {
       checksum,
       proof,
     })
-    if (opened?.isNotModified === true) return done('not-modified')
+    if (opened !== undefined && (await this.#isNoNewer(opened, place))) return done('not-modified')
     if (await this.#isToSkip(place)) return done('skipped')
     await using _lock = await place.lock()
     await using _leftover = { [Symbol.asyncDispose]: () => place.removeEmptyPart() }
@@ -113,7 +119,6 @@ export class DownloadRun {
     if (await this.#isToSkip(place)) return done('skipped')
     const { checksum, proof } = await this.#fetchWhole(place, remotes, {
       client: client.client,
-      opened,
       signal,
     })
     return done('fetched', checksum, proof)
@@ -148,6 +153,14 @@ export class DownloadRun {
       modifiedAt,
       signal,
     })
+  }
+
+  /** Also where the server has not compared: it cannot, for a name that it has yet to tell. */
+  async #isNoNewer({ isNotModified, response }: Opening, { target }: PartPlace): Promise<boolean> {
+    if (isNotModified || this.#context.options.ifNewer !== true) return isNotModified
+    const found = await stat(target).catch(() => undefined)
+    const modifiedAt = parseHttpDate(response.headers.get('last-modified') ?? '')
+    return found !== undefined && modifiedAt !== undefined && modifiedAt <= found.mtimeMs
   }
 
   /** A part of this file under the URL's own name spares the question what it is called. */
@@ -218,9 +231,12 @@ export class DownloadRun {
     for (let isAnew = false; ; isAnew = true) {
       await using verifier = new Verifier(place.partPath, this.#context.options)
       await using file = await this.#fetchVersion(place, remotes, { ...means, verifier })
+      // It can be stopped until here.
+      means.signal.throwIfAborted()
       this.#context.onVerifying()
       try {
         const checksum = await verifier.finish(await file.length(), means.signal)
+        means.signal.throwIfAborted()
         // Publishing goes by name; nothing else is to be found there than what was written.
         await place.checkOurs(file)
         await this.#publish(place, file)
@@ -230,7 +246,17 @@ export class DownloadRun {
           throw error
         }
         await this.#restart(place, remotes, error)
+        this.#leaveToFirst(remotes, error)
       }
+    }
+  }
+
+  /** Nobody knows which place has brought what is wrong: one alone has the best chance. */
+  #leaveToFirst([first, ...others]: readonly Remote[], error: Error): void {
+    for (const remote of others) {
+      if (first?.error !== undefined || remote.error !== undefined) continue
+      remote.error = error
+      this.#context.options.onEvent?.({ type: 'mirror-dropped', url: remote.url.label, error })
     }
   }
 
@@ -247,16 +273,14 @@ export class DownloadRun {
     means: Means & { readonly verifier: Verifier },
   ): Promise<PartFile> {
     let record = await this.#loadRecord(place, remotes)
-    let opening = means.opened?.response
     for (let restarts = 0; ; restarts++) {
       try {
-        return await this.#fetchOnce(place, { ...means, remotes, record, opening })
+        return await this.#fetchOnce(place, { ...means, remotes, record })
       } catch (error) {
         if (restarts === MAX_RESTARTS || !isWorthARestart(error, remotes)) throw error
         await this.#restart(place, remotes, error as Error)
         means.verifier.reset()
         record = undefined
-        opening = undefined
       }
     }
   }
@@ -267,10 +291,11 @@ export class DownloadRun {
       readonly verifier: Verifier
       readonly remotes: readonly Remote[]
       readonly record: ResumeRecord | undefined
-      readonly opening: HttpResponse | undefined
     },
   ): Promise<PartFile> {
     const { record } = means
+    const opening = this.#opening
+    this.#opening = undefined
     const { options, clock, limit } = this.#context
     const file = await PartFile.open(place.partPath)
     try {
@@ -278,7 +303,8 @@ export class DownloadRun {
       await file.setLength(record?.identity.size ?? 0)
       const fetch = new FileFetch({
         ...means,
-        headers: this.#headers.with('Want-Repr-Digest', WANT_REPR_DIGEST),
+        opening,
+        headers: this.#headers,
         file,
         folder: place.folder,
         journalPath: place.journalPath,
@@ -299,7 +325,7 @@ export class DownloadRun {
       this.#resumedBytes = record?.spans.bytes ?? 0
       this.#fetch = fetch
       await fetch.run()
-      await checkLength(file, fetch.identity?.size ?? (await file.length()))
+      await checkLength(file, fetch.identity?.size ?? options.size ?? (await file.length()))
       await file.sync()
       return file
     } catch (error) {
@@ -345,7 +371,11 @@ export class DownloadRun {
     remotes.splice(remotes.indexOf(primary), 1)
     remotes.unshift(primary)
     record.spans.remove({ start: partSize, end: Number.POSITIVE_INFINITY })
-    if (options.checksum === undefined) keepUnconfirmed(record)
+    if (options.checksum === undefined) {
+      const isUntold = options.pieces === undefined && !isTold(record.identity)
+      if (isUntold) keepComparable(record)
+      keepUnconfirmed(record)
+    }
     return record
   }
 
@@ -381,7 +411,6 @@ export class DownloadRun {
 /** What fetching takes. */
 interface Means {
   readonly client: RequestClient
-  readonly opened: Opening | undefined
   readonly signal: AbortSignal
 }
 
@@ -422,6 +451,11 @@ async function findRemoteOf(
  */
 function keepUnconfirmed({ spans, identity: { size = 0 } }: ResumeRecord): void {
   if (spans.covers({ start: 0, end: size })) spans.remove({ start: size - 1, end: size })
+}
+
+/** Only what comes right behind something that is here is compared with it. */
+function keepComparable({ spans }: ResumeRecord): void {
+  spans.remove({ start: spans.endFrom(0), end: Number.POSITIVE_INFINITY })
 }
 
 function otherSource(

@@ -15,7 +15,8 @@ import {
   type DownloadState,
 } from './download-options.ts'
 import { DownloadRun } from './download-run.ts'
-import { PART_SUFFIX, type PartPlace } from './part-place.ts'
+import type { FileFetch } from './file-fetch.ts'
+import { PART_SUFFIX, PartPlace } from './part-place.ts'
 
 // As often as a display can use it.
 const PROGRESS_INTERVAL_MS = 250
@@ -59,6 +60,7 @@ export class Download implements AsyncIterable<DownloadProgress> {
   #state: DownloadState = 'queued'
   #place: PartPlace | undefined
   #run: DownloadRun | undefined
+  #lastFetch: FileFetch | undefined
   /** Ends the run that is under way. */
   #stopping = new AbortController()
   #resumed = Promise.withResolvers<void>()
@@ -141,7 +143,8 @@ export class Download implements AsyncIterable<DownloadProgress> {
 
   /** How far it is; call it about as often as it is shown, since speed is measured between calls. */
   progress(): DownloadProgress {
-    const fetch = this.#run?.fetch
+    // Between two runs, what the last one has brought is still here.
+    const fetch = this.#run?.fetch ?? this.#lastFetch
     const size = fetch?.identity?.size
     const receivedBytes = fetch?.heldBytes ?? 0
     this.#meter.note(this.#clock.now(), this.#fetchedBytes)
@@ -151,7 +154,7 @@ export class Download implements AsyncIterable<DownloadProgress> {
       size,
       receivedBytes,
       resumable: fetch?.isResumable ?? false,
-      resumedBytes: this.#run?.resumedBytes ?? 0,
+      resumedBytes: this.#resumedBytes ?? this.#run?.resumedBytes ?? 0,
       fetchedBytes: this.#fetchedBytes,
       bytesPerSecond,
       remainingSeconds:
@@ -174,6 +177,12 @@ export class Download implements AsyncIterable<DownloadProgress> {
       await wait(PROGRESS_INTERVAL_MS, end.signal, this.#clock).catch(() => {})
     }
     yield this.progress()
+  }
+
+  /** Where an earlier run may have left something; undefined where that is not known yet. */
+  get #leftoverPlace(): PartPlace | undefined {
+    const { path, isFolder } = this.#target
+    return this.#place ?? (isFolder ? undefined : new PartPlace(path))
   }
 
   get #hasEnded(): boolean {
@@ -201,7 +210,7 @@ export class Download implements AsyncIterable<DownloadProgress> {
       }
     } catch (error) {
       if (!this.#hasEnded) this.#setState('failed')
-      if (this.#cancellation?.deleteFiles === true) await this.#place?.discard()
+      if (this.#cancellation?.deleteFiles === true) await this.#leftoverPlace?.discardIfFree()
       throw error
     } finally {
       signal?.removeEventListener('abort', onAbort)
@@ -214,6 +223,7 @@ export class Download implements AsyncIterable<DownloadProgress> {
     this.#throwIfCancelled()
     if (this.#state === 'paused') return undefined
     this.#fetchedBefore = this.#fetchedBytes
+    this.#lastFetch = this.#run?.fetch ?? this.#lastFetch
     this.#stopping = new AbortController()
     const { signal } = this.#stopping
     this.#run = this.#createRun()
@@ -242,7 +252,12 @@ export class Download implements AsyncIterable<DownloadProgress> {
       // Once it has a name, it keeps it.
       target:
         this.#place === undefined ? this.#target : { path: this.#place.target, isFolder: false },
-      options: { ...this.#options, onEvent: (event) => this.#tell(event) },
+      options: {
+        ...this.#options,
+        // What is there after a pause is its own.
+        fresh: this.#options.fresh === true && this.#lastFetch === undefined,
+        onEvent: (event) => this.#tell(event),
+      },
       clock: this.#clock,
       limit: this.#limit,
       onVerifying: () => this.#setState('verifying'),

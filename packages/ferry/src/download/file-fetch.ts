@@ -24,7 +24,7 @@ import {
 } from './connection-count.ts'
 import type { HostLimits } from './host-limits.ts'
 import { type Identity, isTold } from './identity.ts'
-import { PieceChecker } from './integrity/piece-checker.ts'
+import { PieceChecker, pieceError } from './integrity/piece-checker.ts'
 import { findLaggards, type Patience, patienceAfter } from './laggards.ts'
 import { checkFreeSpace, type PartFile } from './part-file.ts'
 import { chooseRemote, hasOther, noteSpeeds, type Remote } from './remotes.ts'
@@ -112,6 +112,7 @@ export class FileFetch {
       onHead: (latencyMs) => {
         this.#latencyMs = this.#latencyMs === 0 ? latencyMs : (this.#latencyMs + latencyMs) / 2
       },
+      onBegin: (size) => this.#startChecks(size, []),
       onWritten: (span, remote) => this.#noteDelivered(span, remote),
     })
     if (record?.identity.size !== undefined) this.#startChecks(record.identity.size, held)
@@ -189,6 +190,9 @@ export class FileFetch {
     }
     await this.#windUp()
     this.#checkWritten()
+    // Of a file of unknown size only the finished one shows its pieces.
+    if (this.#checker === undefined)
+      await this.#context.verifier.checkPieces(this.#keeper.prefixEnd)
   }
 
   /** Ends every connection and keeps what has come. */
@@ -226,8 +230,9 @@ export class FileFetch {
       const remote = this.#chooseRemote()
       const assignment = remote && this.#claim(remote)
       if (remote === undefined || assignment === undefined) break
-      this.#context.hosts.take(remote.url.origin.key, this.#context.clock.now())
-      const worker = createWorker(++this.#lastId, remote, assignment.span)
+      const now = this.#context.clock.now()
+      this.#context.hosts.take(remote.url.origin.key, now)
+      const worker = createWorker({ id: ++this.#lastId, remote, now }, assignment.span)
       worker.hedged = assignment.hedged
       workers.set(worker.id, worker)
       const work = this.#work(worker)
@@ -294,15 +299,18 @@ export class FileFetch {
 
   /** One connection's life: spans one after another, until there are none or it is not wanted. */
   async #work(worker: Worker): Promise<void> {
-    for (;;) {
-      const error = await this.#fetchSpan(worker)
-      if (this.#stopped) break
-      if (error !== undefined && !(await this.#mayTryAgain(worker, error))) break
-      if (this.#stopped || this.#list.workers.size > this.#allowed()) break
-      if (!this.#takeNext(worker)) break
+    try {
+      for (;;) {
+        const error = await this.#fetchSpan(worker)
+        if (this.#stopped) break
+        if (error !== undefined && !(await this.#mayTryAgain(worker, error))) break
+        if (this.#stopped || this.#list.workers.size > this.#allowed()) break
+        if (!this.#takeNext(worker)) break
+      }
+    } finally {
+      this.#list.workers.delete(worker.id)
+      this.#context.hosts.release(worker.remote.url.origin.key)
     }
-    this.#list.workers.delete(worker.id)
-    this.#context.hosts.release(worker.remote.url.origin.key)
     this.#spawn()
   }
 
@@ -333,13 +341,16 @@ export class FileFetch {
     const remote = this.#chooseRemote(worker)
     const assignment = remote && this.#claim(remote)
     if (remote === undefined || assignment === undefined) return false
+    const now = clock.now()
     if (remote !== worker.remote) {
       hosts.release(worker.remote.url.origin.key)
-      hosts.take(remote.url.origin.key, clock.now())
+      hosts.take(remote.url.origin.key, now)
       worker.remote = remote
       worker.meter.reset()
     }
     worker.state = 'requesting'
+    worker.requestedAt = now
+    worker.heardAt = now
     worker.start = assignment.span.start
     worker.end = assignment.span.end
     worker.hedged = assignment.hedged
@@ -413,6 +424,14 @@ export class FileFetch {
     this.#context.onEvent({ type: 'mirror-dropped', url: remote.url.label, error })
   }
 
+  /** What it is bringing now is as doubtful as what it has brought. */
+  #dropWithWork(remote: Remote, error: Error): void {
+    this.#drop(remote, error)
+    for (const worker of this.#list.workers.values()) {
+      if (worker.remote === remote) worker.stopping.abort(new Superseded())
+    }
+  }
+
   /** Another connection brings bytes, or has and asks for more; one that tries again may be as lost. */
   #othersDeliver(worker: Worker): boolean {
     return [...this.#list.workers.values()].some(
@@ -449,10 +468,7 @@ export class FileFetch {
   // ── Pieces
 
   #noteWritten(span: Span): void {
-    const { verifier } = this.#context
-    verifier.advance(this.#keeper.prefixEnd)
-    const size = this.identity?.size
-    if (this.#checker === undefined && size !== undefined) this.#startChecks(size, [])
+    this.#context.verifier.advance(this.#keeper.prefixEnd)
     this.#checker?.note(span)
   }
 
@@ -475,16 +491,14 @@ export class FileFetch {
 
   /** The piece comes again, from somebody else if there is one. */
   async #rejectPiece(span: Span, times: number): Promise<void> {
-    const { remotes, maxRetries, onEvent, file } = this.#context
-    const error = new TransferError(
-      'checksum-mismatch',
-      `Cannot accept bytes ${span.start} to ${span.end} of ${file.path}: their digest is another one`,
-    )
+    const { remotes, maxRetries, onEvent, file, verifier } = this.#context
+    const error = pieceError(file.path, span)
     if (times > maxRetries) throw error
     onEvent({ type: 'bad-piece', span, error })
     const remote = this.#deliverers.get(span.start)
     this.#deliverers.delete(span.start)
-    if (remote !== undefined && hasOther(remotes, remote)) this.#drop(remote, error)
+    if (remote !== undefined && hasOther(remotes, remote)) this.#dropWithWork(remote, error)
+    verifier.takeBack()
     await this.#keeper.reject(span)
     this.#list.reject(span)
   }
@@ -516,6 +530,7 @@ export class FileFetch {
         .map(({ meter }) => meter.bytesPerSecond)
       noteSpeeds(remote, speeds)
     }
+    this.#fetcher.notePace()
     this.#adjustCount(now, workers)
     if (this.isResumable) this.#giveUpLaggards(now, workers)
     this.#spawn()
@@ -544,13 +559,13 @@ export class FileFetch {
 
   #giveUpLaggards(now: number, workers: readonly Worker[]): void {
     // Under a limit it is we who are slow.
-    if (this.#context.limit.effectiveBytesPerSecond !== undefined) return
+    const isLimited = this.#context.limit.effectiveBytesPerSecond !== undefined
     const busy = workers.filter((worker) => worker.state !== 'waiting' && !worker.unproven)
     const fares = busy.map((worker) => ({
       id: worker.id,
       bytesPerSecond: worker.meter.bytesPerSecond,
       silentMs: silentMs(worker, now),
-      requestMs: now - worker.requestedAt,
+      requestMs: isLimited ? 0 : now - worker.requestedAt,
       remainingBytes: worker.end - cursorOf(worker),
     }))
     for (const id of findLaggards(fares, this.#patience())) {
@@ -568,7 +583,8 @@ function isOfServer(error: Error): boolean {
     error instanceof NetworkError ||
     error instanceof UnprovenMirror ||
     isFerryError(error, 'range-mismatch') ||
-    isFerryError(error, 'representation-changed')
+    isFerryError(error, 'representation-changed') ||
+    isFerryError(error, 'size-mismatch')
   )
 }
 

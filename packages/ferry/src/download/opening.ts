@@ -14,6 +14,8 @@ import { statusError } from './span-fetcher.ts'
 /** What the server has answered; whoever gets it takes or cancels the content. */
 export interface Opening {
   readonly response: HttpResponse
+  /** Who has answered. */
+  readonly remote: Remote
   /** What the file is to be called. */
   readonly name: string
   /** The server has nothing newer (RFC 9110 §15.4.5). */
@@ -46,9 +48,10 @@ export async function openDownload(
 }
 
 async function openRemote(
-  { url }: Remote,
+  remote: Remote,
   { client, headers, maxRetries, modifiedAt, signal }: Parameters<typeof openDownload>[1],
 ): Promise<Opening> {
+  const { url } = remote
   let fields = headers.with('Accept-Encoding', 'identity')
   if (modifiedAt !== undefined) {
     fields = fields.with('If-Modified-Since', new Date(modifiedAt).toUTCString())
@@ -65,5 +68,6 @@ async function openRemote(
     throw statusError(response)
   }
   const disposition = response.headers.get('content-disposition')
-  return { response, isNotModified, name: suggestFileName({ disposition, url: response.url }) }
+  const name = suggestFileName({ disposition, url: response.url })
+  return { response, remote, isNotModified, name }
 }

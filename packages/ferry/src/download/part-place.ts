@@ -103,6 +103,18 @@ export class PartPlace {
     await removeJournal(this.journalPath)
   }
 
+  /** Discards what an earlier run has left, unless another one is at it. */
+  async discardIfFree(): Promise<void> {
+    // A partial file without a journal is not ours.
+    if (!(await this.hasJournal())) return
+    try {
+      await using _lock = await this.lock()
+      await this.discard()
+    } catch (error) {
+      if (!isFerryError(error, 'locked')) throw error
+    }
+  }
+
   /** A run that got no response leaves nothing behind. */
   async removeEmptyPart(): Promise<void> {
     if ((await this.#lock?.isHeld()) !== true) return

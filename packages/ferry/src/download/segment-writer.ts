@@ -56,7 +56,7 @@ export class SegmentWriter implements BodySink {
   readonly #file: PartFile
   readonly #blocks: BlockPool
   readonly #events: SegmentEvents
-  readonly #maxWindowBytes: number
+  #maxWindowBytes: number
   readonly #responseEnd: number
   readonly #overlap: Buffer
   /** Where the overlap begins. */
@@ -126,6 +126,14 @@ export class SegmentWriter implements BodySink {
   setEnd(end: number): void {
     if (this.#position > this.#cursor) return
     this.#end = Math.max(end, this.#cursor)
+  }
+
+  /** The rate limit is another one: windows of this size from now on, and a pause for the old one ends. */
+  setPace(maxWindowBytes: number | undefined): void {
+    this.#maxWindowBytes = maxWindowBytes ?? BLOCK_BYTES
+    clearTimeout(this.#pauseTimer)
+    this.#pauseTimer = undefined
+    this.#resumeIfReady()
   }
 
   start(flow: { resume(): void }): void {

@@ -56,8 +56,8 @@ export interface SpanFetcherContext {
   readonly maxReadBytes: number
   /** Its blocks are taken at once. */
   readonly isReserved: boolean
-  /** An answer to a request for the whole file that has come already. */
-  readonly opening: HttpResponse | undefined
+  /** An answer to a request for the whole file that has come already, and from where. */
+  readonly opening: { readonly response: HttpResponse; readonly remote: Remote } | undefined
 }
 
 /**
@@ -70,6 +70,11 @@ export type FetchOutcome = 'taken' | 'again' | 'ranges-ignored'
 export interface SpanFetcherEvents {
   /** The head of a response has come. */
   onHead(latencyMs: number): void
+  /**
+   * The size is known from now on.
+   * @throws when nothing of that size can be fetched
+   */
+  onBegin(size: number): void
   /** Bytes are in the file that the remote has brought. */
   onWritten(span: Span, remote: Remote): void
 }
@@ -96,12 +101,16 @@ export class SpanFetcher {
   readonly #keeper: SpanKeeper
   readonly #events: SpanFetcherEvents
   readonly #blocks = new BlockPool()
-  #opening: HttpResponse | undefined
+  #opening: SpanFetcherContext['opening']
   #identity: Identity | undefined
+  /** Who has told the version. */
+  #teller: Remote | undefined
   #rangesIgnored = false
   #fetchedBytes = 0
   #requests = 0
   #modifiedAt: number | undefined
+  /** The limit that the writers go by, in bytes per second. */
+  #pace: number | undefined
 
   constructor(
     context: SpanFetcherContext,
@@ -114,7 +123,9 @@ export class SpanFetcher {
     this.#keeper = keeper
     this.#events = events
     this.#opening = context.opening
+    this.#pace = context.limit.effectiveBytesPerSecond
     this.#identity = context.remotes[0]?.identity
+    this.#teller = this.#identity && context.remotes[0]
   }
 
   /** The version that is fetched; undefined before the first response. */
@@ -154,10 +165,19 @@ export class SpanFetcher {
   /** Without a size, nothing that has come can be continued: it has to come again. */
   async forget(): Promise<void> {
     this.#identity = undefined
+    this.#teller = undefined
     for (const remote of this.#context.remotes) remote.identity = undefined
     this.#list.forget()
     await this.#keeper.forget()
     await this.#context.file.setLength(0)
+  }
+
+  /** Lets a limit hold that has been changed while content comes. */
+  notePace(): void {
+    const limit = this.#context.limit.effectiveBytesPerSecond
+    if (limit === this.#pace) return
+    this.#pace = limit
+    for (const { writer } of this.#list.workers.values()) writer?.setPace(this.#windowBytes())
   }
 
   /** Sends one request and takes its content, or learns from it why not. */
@@ -186,7 +206,7 @@ export class SpanFetcher {
       )
       switch (decision.type) {
         case 'content':
-          this.#noteHead(response)
+          this.#noteHead(remote, response)
           if (range !== undefined) remote.rangesWork = true
           await this.#adopt(remote, decision.identity, response.headers)
           await this.#take(worker, response, decision, overlap)
@@ -194,7 +214,7 @@ export class SpanFetcher {
         case 'whole':
           // One connection can still use that, if it is the only one.
           if (this.#list.workers.size > 1) return 'ranges-ignored'
-          this.#noteHead(response)
+          this.#noteHead(remote, response)
           this.#rangesIgnored = true
           await this.#adopt(remote, decision.identity, response.headers)
           this.#list.extend(worker, this.#identity?.size ?? Number.POSITIVE_INFINITY)
@@ -215,8 +235,10 @@ export class SpanFetcher {
   }
 
   /** Learns what does not depend on the bytes. */
-  #noteHead({ status, headers }: HttpResponse): void {
-    this.#context.verifier.noteHeaders(status, headers)
+  #noteHead(remote: Remote, { status, headers }: HttpResponse): void {
+    // What another place says of its own file proves nothing of this one.
+    const isTeller = this.#identity === undefined || remote === this.#teller
+    if (isTeller) this.#context.verifier.noteHeaders(status, headers)
     const lastModified = headers.get('last-modified')
     if (lastModified !== undefined) this.#modifiedAt ??= parseHttpDate(lastModified)
   }
@@ -229,8 +251,13 @@ export class SpanFetcher {
     this.#requests++
     const opening = this.#opening
     this.#opening = undefined
-    if (opening !== undefined && range === undefined) return opening
-    opening?.body.cancel()
+    if (opening !== undefined && range === undefined && opening.remote === worker.remote) {
+      const { body } = opening.response
+      const { signal } = worker.stopping
+      signal.addEventListener('abort', () => body.cancel(signal.reason as Error), { once: true })
+      return opening.response
+    }
+    opening?.response.body.cancel()
     let headers = this.#context.headers.with('Accept-Encoding', 'identity')
     if (range !== undefined) {
       headers = headers.with('Range', formatRange(range.start, range.end - 1))
@@ -288,10 +315,12 @@ export class SpanFetcher {
     this.#checkExpectedSize(size)
     remote.identity = identity
     this.#identity = identity
+    this.#teller = remote
     if (headers.get('accept-ranges')?.toLowerCase() === 'none') this.#rangesIgnored = true
     if (size !== undefined) {
       // At once: from now on somebody may look, or ask for work.
       this.#list.setSize(size)
+      this.#events.onBegin(size)
       await checkFreeSpace(folder, size)
     }
     const { source } = remote

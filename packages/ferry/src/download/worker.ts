@@ -52,8 +52,11 @@ export interface Worker {
   failures: number
 }
 
-/** A connection that is about to ask for a span. */
-export function createWorker(id: number, remote: Remote, { start, end }: Span): Worker {
+/** A connection that is about to ask for a span, at `now` in ms of the clock. */
+export function createWorker(
+  { id, remote, now }: { readonly id: number; readonly remote: Remote; readonly now: number },
+  { start, end }: Span,
+): Worker {
   return {
     id,
     remote,
@@ -68,8 +71,8 @@ export function createWorker(id: number, remote: Remote, { start, end }: Span): 
     unproven: false,
     receivedBytes: 0,
     totalBytes: 0,
-    requestedAt: 0,
-    heardAt: 0,
+    requestedAt: now,
+    heardAt: now,
     failures: 0,
   }
 }

@@ -28,8 +28,7 @@ export function decodeText(
   contentType?: string,
   { fatal = false, what = 'the response' }: DecodeTextOptions = {},
 ): string {
-  const charset = parseCharset(contentType)
-  const label = labelOfMark(bytes) ?? charset
+  const label = labelOfMark(bytes) ?? parseCharset(contentType)
   if (!fatal && (label === undefined || isUtf8Label(label))) return decodeUtf8(bytes)
   try {
     return createTextDecoder(label, fatal).decode(bytes)
@@ -63,9 +62,9 @@ export function createTextDecoder(charset: string | undefined, fatal: boolean): 
 
 /** Decodes UTF-8, without a mark, with U+FFFD for what is none; faster than TextDecoder. */
 function decodeUtf8(bytes: Uint8Array): string {
-  const { buffer, byteOffset, length } = bytes
-  const memory = bytes instanceof Buffer ? bytes : Buffer.from(buffer, byteOffset, length)
-  return memory.toString('utf8', startsWithMark(memory) ? 3 : 0)
+  const memory =
+    bytes instanceof Buffer ? bytes : Buffer.from(bytes.buffer, bytes.byteOffset, bytes.length)
+  return startsWithMark(memory) ? memory.toString('utf8', 3) : memory.toString()
 }
 
 function isUtf8Label(label: string): boolean {

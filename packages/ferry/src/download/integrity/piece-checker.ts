@@ -2,7 +2,7 @@
  * Checks the pieces of a file as they become whole, one after another, and says which are bad. Reads
  * nothing itself: whoever makes it gives the digests.
  */
-import { ConfigError } from '../../errors.ts'
+import { ConfigError, TransferError } from '../../errors.ts'
 import type { Span } from '../../transfer/span.ts'
 
 /** What the pieces of a file must have, as Metalink gives it (RFC 5854 §4.2.15). */
@@ -104,4 +104,12 @@ export class PieceChecker {
     this.#badTimes.set(index, times)
     await onBad(span, times)
   }
+}
+
+/** The error for a piece that does not have its digest. */
+export function pieceError(path: string, { start, end }: Span): TransferError {
+  return new TransferError(
+    'checksum-mismatch',
+    `Cannot accept bytes ${start} to ${end} of ${path}: their digest is another one`,
+  )
 }

@@ -7,7 +7,7 @@ import type { HeaderFields } from '../../protocol/semantics/header-fields.ts'
 import type { Span } from '../../transfer/span.ts'
 import { checkDigest, type Checksum, strongestChecksum } from './checksum.ts'
 import { FileDigest } from './file-digest.ts'
-import type { PieceHashes } from './piece-checker.ts'
+import { pieceError, type PieceHashes } from './piece-checker.ts'
 
 /** The proof of one file; to be disposed of. */
 export class Verifier implements AsyncDisposable {
@@ -37,7 +37,7 @@ export class Verifier implements AsyncDisposable {
 
   /** Takes over a digest that the server names of the whole file (RFC 9530 §3), where none is known. */
   noteHeaders(status: number, headers: HeaderFields): void {
-    if (this.#checksum !== undefined) return
+    if (this.isProvable) return
     this.#checksum = strongestChecksum(representationDigests(status, headers))
     this.#isOfServer = this.#checksum !== undefined
   }
@@ -47,14 +47,35 @@ export class Verifier implements AsyncDisposable {
     if (this.#checksum !== undefined) this.#fileDigest().advance(end)
   }
 
+  /** Bytes that were told of will be other ones. */
+  takeBack(): void {
+    this.#digest?.reset()
+  }
+
   /** The digest of a piece, hexadecimal. */
   digestSpan(algorithm: string, span: Span): Promise<string> {
     return this.#fileDigest().digestSpan(algorithm, span)
   }
 
+  /**
+   * Compares every piece of a finished file; nothing without pieces.
+   * @throws {TransferError} checksum-mismatch
+   */
+  async checkPieces(size: number): Promise<void> {
+    if (this.pieces === undefined) return
+    const { algorithm, lengthBytes, hexes } = this.pieces
+    for (let index = 0; index < Math.max(hexes.length, Math.ceil(size / lengthBytes)); index++) {
+      const start = index * lengthBytes
+      const span = { start, end: Math.min(size, start + lengthBytes) }
+      const hex = start < size ? await this.digestSpan(algorithm, span) : undefined
+      if (hex === undefined || hex !== hexes[index]?.toLowerCase())
+        throw pieceError(this.#path, span)
+    }
+  }
+
   /** The file begins anew, and may be another one. */
   reset(): void {
-    this.#digest?.reset()
+    this.takeBack()
     if (!this.#isOfServer) return
     this.#checksum = undefined
     this.#isOfServer = false

@@ -17,7 +17,6 @@ export type { InputOptions } from './input-options.ts'
 export {
   type MetalinkFile,
   type MetalinkMetaUrl,
-  type MetalinkPieces,
   type MetalinkUrl,
   parseMetalink,
 } from './metalink.ts'

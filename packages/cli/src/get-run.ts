@@ -1,0 +1,287 @@
+/**
+ * Runs the downloads of one command, several at once. Two of them never write one file: whoever comes
+ * second waits for the first to end, and then finds its file there, like any other that was there.
+ */
+import { readlinkSync, realpathSync, type Stats, statSync } from 'node:fs'
+import { basename, dirname, join, resolve } from 'node:path'
+import type { HttpClient } from 'ferry/client'
+import {
+  type Download,
+  type DownloadEvent,
+  type DownloadResult,
+  download,
+  type HostLimits,
+  type RateLimit,
+} from 'ferry/download'
+import { ConfigError } from 'ferry/errors'
+import { EXIT_OK } from './exit-codes.ts'
+import { Interruption } from './fetch-failure.ts'
+import type { GetClients } from './get-clients.ts'
+import { describeFailure } from './get-failure.ts'
+import { existsChoiceOf, type GetItem, settingsOf } from './get-items.ts'
+import type { GetOptions } from './get-options.ts'
+import { makeFolder } from './make-folder.ts'
+import type { Reporter, Task } from './reporter.ts'
+import type { StatsRecorder } from './stats-recorder.ts'
+
+/** What the downloads of a run share. */
+export interface GetRunContext {
+  readonly clients: GetClients
+  readonly reporter: Reporter
+  readonly stats: StatsRecorder | undefined
+  readonly signal: AbortSignal
+  /** Fields of every request. */
+  readonly headers: readonly (readonly [string, string])[]
+  readonly limit: RateLimit | undefined
+  readonly hosts: HostLimits
+}
+
+/** Another download of this run is writing the file. */
+class Taken extends Error {
+  readonly until: Promise<unknown>
+
+  constructor(until: Promise<unknown>) {
+    super('taken')
+    this.until = until
+  }
+}
+
+/** The downloads of one command. */
+export class GetRun {
+  readonly #options: GetOptions
+  readonly #context: GetRunContext
+  /** Who writes what, by `keyOf` its path. */
+  readonly #writing = new Map<string, Promise<unknown>>()
+  /** What files have become of this run, by `fileKey`. */
+  readonly #made = new Set<string>()
+
+  constructor(options: GetOptions, context: GetRunContext) {
+    this.#options = options
+    this.#context = context
+  }
+
+  /** Resolves with the exit code: of an interruption, else of the first of the items that failed. */
+  async getAll(items: readonly GetItem[]): Promise<number> {
+    const { signal, reporter } = this.#context
+    const codes: number[] = []
+    let next = 0
+    reporter.begin(items.length)
+    const getNext = async (): Promise<void> => {
+      while (next < items.length && !signal.aborted) {
+        const index = next++
+        codes[index] = await this.#getOne(items[index] as GetItem, index + 1)
+      }
+    }
+    const { parallel } = this.#options
+    await Promise.all(Array.from({ length: Math.min(parallel, items.length) }, getNext))
+    if (signal.aborted) {
+      if (next < items.length) reporter.note(`${countFiles(items.length - next)} had not begun`)
+      return (signal.reason as Interruption).exitCode
+    }
+    return codes.find((code) => code !== EXIT_OK) ?? EXIT_OK
+  }
+
+  async #getOne(given: GetItem, number: number): Promise<number> {
+    const { reporter, clients } = this.#context
+    const shown: { task?: Task } = {}
+    try {
+      if (given.folder !== undefined) await makeFolder(given.folder)
+      const client = clients.clientFor(given.trusted, given.network)
+      const item = await this.#withMirrors(given, client)
+      const onTask = (task: Task): void => {
+        shown.task = task
+      }
+      const result = await this.#fetch(item, { number, client, onTask })
+      reporter.completed(shown.task as Task, result)
+      const made = fileKey(result.path)
+      if (made !== undefined) this.#made.add(made)
+      return EXIT_OK
+    } catch (error) {
+      const failure = describeFailure(error as Error, shown.task?.download)
+      reporter.failed(failure, number)
+      return failure.exitCode
+    }
+  }
+
+  async #withMirrors(item: GetItem, client: HttpClient): Promise<GetItem> {
+    if (this.#options.findMirrors !== true) return item
+    const { clients, reporter, signal } = this.#context
+    const { findMirrors } = await import('./get-mirrors.ts')
+    const warn = (sentence: string): void => reporter.note(sentence)
+    return findMirrors(item, { client, clients, signal, warn })
+  }
+
+  /** Downloads; again where another download was writing the same file, when that has ended. */
+  async #fetch(
+    item: GetItem,
+    as: {
+      readonly number: number
+      readonly client: HttpClient
+      readonly onTask: (task: Task) => void
+    },
+  ): Promise<DownloadResult> {
+    for (;;) {
+      const stopping = new AbortController()
+      const ended = Promise.withResolvers<void>()
+      const place = new TargetClaim(this.#writing, ended.promise)
+      try {
+        return await this.#fetchOnce(item, { ...as, stopping, place })
+      } catch (error) {
+        const { reason } = stopping.signal
+        if (!(reason instanceof Taken)) throw error
+        await reason.until
+      } finally {
+        place.release()
+        ended.resolve()
+      }
+    }
+  }
+
+  async #fetchOnce(
+    item: GetItem,
+    as: {
+      readonly number: number
+      readonly client: HttpClient
+      readonly onTask: (task: Task) => void
+      readonly stopping: AbortController
+      readonly place: TargetClaim
+    },
+  ): Promise<DownloadResult> {
+    const { reporter, stats, headers, signal, limit, hosts } = this.#context
+    const { stopping, place } = as
+    const take = (path: string): void => {
+      const until = place.move(path)
+      if (until !== undefined) stopping.abort(new Taken(until))
+      else if (this.#isMade(path)) stopping.abort(alreadyMade(path))
+    }
+    const [url = '', ...mirrors] = item.urls
+    // Told of nothing before the loop has turned once, and so not before there is a task.
+    let task: Task | undefined
+    const onEvent = (event: DownloadEvent): void => {
+      if (event.type === 'named') take(event.path)
+      if (task !== undefined) reporter.event(task, event)
+    }
+    if (!item.isFolder) take(item.target)
+    stopping.signal.throwIfAborted()
+    const running: Download = download(url, item.target, {
+      ...settingsOf(this.#options, { limit }),
+      ...definedOf(item.settings),
+      headers: [...headers, ...(item.settings.headers ?? [])],
+      mirrors,
+      hosts,
+      client: as.client,
+      signal: AbortSignal.any([signal, stopping.signal]),
+      onEvent,
+    })
+    task = {
+      number: as.number,
+      download: running,
+      get isNamed() {
+        return !item.isFolder || running.target !== resolve(item.target)
+      },
+      get name() {
+        return this.isNamed ? basename(running.target) : item.name
+      },
+    }
+    as.onTask(task)
+    reporter.start(task)
+    stats?.watch(task)
+    try {
+      return await running.result
+    } finally {
+      stats?.end(task)
+      reporter.stop(task)
+    }
+  }
+
+  /** It would replace what another URL has become: by name or by what leads there. */
+  #isMade(path: string): boolean {
+    if (existsChoiceOf(this.#options) !== 'overwrite') return false
+    const key = fileKey(path)
+    return key !== undefined && this.#made.has(key)
+  }
+}
+
+/** What one download writes, as long as it does. */
+class TargetClaim {
+  readonly #writing: Map<string, Promise<unknown>>
+  readonly #ended: Promise<unknown>
+  #key: string | undefined
+
+  constructor(writing: Map<string, Promise<unknown>>, ended: Promise<unknown>) {
+    this.#writing = writing
+    this.#ended = ended
+  }
+
+  /** Takes a path, instead of the one before; gives the end of the one that has it. */
+  move(path: string): Promise<unknown> | undefined {
+    const key = keyOf(path)
+    if (key === this.#key) return undefined
+    const other = this.#writing.get(key)
+    if (other !== undefined) return other
+    this.release()
+    this.#key = key
+    this.#writing.set(key, this.#ended)
+    return undefined
+  }
+
+  release(): void {
+    if (this.#key !== undefined) this.#writing.delete(this.#key)
+    this.#key = undefined
+  }
+}
+
+/**
+ * Names that differ can be one to the file system: by links, in case, or in how an accent is written.
+ * Two that only could be one wait for each other, which does no harm.
+ */
+function keyOf(path: string): string {
+  const linked = followLink(path)
+  const folder = dirname(linked)
+  return join(realPathOf(folder), basename(linked)).normalize('NFC').toLowerCase()
+}
+
+function followLink(path: string): string {
+  try {
+    return resolve(dirname(path), readlinkSync(path))
+  } catch {
+    return path
+  }
+}
+
+function realPathOf(path: string): string {
+  try {
+    return realpathSync(path)
+  } catch {
+    return resolve(path)
+  }
+}
+
+/** What tells a file from any other; undefined when there is none. */
+function fileKey(path: string): string | undefined {
+  let found: Stats
+  try {
+    found = statSync(path)
+  } catch {
+    return undefined
+  }
+  return `${found.dev}:${found.ino}`
+}
+
+function alreadyMade(path: string): ConfigError {
+  return new ConfigError(
+    'url',
+    `Cannot write ${path}: it is the file that another URL has become in this run`,
+  )
+}
+
+/** What of some settings says something: undefined leaves the options as they are. */
+function definedOf<Settings extends object>(settings: Settings): Partial<Settings> {
+  return Object.fromEntries(
+    Object.entries(settings).filter(([, value]) => value !== undefined),
+  ) as Partial<Settings>
+}
+
+function countFiles(count: number): string {
+  return count === 1 ? '1 file' : `${count} files`
+}
