@@ -1,8 +1,8 @@
 /** Downloads from real servers: over several connections, interrupted, and while files change. */
 import { randomBytes } from 'node:crypto'
 import { HttpClient, type RequestClient } from 'ferry/client'
-import { type Download, download, type DownloadOptions } from 'ferry/download'
-import { afterAll, beforeAll, describe, expect, onTestFailed, test } from 'vitest'
+import { type Download, download, type DownloadOptions, HostLimits } from 'ferry/download'
+import { afterAll, beforeAll, describe, expect, test, type TestContext } from 'vitest'
 import { CountingBackend } from '../support/counting-backend.ts'
 import { FILE_SERVERS, type FileServer, type FileServerProgram } from '../support/file-servers.ts'
 import { FileSite, SLOW_BYTES_PER_SECOND } from '../support/file-servers-site.ts'
@@ -14,13 +14,12 @@ interface Manner {
   readonly name: string
   readonly scheme: Scheme
   readonly http2: 'off' | 'alpn'
-  readonly version: string
 }
 
 const MANNERS: readonly Manner[] = [
-  { name: 'plain', scheme: 'http', http2: 'off', version: '1.1' },
-  { name: 'TLS', scheme: 'https', http2: 'off', version: '1.1' },
-  { name: 'HTTP/2', scheme: 'https', http2: 'alpn', version: '2' },
+  { name: 'plain', scheme: 'http', http2: 'off' },
+  { name: 'TLS', scheme: 'https', http2: 'off' },
+  { name: 'HTTP/2', scheme: 'https', http2: 'alpn' },
 ]
 // At the slow rate long enough that another connection is tried, and helps.
 const SIZE = 6_000_000
@@ -36,7 +35,8 @@ beforeAll(async () => {
 })
 afterAll(() => site[Symbol.asyncDispose]())
 
-describe.each(FILE_SERVERS)('$name', (program) => {
+// They mostly wait for servers that are slow on purpose.
+describe.concurrent.each(FILE_SERVERS)('$name', (program) => {
   let server: FileServer
   beforeAll(async () => {
     server = await program.start(site)
@@ -45,11 +45,11 @@ describe.each(FILE_SERVERS)('$name', (program) => {
 
   const manners = MANNERS.filter(({ http2 }) => http2 === 'off' || program.speaksHttp2)
   describe.each(manners)('$name', (manner) => {
-    test('several connections bring the whole file', async () => {
-      await using visit = await Visit.begin(program, server, manner)
-      await site.put('slow/file.bin', CONTENT)
+    test('several connections bring the whole file', async (context) => {
+      await using visit = await Visit.begin(context, { program, server, manner })
+      await visit.put(CONTENT)
 
-      const run = visit.start('slow/file.bin')
+      const run = visit.start()
       const most = await mostConnections(run)
 
       expect(await run.result).toMatchObject({ size: SIZE, fetchedBytes: SIZE, resumedBytes: 0 })
@@ -61,12 +61,12 @@ describe.each(FILE_SERVERS)('$name', (program) => {
       else expect(visit.connections).toBeGreaterThanOrEqual(most)
     })
 
-    test('what an interruption has left is gone on with', async () => {
-      await using visit = await Visit.begin(program, server, manner)
-      await site.put('slow/file.bin', CONTENT)
-      await visit.interrupt('slow/file.bin')
+    test('what an interruption has left is gone on with', async (context) => {
+      await using visit = await Visit.begin(context, { program, server, manner })
+      await visit.put(CONTENT)
+      await visit.interrupt()
 
-      const { size, resumedBytes, fetchedBytes } = await visit.start('slow/file.bin').result
+      const { size, resumedBytes, fetchedBytes } = await visit.start().result
 
       expect(size).toBe(SIZE)
       expect(resumedBytes).toBeGreaterThanOrEqual(HALF_WAY)
@@ -74,28 +74,31 @@ describe.each(FILE_SERVERS)('$name', (program) => {
       await visit.expectFile(CONTENT)
     })
 
-    test.each([
+    test.for([
       ['the same size', OTHER],
       ['another size', LONGER],
-    ])('a file that has changed meanwhile comes anew: %s', async (_, content) => {
-      await using visit = await Visit.begin(program, server, manner)
-      await site.put('slow/file.bin', CONTENT)
-      await visit.interrupt('slow/file.bin')
-      await site.put('slow/file.bin', content)
+    ] as const)(
+      'a file that has changed meanwhile comes anew: %s',
+      async ([, content], context) => {
+        await using visit = await Visit.begin(context, { program, server, manner })
+        await visit.put(CONTENT)
+        await visit.interrupt()
+        await visit.put(content)
 
-      const result = await visit.start('slow/file.bin').result
+        const result = await visit.start().result
 
-      expect(result).toMatchObject({ size: content.length, resumedBytes: 0 })
-      expect(visit.events).toContain('restart')
-      await visit.expectFile(content)
-    })
+        expect(result).toMatchObject({ size: content.length, resumedBytes: 0 })
+        expect(visit.events).toContain('restart')
+        await visit.expectFile(content)
+      },
+    )
 
-    test('a file that changes while it is fetched is never mixed', async () => {
-      await using visit = await Visit.begin(program, server, manner)
-      await site.put('slow/file.bin', CONTENT)
-      const run = visit.startSlowly('slow/file.bin')
+    test('a file that changes while it is fetched is never mixed', async (context) => {
+      await using visit = await Visit.begin(context, { program, server, manner })
+      await visit.put(CONTENT)
+      const run = visit.startSlowly()
       await visit.received(run, HALF_WAY)
-      await site.put('slow/file.bin', OTHER)
+      await visit.put(OTHER)
       run.limitBytesPerSecond = undefined
 
       await run.result
@@ -103,19 +106,19 @@ describe.each(FILE_SERVERS)('$name', (program) => {
       await visit.expectFile(CONTENT, OTHER)
     })
 
-    test('an empty file', async () => {
-      await using visit = await Visit.begin(program, server, manner)
-      await site.put('empty.bin', Buffer.alloc(0))
+    test('an empty file', async (context) => {
+      await using visit = await Visit.begin(context, { program, server, manner })
+      await visit.put(Buffer.alloc(0))
 
-      expect(await visit.start('empty.bin').result).toMatchObject({ size: 0, fetchedBytes: 0 })
+      expect(await visit.start().result).toMatchObject({ size: 0, fetchedBytes: 0 })
 
       await visit.expectFile(Buffer.alloc(0))
     })
 
-    test('404 is told, and leaves nothing', async () => {
-      await using visit = await Visit.begin(program, server, manner)
+    test('404 is told, and leaves nothing', async (context) => {
+      await using visit = await Visit.begin(context, { program, server, manner })
 
-      await expect(visit.start('none.bin').result).rejects.toMatchObject({
+      await expect(visit.start().result).rejects.toMatchObject({
         code: 'http-status',
         status: 404,
       })
@@ -125,37 +128,41 @@ describe.each(FILE_SERVERS)('$name', (program) => {
   })
 })
 
-/** A client for one test, and the folder that it downloads into. */
+/** A server, and how it is spoken to. */
+interface Peer {
+  readonly program: FileServerProgram
+  readonly server: FileServer
+  readonly manner: Manner
+}
+
+/** One test's file at the server, its client, and the folder that it downloads into. */
 class Visit implements AsyncDisposable {
   readonly events: string[] = []
-  readonly #program: FileServerProgram
-  readonly #server: FileServer
-  readonly #manner: Manner
+  readonly #peer: Peer
   readonly #dir: TempDir
+  /** The file's name at the server. */
+  readonly #name: string
   readonly #backend = new CountingBackend()
   readonly #http: HttpClient
   readonly #versions = new Set<string>()
 
-  private constructor(
-    program: FileServerProgram,
-    server: FileServer,
-    { manner, dir }: { readonly manner: Manner; readonly dir: TempDir },
-  ) {
-    this.#program = program
-    this.#server = server
-    this.#manner = manner
+  private constructor(peer: Peer, dir: TempDir) {
+    this.#peer = peer
     this.#dir = dir
-    const { http2 } = manner
+    this.#name = `slow/${dir.name}.bin`
+    const { http2 } = peer.manner
     this.#http = new HttpClient({ http2, backend: this.#backend, tls: { ca: site.ca } })
   }
 
-  static async begin(
-    program: FileServerProgram,
-    server: FileServer,
-    manner: Manner,
-  ): Promise<Visit> {
+  static async begin({ onTestFailed }: TestContext, peer: Peer): Promise<Visit> {
+    const { program, server } = peer
     onTestFailed(() => console.log(`${program.name} said:\n${server.log.slice(-4000)}`))
-    return new Visit(program, server, { manner, dir: await TempDir.create() })
+    return new Visit(peer, await TempDir.create())
+  }
+
+  /** Puts the file there, or another one in its place. */
+  put(content: Buffer): Promise<void> {
+    return site.put(this.#name, content)
   }
 
   /** Connections that were opened so far. */
@@ -167,26 +174,27 @@ class Visit implements AsyncDisposable {
     return this.#dir.names()
   }
 
-  start(name: string, options: DownloadOptions = {}): Download {
-    const url = this.#server.url(name, this.#manner.scheme)
-    return download(url, this.#dir.join('file.bin'), {
+  start(options: DownloadOptions = {}): Download {
+    const { server, manner } = this.#peer
+    return download(server.url(this.#name, manner.scheme), this.#dir.join('file.bin'), {
       client: this.#recordingClient(),
       maxConnections: 4,
+      hosts: new HostLimits(),
       onEvent: ({ type }) => this.events.push(type),
       ...options,
     })
   }
 
   /** Where the server does not, the download limits its rate itself. */
-  startSlowly(name: string, options: DownloadOptions = {}): Download {
-    const limitBytesPerSecond = this.#program.limitsRate ? undefined : SLOW_BYTES_PER_SECOND
-    return this.start(name, { limitBytesPerSecond, ...options })
+  startSlowly(options: DownloadOptions = {}): Download {
+    const limitBytesPerSecond = this.#peer.program.limitsRate ? undefined : SLOW_BYTES_PER_SECOND
+    return this.start({ limitBytesPerSecond, ...options })
   }
 
   /** Stops a download half-way and leaves what it has. */
-  async interrupt(name: string): Promise<void> {
+  async interrupt(): Promise<void> {
     const stopping = new AbortController()
-    const run = this.startSlowly(name, { signal: stopping.signal })
+    const run = this.startSlowly({ signal: stopping.signal })
     await this.received(run, HALF_WAY)
     stopping.abort(new Error('enough'))
     await expect(run.result).rejects.toThrow('enough')
@@ -204,7 +212,9 @@ class Visit implements AsyncDisposable {
     expect(await this.names()).toEqual(['file.bin'])
     const file = await this.#dir.read('file.bin')
     expect(contents.some((content) => content.equals(file))).toBe(true)
-    expect([...this.#versions]).toEqual([this.#manner.version])
+    const { manner, program } = this.#peer
+    const version = manner.http2 === 'alpn' ? '2' : program.version
+    expect([...this.#versions]).toEqual([version])
   }
 
   async [Symbol.asyncDispose](): Promise<void> {

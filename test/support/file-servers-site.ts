@@ -49,9 +49,10 @@ export class FileSite implements AsyncDisposable {
 
   /** Puts a file there, or replaces it in one step: who is being sent the old one gets its rest. */
   async put(name: string, content: Buffer): Promise<void> {
-    const fresh = this.#folder.join('fresh')
+    const number = ++this.#files
+    const fresh = this.#folder.join(`fresh-${number}`)
     await writeFile(fresh, content)
-    const modifiedAt = new Date(FIRST_MODIFIED_AT + this.#files++ * DAY_MS)
+    const modifiedAt = new Date(FIRST_MODIFIED_AT + number * DAY_MS)
     await utimes(fresh, modifiedAt, modifiedAt)
     await rename(fresh, `${this.root}/${name}`)
   }

@@ -18,9 +18,11 @@ export interface FileServer extends AsyncDisposable {
 /** A server of the table, and what it can do. */
 export interface FileServerProgram {
   readonly name: string
+  /** Its version of HTTP/1. */
+  readonly version: '1.0' | '1.1'
   readonly speaksHttp2: boolean
   readonly knowsRanges: boolean
-  /** What lies in `slow` is slow. */
+  /** What lies in `slow` is sent slowly. */
   readonly limitsRate: boolean
   readonly start: (site: FileSite) => Promise<FileServer>
 }
@@ -28,6 +30,7 @@ export interface FileServerProgram {
 export const FILE_SERVERS: readonly FileServerProgram[] = [
   {
     name: 'nginx',
+    version: '1.1',
     speaksHttp2: true,
     knowsRanges: true,
     limitsRate: true,
@@ -35,6 +38,7 @@ export const FILE_SERVERS: readonly FileServerProgram[] = [
   },
   {
     name: 'apache2',
+    version: '1.1',
     speaksHttp2: true,
     knowsRanges: true,
     limitsRate: true,
@@ -42,13 +46,16 @@ export const FILE_SERVERS: readonly FileServerProgram[] = [
   },
   {
     name: 'lighttpd',
+    version: '1.1',
     speaksHttp2: true,
     knowsRanges: true,
-    limitsRate: true,
+    // It counts by the second, which is long for files so small, and by connection over HTTP/2.
+    limitsRate: false,
     start: (site) => startProgram('lighttpd', formatLighttpd, site),
   },
   {
     name: 'caddy',
+    version: '1.1',
     speaksHttp2: true,
     knowsRanges: true,
     limitsRate: false,
@@ -56,6 +63,7 @@ export const FILE_SERVERS: readonly FileServerProgram[] = [
   },
   {
     name: 'python3 -m http.server',
+    version: '1.0',
     speaksHttp2: false,
     knowsRanges: false,
     limitsRate: false,
@@ -208,13 +216,12 @@ server.bind = "127.0.0.1"
 server.port = ${port}
 # Without a type it sends no Last-Modified.
 mimetype.assign = (".bin" => "application/octet-stream")
+# It would give out a file for two seconds after that was replaced.
+server.stat-cache-engine = "disable"
 $SERVER["socket"] == "127.0.0.1:${tlsPort}" {
   ssl.engine = "enable"
   ssl.pemfile = "${site.tls.cert}"
   ssl.privkey = "${site.tls.key}"
-}
-$HTTP["url"] =~ "^/slow/" {
-  connection.kbytes-per-second = ${SLOW_BYTES_PER_SECOND / 1024}
 }
 `
   return { text, args: (path) => ['-D', '-f', path] }

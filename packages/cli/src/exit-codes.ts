@@ -34,6 +34,7 @@ export const ENDINGS: Readonly<Record<ErrorCode, Ending>> = {
     advice: 'Run the same command again to go on, or allow more with --timeout SECONDS',
     adviceAnew: `${RUN_ANEW}, or allow more with --timeout SECONDS`,
   },
+  'queue-full': { exitCode: 6, advice: 'Run the same command again later' },
   'local-protocol': { exitCode: 7, advice: 'Check the --header options' },
   'remote-protocol': { exitCode: 7, advice: 'The server is at fault; try another source' },
   'http-status': { exitCode: 8, advice: 'Check the URL, and whether it asks for credentials' },

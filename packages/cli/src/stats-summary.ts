@@ -10,7 +10,7 @@ const MAX_CONNECTIONS = 8
 
 /** The lines; none of a run that was over at once or brought nothing. */
 export function renderSummary(stats: RunStats): string[] {
-  const connections = stats.downloads.flatMap((download) => download.connections)
+  const [first, ...others] = stats.downloads
   const bytes = stats.downloads.reduce((sum, download) => sum + download.bytes, 0)
   if (stats.durationMs < SHORTEST_MS || bytes === 0) return []
   const speeds = speedsOf(stats, CELLS)
@@ -20,7 +20,8 @@ export function renderSummary(stats: RunStats): string[] {
   return [
     `  ${figure}  ${formatBytes(bytes)} in ${formatDuration(stats.durationMs)}, ` +
       `${formatSpeed(mean)} on average, ${formatSpeed(highest)} at best`,
-    ...renderShares(connections.map((one) => one.bytes)),
+    // Shares of several files would tell of their sizes.
+    ...(others.length > 0 ? [] : renderShares(first?.connections.map((one) => one.bytes) ?? [])),
   ]
 }
 

@@ -12,13 +12,19 @@ const RIGHT = 24
 const TOP = 64
 const PLOT_WIDTH = WIDTH - LEFT - RIGHT
 const PLOT_HEIGHT = 260
-const ROW_HEIGHT = 38
-const ROW_BAR_HEIGHT = 22
+const ROW_HEIGHT = 42
+const ROW_LABEL_HEIGHT = 16
+const ROW_BAR_HEIGHT = 18
 /** Between the plot with its scale and the first row. */
 const ROWS_AT = TOP + PLOT_HEIGHT + 72
 // More rows than this would be a wall; the rest is told in a line.
 const MAX_ROWS = 48
-const TICKS = 5
+const MAX_TICKS = 6
+// In seconds: what people count time in.
+const TIME_STEPS = [
+  0.1, 0.2, 0.5, 1, 2, 5, 10, 20, 30, 60, 120, 300, 600, 1200, 1800, 3600, 7200, 21_600, 43_200,
+]
+const MAX_LABEL_CHARACTERS = 90
 
 // Okabe and Ito's colours without black and yellow, then lighter ones: told apart by most eyes.
 const COLORS: readonly string[] = [
@@ -58,7 +64,7 @@ export function renderStatsSvg(stats: RunStats): string {
     text(LEFT, 28, title, { size: 16, weight: 600 }),
     text(LEFT, 48, subtitleOf(stats), { color: FAINT }),
     ...drawPlot(stats, rows),
-    ...drawRows(shown, rows),
+    ...drawRows(stats, shown, rows),
     '</svg>',
     '',
   ].join('\n')
@@ -102,19 +108,28 @@ function rowsOf({ downloads, intervalMs, durationMs }: RunStats): Row[] {
 
 // ── Speed over time
 
-function drawPlot({ durationMs, intervalMs }: RunStats, rows: readonly Row[]): string[] {
+/** Where an interval begins. */
+function toX({ durationMs, intervalMs }: RunStats, index: number): number {
+  return xAt(Math.min(durationMs, index * intervalMs), durationMs)
+}
+
+function xAt(ms: number, durationMs: number): number {
+  return LEFT + (PLOT_WIDTH * ms) / Math.max(1, durationMs)
+}
+
+function drawPlot(stats: RunStats, rows: readonly Row[]): string[] {
+  const { durationMs } = stats
   const levels = stack(rows)
   const highest = Math.max(0, ...(levels.at(-1) ?? []))
   const scale = niceScale(highest)
   const bottom = TOP + PLOT_HEIGHT
-  const toX = (index: number): number =>
-    LEFT + (PLOT_WIDTH * Math.min(durationMs, index * intervalMs)) / Math.max(1, durationMs)
+  const x = (index: number): number => toX(stats, index)
   const toY = (speed: number): number => bottom - (PLOT_HEIGHT * speed) / scale.top
   const areas = rows.map(({ color, label }, index) => {
     const upper = levels[index + 1] as readonly number[]
     const lower = levels[index] as readonly number[]
-    const path = `${stepsOf(upper, toX, toY)} ${stepsOf(lower, toX, toY, true)} Z`
-    return `<path d="M${path}" fill="${color}"><title>${escapeXml(label)}</title></path>`
+    const path = `${stepsOf(upper, x, toY)} ${stepsOf(lower, x, toY, { back: true })} Z`
+    return `<path d="M${path}" fill="${color}" shape-rendering="crispEdges"><title>${escapeXml(label)}</title></path>`
   })
   return [
     ...scale.ticks.flatMap((speed) => {
@@ -127,7 +142,7 @@ function drawPlot({ durationMs, intervalMs }: RunStats, rows: readonly Row[]): s
     ...areas,
     line(LEFT, bottom, WIDTH - RIGHT, bottom, INK),
     ...timeTicks(durationMs).map((ms) =>
-      text(LEFT + (PLOT_WIDTH * ms) / Math.max(1, durationMs), bottom + 18, formatDuration(ms), {
+      text(xAt(ms, durationMs), bottom + 18, formatDuration(ms), {
         anchor: 'middle',
         color: FAINT,
       }),
@@ -149,13 +164,13 @@ function stack(rows: readonly Row[]): (readonly number[])[] {
 /** An outline that is level within each interval, to the right or, `back`, to the left. */
 function stepsOf(
   speeds: readonly number[],
-  toX: (index: number) => number,
-  toY: (speed: number) => number,
-  back = false,
+  x: (index: number) => number,
+  y: (speed: number) => number,
+  { back = false }: { readonly back?: boolean } = {},
 ): string {
   const points = speeds.flatMap((speed, index) => [
-    `${round(toX(index))},${round(toY(speed))}`,
-    `${round(toX(index + 1))},${round(toY(speed))}`,
+    `${round(x(index))},${round(y(speed))}`,
+    `${round(x(index + 1))},${round(y(speed))}`,
   ])
   return (back ? points.toReversed() : points).join(' ')
 }
@@ -163,7 +178,7 @@ function stepsOf(
 /** Round numbers of bytes per second up to above the highest. */
 function niceScale(highest: number): { readonly top: number; readonly ticks: readonly number[] } {
   const unit = 1024 ** Math.max(0, Math.floor(Math.log2(Math.max(1, highest)) / 10))
-  const raw = Math.max(1 / 64, highest / unit / TICKS)
+  const raw = Math.max(1 / 64, highest / unit / (MAX_TICKS - 1))
   const magnitude = 10 ** Math.floor(Math.log10(raw))
   const step = ([1, 2, 5, 10].find((one) => one * magnitude >= raw) ?? 10) * magnitude * unit
   const count = Math.max(1, Math.ceil(highest / step))
@@ -171,42 +186,54 @@ function niceScale(highest: number): { readonly top: number; readonly ticks: rea
 }
 
 function timeTicks(durationMs: number): number[] {
-  return Array.from({ length: TICKS + 1 }, (_, index) => (durationMs * index) / TICKS)
+  const days = Math.ceil(durationMs / 86_400_000 / MAX_TICKS) * 86_400
+  const fits = (step: number): boolean => durationMs / 1000 / step <= MAX_TICKS
+  const stepMs = (TIME_STEPS.find(fits) ?? days) * 1000
+  return Array.from({ length: Math.floor(durationMs / stepMs) + 1 }, (_, index) => index * stepMs)
 }
 
 // ── What each connection carried
 
-function drawRows(shown: readonly Row[], rows: readonly Row[]): string[] {
+function drawRows(stats: RunStats, shown: readonly Row[], rows: readonly Row[]): string[] {
   const total = rows.reduce((sum, { bytes }) => sum + bytes, 0)
   const highest = Math.max(1, ...rows.flatMap(({ speeds }) => speeds))
-  const hidden = rows.slice(shown.length)
-  const heading = hidden.length === 0 ? '' : ` (the first ${shown.length} of ${rows.length})`
+  const heading =
+    shown.length === rows.length ? '' : ` (the first ${shown.length} of ${rows.length})`
   return [
     text(LEFT, ROWS_AT - 18, `What each connection carried${heading}`, { size: 14, weight: 600 }),
-    ...shown.flatMap((row, index) =>
-      drawRow(row, ROWS_AT + index * ROW_HEIGHT, { total, highest }),
-    ),
+    ...shown.flatMap((row, index) => {
+      const bottom = ROWS_AT + index * ROW_HEIGHT + ROW_LABEL_HEIGHT + ROW_BAR_HEIGHT
+      const share = total === 0 ? 0 : Math.round((row.bytes * 100) / total)
+      const labelY = bottom - ROW_BAR_HEIGHT - 4
+      return [
+        text(LEFT, labelY, shorten(row.label)),
+        text(WIDTH - RIGHT, labelY, `${formatBytes(row.bytes)}, ${share} %`, { anchor: 'end' }),
+        drawBar(stats, row, { bottom, highest }),
+        line(LEFT, bottom, WIDTH - RIGHT, bottom),
+      ]
+    }),
   ]
 }
 
-function drawRow(
-  { label, color, bytes, speeds }: Row,
-  top: number,
-  { total, highest }: { readonly total: number; readonly highest: number },
-): string[] {
-  const bottom = top + 14 + ROW_BAR_HEIGHT - 4
-  const toX = (index: number): number => LEFT + (PLOT_WIDTH * index) / Math.max(1, speeds.length)
-  const toY = (speed: number): number => bottom - ((ROW_BAR_HEIGHT - 4) * speed) / highest
-  const share = total === 0 ? 0 : Math.round((bytes * 100) / total)
-  const outline = stepsOf(speeds, toX, toY)
-  const area = `M${LEFT},${bottom} ${outline} ${round(toX(speeds.length))},${bottom} Z`
-  return [
-    text(LEFT, top + 10, label, { color: INK }),
-    text(WIDTH - RIGHT, top + 10, `${formatBytes(bytes)}, ${share} %`, { anchor: 'end' }),
-    text(LEFT - 8, bottom, `${share} %`, { anchor: 'end', color: FAINT }),
-    `<path d="${area}" fill="${color}"/>`,
-    line(LEFT, bottom, WIDTH - RIGHT, bottom),
-  ]
+/** The speed of one connection. */
+function drawBar(
+  stats: RunStats,
+  { color, speeds }: Row,
+  { bottom, highest }: { readonly bottom: number; readonly highest: number },
+): string {
+  const x = (index: number): number => toX(stats, index)
+  const outline = stepsOf(speeds, x, (speed) => bottom - (ROW_BAR_HEIGHT * speed) / highest)
+  const area = `M${LEFT},${bottom} ${outline} ${round(x(speeds.length))},${bottom} Z`
+  return `<path d="${area}" fill="${color}" shape-rendering="crispEdges"/>`
+}
+
+function shorten(label: string): string {
+  const characters = [...label]
+  if (characters.length <= MAX_LABEL_CHARACTERS) return label
+  // The end says which connection it is.
+  const end = characters.slice(-Math.floor(MAX_LABEL_CHARACTERS / 2))
+  const begin = characters.slice(0, MAX_LABEL_CHARACTERS - end.length - 1)
+  return `${begin.join('')}…${end.join('')}`
 }
 
 // ── SVG

@@ -25,6 +25,7 @@ export type ErrorCode =
   | 'tls-failed'
   | 'proxy-failed'
   | 'timeout'
+  | 'queue-full'
   | 'local-protocol'
   | 'remote-protocol'
   | 'connection-lost'

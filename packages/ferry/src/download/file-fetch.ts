@@ -30,7 +30,12 @@ import { checkFreeSpace, type PartFile } from './part-file.ts'
 import { chooseRemote, hasOther, noteSpeeds, type Remote } from './remotes.ts'
 import { Journal, type ResumeRecord } from './resume-record.ts'
 import { askedPauseMs, retryDelayMs } from './retry-download.ts'
-import { SpanFetcher, type SpanFetcherContext, UnprovenMirror } from './span-fetcher.ts'
+import {
+  noRangesError,
+  SpanFetcher,
+  type SpanFetcherContext,
+  UnprovenMirror,
+} from './span-fetcher.ts'
 import { SpanKeeper } from './span-keeper.ts'
 import { type Assignment, WorkList } from './work-list.ts'
 import {
@@ -461,8 +466,7 @@ export class FileFetch {
     const { remote } = worker
     this.#doWithFewer(worker, { rangesFail: true })
     if (!hasOther(this.#context.remotes, remote)) return
-    const message = `Cannot use the answer of ${remote.url.label}: it sent the whole file instead of a range`
-    this.#drop(remote, new TransferError('range-mismatch', message))
+    this.#drop(remote, noRangesError(remote))
   }
 
   // ── Pieces

@@ -34,6 +34,10 @@ export class PartPlace {
     return dirname(this.target)
   }
 
+  get #lockPath(): string {
+    return `${this.partPath}.lock`
+  }
+
   /** @throws {TransferError} not-writable, when nothing can be written there */
   async check(): Promise<void> {
     await checkFolder(this.folder)
@@ -70,7 +74,7 @@ export class PartPlace {
    */
   async lock(): Promise<AsyncDisposable> {
     try {
-      this.#lock = await FileLock.take(`${this.partPath}.lock`)
+      this.#lock = await FileLock.take(this.#lockPath)
       return this.#lock
     } catch (cause) {
       if (!isFerryError(cause, 'locked')) throw fileError(`Cannot lock ${this.partPath}`, cause)
@@ -113,6 +117,37 @@ export class PartPlace {
     } catch (error) {
       if (!isFerryError(error, 'locked')) throw error
     }
+  }
+
+  /**
+   * Clears away what a run has left that was killed after it had given the file its name: nobody goes
+   * on with that. A part of another file stays, and so does everything while another run is at it.
+   */
+  async clearRemains(): Promise<void> {
+    if (!(await this.#hasRemains())) return
+    try {
+      await using _lock = await this.lock()
+      // Meanwhile another run may have begun, and ended, here.
+      if (await this.#hasRemains()) await this.discard()
+    } catch (error) {
+      if (!isFerryError(error)) throw error
+    }
+  }
+
+  /** Something is left beside the target, and no part but the target itself under its former name. */
+  async #hasRemains(): Promise<boolean> {
+    const [target, part, ...others] = await Promise.all(
+      [
+        this.target,
+        this.partPath,
+        this.journalPath,
+        this.#lockPath,
+        `${this.partPath}${LONGEST_SUFFIX}`,
+      ].map((path) => lstat(path, { bigint: true }).catch(() => undefined)),
+    )
+    if (target?.isFile() !== true) return false
+    if (part !== undefined) return part.dev === target.dev && part.ino === target.ino
+    return others.some((other) => other !== undefined)
   }
 
   /** A run that got no response leaves nothing behind. */

@@ -27,7 +27,7 @@ import {
 import type { Verifier } from './integrity/verifier.ts'
 import { checkFreeSpace, type PartFile } from './part-file.ts'
 import type { Remote } from './remotes.ts'
-import { decideResponse } from './response-decision.ts'
+import { type Decision, decideResponse } from './response-decision.ts'
 import { Journal } from './resume-record.ts'
 import { BlockPool, SegmentWriter } from './segment-writer.ts'
 import type { SpanKeeper } from './span-keeper.ts'
@@ -183,7 +183,8 @@ export class SpanFetcher {
   /** Sends one request and takes its content, or learns from it why not. */
   async fetch(worker: Worker): Promise<FetchOutcome> {
     const { remote } = worker
-    const { clock, verifier } = this.#context
+    const { clock } = this.#context
+    if (this.#identity !== undefined && remote.identity === undefined) await this.#compare(worker)
     const overlap = await this.#overlapOf(worker)
     const range = this.#rangeOf(worker, overlap?.length ?? 0)
     const ifRange = remote.conditional && range !== undefined ? this.#ifRangeOf(remote) : undefined
@@ -194,16 +195,7 @@ export class SpanFetcher {
     try {
       this.#events.onHead(clock.now() - worker.requestedAt)
       worker.heardAt = clock.now()
-      const decision = decideResponse(
-        {
-          url: remote.url.label,
-          range,
-          conditional: ifRange !== undefined,
-          identity: this.#expectedOf(remote),
-          isProvable: verifier.isProvable,
-        },
-        { status: response.status, headers: response.headers, length: response.body.length },
-      )
+      const decision = this.#decide(remote, response, range, ifRange)
       switch (decision.type) {
         case 'content':
           this.#noteHead(remote, response)
@@ -229,6 +221,50 @@ export class SpanFetcher {
         case 'broken':
           throw decision.error
       }
+    } finally {
+      response.body.cancel()
+    }
+  }
+
+  #decide(
+    remote: Remote,
+    { status, headers, body }: HttpResponse,
+    range: Span | undefined,
+    ifRange: string | undefined,
+  ): Decision {
+    const asked = {
+      url: remote.url.label,
+      range,
+      conditional: ifRange !== undefined,
+      identity: this.#expectedOf(remote),
+      isProvable: this.#context.verifier.isProvable,
+    }
+    return decideResponse(asked, { status, headers, length: body.length })
+  }
+
+  /** The first that is asked of another place is something that is here. */
+  async #compare(worker: Worker): Promise<void> {
+    const { remote } = worker
+    await Promise.all([...this.#list.workers.values()].map(({ writer }) => writer?.flush()))
+    const held = this.#keeper.firstSpan
+    if (held === undefined) return
+    const range = { start: Math.max(held.start, held.end - OVERLAP_BYTES), end: held.end }
+    const here = await this.#context.file.read(range.start, range.end - range.start)
+    const response = await this.#request(worker, range, undefined)
+    try {
+      const decision = this.#decide(remote, response, range, undefined)
+      if (decision.type === 'changed' || decision.type === 'broken') throw decision.error
+      if (decision.type === 'refused') throw statusError(response)
+      if (decision.type !== 'content') throw noRangesError(remote)
+      await this.#adopt(remote, decision.identity, response.headers)
+      const came = await response.body.bytes(here.length)
+      this.#noteReceived(worker, came.length)
+      if (came.equals(here)) return
+      remote.identity = undefined
+      throw new TransferError(
+        'representation-changed',
+        `Cannot use ${remote.url.label}: it has another file, which differs between ${range.start} and ${range.end}`,
+      )
     } finally {
       response.body.cancel()
     }
@@ -452,6 +488,14 @@ export class SpanFetcher {
 function checkArrived(cursor: number, end: number): void {
   if (cursor >= end) return
   throw new StreamError(`Cannot go on: the response ended at ${cursor} instead of ${end}`)
+}
+
+/** The error for a place that sends everything where other places are to be had. */
+export function noRangesError({ url }: Remote): TransferError {
+  return new TransferError(
+    'range-mismatch',
+    `Cannot use the answer of ${url.label}: it sent the whole file instead of a range`,
+  )
 }
 
 /** The error for a response whose status is not acceptable. */

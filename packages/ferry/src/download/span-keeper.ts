@@ -55,6 +55,12 @@ export class SpanKeeper {
     await this.#journal?.remove(span)
   }
 
+  /** The first bytes that are in the file; undefined when there are none. */
+  get firstSpan(): Span | undefined {
+    const [first] = this.#written
+    return first
+  }
+
   covers(span: Span): boolean {
     return this.#written.covers(span)
   }

@@ -134,9 +134,8 @@ test('RateLimiter refuses at once when as many wait as may', async () => {
   const granted = queueUp(limiter, ['a', 'b'])
 
   await expect(limiter.acquire()).rejects.toMatchObject({
-    code: 'timeout',
-    phase: 'pool',
-    timeoutMs: 0,
+    code: 'queue-full',
+    detail: { maxQueued: 1 },
     message: 'Cannot start the request: 1 wait already for the limit of 10/s',
   })
 

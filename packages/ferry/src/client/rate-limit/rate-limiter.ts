@@ -6,7 +6,7 @@
  * decides when a start is due. State changes synchronously; no `await` stands between looking and
  * taking. It learns from the server through `note()`: see there.
  */
-import { TimeoutError } from '../../errors.ts'
+import { NetworkError, TimeoutError } from '../../errors.ts'
 import { Pace } from './pace.ts'
 import { CountedPermit, FREE_PERMIT, type Permit } from './permit.ts'
 import {
@@ -93,8 +93,8 @@ export class RateLimiter implements RateLimiterSource {
 
   /**
    * Waits for a permit; whoever gets it releases it. An abort, or the end of the time, costs no token.
-   * @throws {TimeoutError} phase `pool`: after `timeoutMs`, or at once when `maxQueued` wait already
-   * (then its `timeoutMs` is 0). `signal.reason` when aborted.
+   * @throws {TimeoutError} phase `pool`: after `timeoutMs`. {NetworkError} `queue-full`: at once, when
+   * `maxQueued` wait already; `detail` has that number. `signal.reason` when aborted.
    */
   acquire({ signal, timeoutMs }: AcquireOptions = {}): Promise<Permit> {
     if (signal?.aborted === true) return Promise.reject(signal.reason as Error)
@@ -103,10 +103,10 @@ export class RateLimiter implements RateLimiterSource {
     const { maxQueued } = this.#settings
     if (this.#queue.size >= maxQueued) {
       return Promise.reject(
-        new TimeoutError(
-          'pool',
-          0,
+        new NetworkError(
+          'queue-full',
           `Cannot start the request: ${maxQueued} wait already for the limit of ${this.#limits}`,
+          { detail: { maxQueued } },
         ),
       )
     }

@@ -35,6 +35,7 @@ const WORDS: Readonly<Partial<Record<ErrorCode, string>>> = {
   'tls-failed': 'no TLS',
   'proxy-failed': 'no way through the proxy',
   'connection-lost': 'connection lost',
+  'queue-full': 'queue full',
   'local-protocol': 'request refused',
   'remote-protocol': 'broken response',
 }

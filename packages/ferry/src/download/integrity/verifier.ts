@@ -17,6 +17,8 @@ export class Verifier implements AsyncDisposable {
   /** Nobody has asked for it: the server has named it. */
   #isOfServer = false
   #digest: FileDigest | undefined
+  /** By what the server has named before. */
+  readonly #outdated: FileDigest[] = []
 
   constructor(
     path: string,
@@ -79,6 +81,9 @@ export class Verifier implements AsyncDisposable {
     if (!this.#isOfServer) return
     this.#checksum = undefined
     this.#isOfServer = false
+    // The next one may be of another kind.
+    if (this.#digest !== undefined) this.#outdated.push(this.#digest)
+    this.#digest = undefined
   }
 
   /**
@@ -94,7 +99,7 @@ export class Verifier implements AsyncDisposable {
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
-    await this.#digest?.close()
+    await Promise.all([...this.#outdated, this.#digest].map((digest) => digest?.close()))
   }
 
   #fileDigest(): FileDigest {
