@@ -14,7 +14,6 @@ export const RUN_FIELD = 'X-Soak-Run'
 export interface SoakRequest {
   /** The run that it was of. */
   readonly run: string
-  readonly status: number
   /** Bytes of content that the server has given to its system. */
   readonly sentBytes: number
   /** The answer was sent to its end. */
@@ -25,7 +24,6 @@ export interface SoakRequest {
 
 interface LogLine {
   readonly run: string
-  readonly status: number
   readonly sentBytes: number
   readonly completion: string
   readonly endedAt: number
@@ -110,7 +108,7 @@ function formatConfig(folder: string, port: number): string {
     error_log stderr notice;
     events { worker_connections 512; }
     http {
-      log_format json escape=json '{"run":"$${field}","status":$status,'
+      log_format json escape=json '{"run":"$${field}",'
         '"sentBytes":$body_bytes_sent,"completion":"$request_completion","endedAt":$msec}';
       access_log ${folder}/access.log json;
       client_body_temp_path ${folder}/body;

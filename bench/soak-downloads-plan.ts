@@ -19,6 +19,8 @@ export type Change = 'same-size' | 'other-size' | 'touched'
 export interface Interruption {
   readonly moment: Moment
   readonly signal: 'SIGKILL' | 'SIGINT'
+  /** Of this run. */
+  readonly maxConnections: number
   readonly change: Change | undefined
   /** The change comes while the run is under way, so long after its start; else before it. */
   readonly changeAfterMs: number | undefined
@@ -30,6 +32,7 @@ export interface RoundPlan {
   readonly sizeBytes: number
   /** Of each connection. */
   readonly bytesPerSecond: number
+  /** Of the last run, which is left alone. */
   readonly maxConnections: number
   /** The file's name is told by -o; else by the URL. */
   readonly isNamed: boolean
@@ -37,7 +40,7 @@ export interface RoundPlan {
 }
 
 /** Gives numbers in [0, 1). */
-export type Random = () => number
+type Random = () => number
 
 const MIN_SIZE_BYTES = 1000
 /** Uncut, the longest round takes some five seconds. */
@@ -56,7 +59,7 @@ const LONGEST_FETCH_MS = 5000
 export function planRound(seed: number): RoundPlan {
   const random = createRandom(seed)
   const bytesPerSecond = Math.round(between(random, MIN_BYTES_PER_SECOND, MAX_BYTES_PER_SECOND))
-  const maxConnections = 1 + Math.floor(random() * MAX_CONNECTIONS)
+  const maxConnections = drawConnections(random)
   const mostBytes = Math.min(
     MAX_SIZE_BYTES,
     (bytesPerSecond * maxConnections * LONGEST_FETCH_MS) / 1000,
@@ -90,7 +93,7 @@ function drawInterruption(random: Random, fetchMs: number): Interruption {
       ? { type: 'started', ms: between(random, 0, 2 * START_MS) }
       : kind < 0.4
         ? { type: 'renamed', count: 1 + Math.floor(random() * MAX_RENAMES) }
-        : { type: 'fetching', ms: between(random, 0, 0.6 * fetchMs + START_MS) }
+        : { type: 'fetching', ms: between(random, 0, 0.5 * fetchMs + START_MS) }
   const signal = random() < 0.8 ? 'SIGKILL' : 'SIGINT'
   const change =
     random() < 0.3 ? draw(random, ['same-size', 'other-size', 'touched'] as const) : undefined
@@ -98,9 +101,14 @@ function drawInterruption(random: Random, fetchMs: number): Interruption {
   return {
     moment,
     signal,
+    maxConnections: drawConnections(random),
     change,
     changeAfterMs: isDuring ? between(random, START_MS, START_MS + fetchMs) : undefined,
   }
+}
+
+function drawConnections(random: Random): number {
+  return 1 + Math.floor(random() * MAX_CONNECTIONS)
 }
 
 function between(random: Random, low: number, high: number): number {
@@ -112,7 +120,7 @@ function draw<Item>(random: Random, items: readonly [Item, ...Item[]]): Item {
 }
 
 /** A generator of numbers that anybody can repeat: mulberry32. */
-export function createRandom(seed: number): Random {
+function createRandom(seed: number): Random {
   let state = seed >>> 0
   return () => {
     state = (state + 0x6d2b79f5) >>> 0

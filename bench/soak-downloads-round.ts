@@ -63,6 +63,8 @@ const EXIT_TARGET_EXISTS = 13
 const EXIT_INTERRUPTED = 130
 /** nginx notices a closed connection at once, and writes its line then. */
 const LOG_DELAY_MS = 300
+/** What is told of a wrong file is told by pieces of this size. */
+const PIECE_BYTES = 65_536
 /** Clocks are read at different places. */
 const CLOCK_SLACK_MS = 2
 
@@ -124,7 +126,7 @@ class Round {
   }
 
   async #run(interruption: Interruption | undefined): Promise<Run> {
-    const { changeAfterMs, change } = interruption ?? {}
+    const { changeAfterMs, change, maxConnections } = interruption ?? {}
     if (change !== undefined && changeAfterMs === undefined) await this.#change(change)
     const versions = this.#versions.length
     this.#firstValid = versions - 1
@@ -133,7 +135,7 @@ class Round {
     const over = new AbortController()
     const changing = this.#changeDuring(change, changeAfterMs, over.signal)
     const ending = interruption && { moment: interruption.moment, signal: interruption.signal }
-    const end = await runToEnd(this.#command(name), this.folder, ending)
+    const end = await runToEnd(this.#command(name, maxConnections), this.folder, ending)
     over.abort()
     await changing
     return {
@@ -155,8 +157,8 @@ class Round {
     this.#complain('failed', `the run after a finished one ended with ${exitCode}: ${said}`)
   }
 
-  #command(name: string): Command {
-    const { bytesPerSecond, maxConnections, isNamed, seed } = this.#plan
+  #command(name: string, maxConnections = this.#plan.maxConnections): Command {
+    const { bytesPerSecond, isNamed, seed } = this.#plan
     const output = isNamed ? ['-o', this.#fileName] : []
     const field = ['-H', `${RUN_FIELD}: ${name}`]
     const url = this.#nginx.url(`${seed}.bin`, bytesPerSecond)
@@ -264,7 +266,6 @@ class Round {
 
 /** From which versions the pieces of a file are, for whoever looks for the mistake. */
 function describeContent(content: Buffer, versions: readonly Buffer[]): string {
-  const PIECE_BYTES = 65_536
   const origins: string[] = []
   for (let at = 0; at < content.length; at += PIECE_BYTES) {
     const piece = content.subarray(at, at + PIECE_BYTES)

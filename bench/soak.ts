@@ -121,7 +121,9 @@ process.exitCode = (await (values.downloads ? soakKilledDownloads() : soak())) ?
 process.exit()
 
 function soakKilledDownloads(): Promise<boolean> {
-  const rounds = Number(values.rounds ?? (values.seconds === undefined ? DEFAULT_ROUNDS : Infinity))
+  const rounds = Number(
+    values.rounds ?? (values.seconds === undefined ? DEFAULT_ROUNDS : Number.POSITIVE_INFINITY),
+  )
   const seed = Number(values.seed ?? Date.now() % 1_000_000_000)
   if (!(rounds > 0 && Number.isSafeInteger(seed)))
     throw new Error('Cannot start: --rounds N above 0, --seed a whole number')

@@ -28,6 +28,7 @@ const FOR_TESTS: readonly Tool[] = [
   'python3-h2',
   'python3-websockets',
   'gnutls-serv',
+  'strace',
 ]
 const FOR_BENCHMARKS: readonly Tool[] = ['wget2', 'axel', 'time']
 /** Debian asks this program whether a freshly installed service may start; 101 means no. */

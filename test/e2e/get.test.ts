@@ -107,17 +107,24 @@ test('ferry get --json prints one value a line and ends with completed', async (
 
   expect(run).toMatchObject({ exitCode: 0, stderr: '' })
   const events = parseEvents(run.stdout)
-  expect(events[0]).toEqual({ event: 'started', url, path: dir.join('file.bin') })
-  expect(events[1]).toMatchObject({
+  const ofItem = { item: 1, url }
+  expect(events.slice(0, 3)).toEqual([
+    { event: 'started', ...ofItem },
+    { event: 'state', ...ofItem, state: 'running' },
+    { event: 'named', ...ofItem, path: dir.join('file.bin') },
+  ])
+  expect(events[3]).toMatchObject({
     event: 'progress',
-    url,
+    ...ofItem,
     state: 'running',
     size: CONTENT.length,
     connections: [{ id: 1, state: 'receiving' }],
   })
   expect(events.at(-1)).toMatchObject({
     event: 'completed',
-    url,
+    ...ofItem,
+    outcome: 'fetched',
+    proof: 'single-response',
     path: dir.join('file.bin'),
     size: CONTENT.length,
     fetchedBytes: CONTENT.length,
@@ -163,7 +170,7 @@ test('ferry get takes many URLs, goes on after a failure and tells of the first'
   await nginx.put('b.bin', Buffer.from('b'))
   const urls = ['a.bin', 'absent', 'b.bin'].map((name) => nginx.url(name))
 
-  const run = await runFerry(['get', ...urls, 'ftp://host/c'], { cwd: dir.path })
+  const run = await runFerry(['get', '-j', '1', ...urls, 'ftp://host/c'], { cwd: dir.path })
 
   expect(run.exitCode).toBe(8)
   expect(run.stderr.split('\n')).toEqual([
@@ -183,10 +190,13 @@ test('ferry get --json names the URL that has failed, not the one before', async
   const run = await runFerry(['get', '--json', ...urls], { cwd: dir.path })
 
   const failed = parseEvents(run.stdout).filter(({ event }) => event === 'failed')
-  expect(failed.map(({ url, code }) => [url, code])).toEqual([
-    [undefined, 'config'],
-    [nginx.url('absent'), 'http-status'],
-  ])
+  expect(failed.map(({ item, url, code }) => [item, url, code])).toEqual(
+    expect.arrayContaining([
+      [2, undefined, 'config'],
+      [3, nginx.url('absent'), 'http-status'],
+    ]),
+  )
+  expect(failed).toHaveLength(2)
 })
 
 test('ferry get -d makes the folder and those above it', async () => {
@@ -286,13 +296,13 @@ test.each([
   {
     what: 'Ctrl-C',
     exitCode: 130,
-    line: /^ferry: Interrupted: .* had come\. The same command begins anew/,
+    line: /^ferry: Interrupted: .* had come of \S+\/file\.bin\. The same command begins anew/,
   },
   { what: 'a break', exitCode: 9, line: /\. Run the same command again, which begins anew\.$/ },
 ])('ferry get does not promise after $what what it cannot do', async ({ what, exitCode, line }) => {
   await using server = await FaultServer.start({
     content: CONTENT,
-    etag: undefined,
+    ranges: 'ignored',
     bytesPerSecond: 2 * MIB,
     ...(what === 'a break' ? { fault: () => ({ type: 'end', afterBytes: MIB }) } : {}),
   })

@@ -9,18 +9,22 @@ const MIB = 1_048_576
 const ERASE = '\u001b[0J'
 
 /** Fetches on a terminal that `stty` has set up; gives what was printed. */
-async function runOnTerminal(stty: string, content: Buffer): Promise<string> {
+async function runOnTerminal(
+  stty: string,
+  content: Buffer,
+  names: readonly string[] = ['file.bin'],
+): Promise<string> {
   await using nginx = await Nginx.start({ limitRate: MIB })
   await using dir = await TempDir.create()
-  await nginx.put('file.bin', content)
+  for (const name of names) await nginx.put(name, content)
   // `script` takes a text for the shell; the words travel in the environment.
   const shell = `command="$*" script -qfec '${stty} && $command' /dev/null`
-  const args = ['get', '-x', '2', nginx.url('file.bin')]
+  const args = ['get', '-x', '2', ...names.map((name) => nginx.url(name))]
 
   const run = await runFerry(args, { cwd: dir.path, shell, env: { TERM: 'xterm' } })
 
   expect(run.exitCode).toBe(0)
-  expect(await dir.digest('file.bin')).toBe(digestOf(content))
+  for (const name of names) expect(await dir.digest(name)).toBe(digestOf(content))
   return run.stdout
 }
 
@@ -43,7 +47,31 @@ test('ferry get draws a bar and its connections on a terminal, and erases them',
   expect(frames.length).toBeGreaterThan(5)
   expect(frames.some((frame) => /█+.*░+.* \d+ % of 4 MiB/.test(frame))).toBe(true)
   expect(frames.some((frame) => / 1 {2}\S+ \w+ → .*\r\n.* 2 {2}\S+ \w+ → /.test(frame))).toBe(true)
-  expect(screenOf(output)).toEqual([expect.stringMatching(/\/file\.bin: 4 MiB in /), ''])
+  expect(screenOf(output)).toEqual([
+    expect.stringMatching(/\/file\.bin: 4 MiB in /),
+    expect.stringMatching(/^ {2}[▁-█]+ {2}4 MiB in .+ on average, .+ at best$/),
+    expect.stringMatching(/^ {2}2 connections carried \d+ %, \d+ %$/),
+    '',
+  ])
+})
+
+test('ferry get draws a line for each of several files, and one for all', async () => {
+  const output = await runOnTerminal('stty cols 100', randomBytes(2 * MIB), ['a.bin', 'b.bin'])
+
+  const frames = output.split(ERASE)
+  expect(
+    frames.some((frame) =>
+      /a\.bin .*█+.* % of 2 MiB.*\r\n.*b\.bin .* % of 2 MiB.*\r\n.*0 of 2 files done, 2 on the way, /.test(
+        frame,
+      ),
+    ),
+  ).toBe(true)
+  const screen = screenOf(output)
+  expect(screen.slice(0, 2).toSorted()).toEqual([
+    expect.stringMatching(/\/a\.bin: 2 MiB in /),
+    expect.stringMatching(/\/b\.bin: 2 MiB in /),
+  ])
+  expect(screen.join()).not.toContain('of 2 files')
 })
 
 test('ferry get draws nothing that a terminal would wrap, however wide its characters', async () => {

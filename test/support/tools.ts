@@ -32,6 +32,7 @@ export const DEBIAN_PACKAGES = {
   'python3-h2': 'python3-h2',
   'python3-websockets': 'python3-websockets',
   'gnutls-serv': 'gnutls-bin',
+  strace: 'strace',
 } as const
 
 /** Where Debian puts modules of python3. */

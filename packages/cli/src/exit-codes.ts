@@ -4,9 +4,6 @@ import type { ErrorCode, FerryError } from 'ferry/errors'
 /** What the shell is told. */
 export const EXIT_OK = 0
 export const EXIT_UNEXPECTED = 1
-/** 128 + the signal's number, as shells have it. */
-export const EXIT_INTERRUPTED = 130
-export const EXIT_TERMINATED = 143
 
 /** How one kind of failure ends. */
 export interface Ending {
@@ -55,7 +52,7 @@ export const ENDINGS: Readonly<Record<ErrorCode, Ending>> = {
   'target-exists': {
     exitCode: 13,
     advice:
-      'Use --overwrite to replace a finished file, --fresh to discard a partial one, or -o for another name',
+      'Use --on-exists rename or overwrite, --fresh to discard a partial one, or -o for another name',
   },
   'too-large': { exitCode: 12, advice: 'Allow more with --max-size SIZE' },
   'no-space': {
@@ -70,6 +67,20 @@ export const ENDINGS: Readonly<Record<ErrorCode, Ending>> = {
     exitCode: 17,
     advice: 'Use -x 1 --fresh, which asks the server for no parts',
   },
+  'upload-not-found': { exitCode: 18, advice: 'Begin the upload anew' },
+  'upload-expired': { exitCode: 18, advice: 'Begin the upload anew' },
+  'upload-complete': { exitCode: 19, advice: 'Nothing is left to be sent' },
+  'upload-incomplete': { exitCode: 19, advice: 'Send what is missing first' },
+  'upload-interrupted': { exitCode: 9, advice: 'Go on from where the server says it is' },
+  'upload-too-large': { exitCode: 20, advice: 'Allow more at the server' },
+  'offset-mismatch': { exitCode: 19, advice: 'Go on from where the server says it is' },
+  'length-mismatch': { exitCode: 12, advice: 'Begin the upload anew' },
+  'content-mismatch': { exitCode: 10, advice: 'Begin the upload anew' },
+  'digest-mismatch': { exitCode: 11, advice: 'Check the digest, then begin the upload anew' },
+  'digest-unsupported': { exitCode: 2, advice: 'Use sha256 or sha512' },
+  'quota-exceeded': { exitCode: 20, advice: 'Finish or cancel other uploads first' },
+  'insufficient-storage': { exitCode: 14, advice: 'Make room at the server' },
+  'name-refused': { exitCode: 15, advice: 'Choose another name' },
 }
 
 // What the facts beside an error tell more exactly than its code.

@@ -106,7 +106,7 @@ export class GetClients implements AsyncDisposable {
 function connectionsOf(
   { connectTimeoutMs, timeoutMs, proxies, noProxy }: ItemNetwork,
   proxyOption: string | undefined,
-): HttpClientOptions {
+): Pick<HttpClientOptions, 'connectTimeoutMs' | 'headersTimeoutMs' | 'bodyTimeoutMs' | 'proxy'> {
   const isProxied = proxies.http !== undefined || proxies.https !== undefined
   return {
     ...(connectTimeoutMs === undefined ? {} : { connectTimeoutMs }),

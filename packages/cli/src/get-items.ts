@@ -2,56 +2,15 @@
  * What is to be fetched: arguments, lists and Metalinks become items, one for each file, with all that
  * is known of it. Nothing of a file is fetched here, but the lists that describe it are.
  */
-import { basename, join, resolve, sep } from 'node:path'
-import { text as textOf } from 'node:stream/consumers'
-import { fileURLToPath } from 'node:url'
-import {
-  type DownloadOptions,
-  fileNameOf,
-  parseChecksum,
-  type RateLimit,
-  safeFileName,
-  strongestChecksum,
-} from 'ferry/download'
+import { basename } from 'node:path'
+import { fileNameOf, parseChecksum, safeFileName, strongestChecksum } from 'ferry/download'
 import type { InputItem, MetalinkFile } from 'ferry/download/lists'
 import { ConfigError } from 'ferry/errors'
 import { HttpUrl } from 'ferry/transport'
-import { parseSize } from './format.ts'
-import type { GetClients, ItemNetwork } from './get-clients.ts'
-import type { ExistsChoice, GetOptions } from './get-options.ts'
+import type { GetClients } from './get-clients.ts'
+import { type GetItem, itemOf, type ItemSettings } from './get-item.ts'
+import type { GetOptions } from './get-options.ts'
 import { parseUrls } from './get-secrets.ts'
-
-/** A file to fetch. */
-export interface GetItem {
-  /** Where it is, the preferred place first; not yet known to be URLs. */
-  readonly urls: readonly string[]
-  /** A path, or a folder, where the server says what it is called. */
-  readonly target: string
-  readonly isFolder: boolean
-  /** Made if it is not there. */
-  readonly folder: string | undefined
-  /** What it is called until the server has said so. */
-  readonly name: string
-  /** URLs that the user has given for it, whose origins may see what is secret. */
-  readonly trusted: readonly string[]
-  readonly network: ItemNetwork | undefined
-  readonly settings: ItemSettings
-}
-
-/** What differs from file to file. */
-export type ItemSettings = Pick<
-  DownloadOptions,
-  | 'checksum'
-  | 'pieces'
-  | 'size'
-  | 'maxConnections'
-  | 'limitBytesPerSecond'
-  | 'maxRetries'
-  | 'retryDelayMs'
-  | 'onExists'
-  | 'ifNewer'
-  | 'remoteTime'
-> & { readonly headers?: readonly (readonly [string, string])[] | undefined }
 
 /** What reading takes. */
 export interface ItemSources {
@@ -84,53 +43,6 @@ export async function collectItems(
   )
 }
 
-/** What becomes of a file of the same name. */
-export function existsChoiceOf({ overwrite, onExists }: GetOptions): ExistsChoice {
-  return overwrite === true ? 'overwrite' : onExists
-}
-
-function itemOf(
-  urls: readonly string[],
-  options: GetOptions,
-  said: {
-    readonly dir?: string | undefined
-    readonly output?: string | undefined
-    readonly settings?: ItemSettings
-    readonly network?: ItemNetwork
-  } = {},
-): GetItem {
-  const { settings = {}, network } = said
-  const folder = said.dir ?? options.dir
-  const dir = pathOf(folder ?? '.')
-  const output = said.output ?? options.output
-  const ifNewer = settings.ifNewer ?? options.ifNewer
-  const [url] = parseUrls(urls)
-  const guess = url === undefined ? 'download' : fileNameOf(url)
-  // Whether it is newer is asked of the file that is here, so it has to be known which that is.
-  const file = output === undefined ? (ifNewer === true ? guess : undefined) : pathOf(output)
-  return {
-    urls,
-    // With a separator at its end it is taken for a folder in any case.
-    target: file === undefined ? join(dir, sep) : resolve(dir, file),
-    isFolder: file === undefined,
-    folder: folder === undefined ? undefined : dir,
-    name: file === undefined ? guess : basename(file),
-    trusted: urls,
-    network,
-    settings,
-  }
-}
-
-/** A path, which may be given as a file: URL. */
-function pathOf(text: string): string {
-  if (!text.startsWith('file:')) return text
-  try {
-    return fileURLToPath(text)
-  } catch (cause) {
-    throw new ConfigError('output', `Cannot write to ${text}: ${(cause as Error).message}`)
-  }
-}
-
 async function expand(place: string, options: GetOptions): Promise<readonly string[]> {
   if (options.expand !== true) return [place]
   const { expandUrl } = await import('ferry/download/lists')
@@ -146,7 +58,7 @@ async function readInput(
 ): Promise<GetItem[]> {
   const text =
     path === STANDARD_INPUT
-      ? await textOf(process.stdin)
+      ? await readStandardInput()
       : (await clients.readList('input', path, signal)).text
   const { parseInputList } = await import('ferry/download/lists')
   const name = path === STANDARD_INPUT ? 'the list of standard input' : path
@@ -156,6 +68,11 @@ async function readInput(
   })
   for (const warning of warnings) warn(warning)
   return items.map((item) => inputItem(item, options))
+}
+
+async function readStandardInput(): Promise<string> {
+  const { text } = await import('node:stream/consumers')
+  return text(process.stdin)
 }
 
 function inputItem({ urls, options: said }: InputItem, options: GetOptions): GetItem {
@@ -273,26 +190,4 @@ async function addChecksums(
 
 function withChecksum(item: GetItem, checksum: ItemSettings['checksum']): GetItem {
   return { ...item, settings: { ...item.settings, checksum } }
-}
-
-/** What the options say of every file, as settings of its download. */
-export function settingsOf(
-  options: GetOptions,
-  shared: { readonly limit: RateLimit | undefined },
-): DownloadOptions {
-  return {
-    trustMirrors: options.trustMirrors,
-    maxConnections: options.connections,
-    maxRetries: options.retries,
-    limitBytesPerSecond: parseSize('limit-each', options.limitEach),
-    limit: shared.limit,
-    maxSizeBytes: parseSize('max-size', options.maxSize),
-    onExists: existsChoiceOf(options),
-    ifNewer: options.ifNewer,
-    remoteTime: options.remoteTime,
-    makeExecutable: options.executable,
-    allocation: options.allocation,
-    fresh: options.fresh,
-    onChange: options.onChange,
-  }
 }

@@ -8,7 +8,8 @@ import { mirrorsFrom, parseMetalink, representationDigests } from 'ferry/downloa
 import { isFerryError } from 'ferry/errors'
 import { HttpUrl } from 'ferry/transport'
 import type { GetClients } from './get-clients.ts'
-import { factsOf, type GetItem } from './get-items.ts'
+import type { GetItem } from './get-item.ts'
+import { factsOf } from './get-items.ts'
 
 // RFC 6249 §6 asks for a digest; a server that has several gives the better one.
 const QUESTION = { 'Want-Repr-Digest': 'sha-256=10, sha-512=5', 'Want-Digest': 'SHA-256' }

@@ -2,27 +2,28 @@
  * Runs the downloads of one command, several at once. Two of them never write one file: whoever comes
  * second waits for the first to end, and then finds its file there, like any other that was there.
  */
-import { readlinkSync, realpathSync, type Stats, statSync } from 'node:fs'
-import { basename, dirname, join, resolve } from 'node:path'
+import { basename, resolve } from 'node:path'
 import type { HttpClient } from 'ferry/client'
 import {
   type Download,
-  type DownloadEvent,
   type DownloadResult,
   download,
   type HostLimits,
   type RateLimit,
 } from 'ferry/download'
-import { ConfigError } from 'ferry/errors'
+import { ConfigError, TransferError } from 'ferry/errors'
 import { EXIT_OK } from './exit-codes.ts'
-import { Interruption } from './fetch-failure.ts'
+import type { Interruption } from './fetch-failure.ts'
 import type { GetClients } from './get-clients.ts'
 import { describeFailure } from './get-failure.ts'
-import { existsChoiceOf, type GetItem, settingsOf } from './get-items.ts'
+import { existsChoiceOf, type GetItem, settingsOf } from './get-item.ts'
 import type { GetOptions } from './get-options.ts'
 import { makeFolder } from './make-folder.ts'
 import type { Reporter, Task } from './reporter.ts'
 import type { StatsRecorder } from './stats-recorder.ts'
+import { fileKey, statOf, TargetClaim } from './target-claim.ts'
+
+type Field = readonly [name: string, value: string]
 
 /** What the downloads of a run share. */
 export interface GetRunContext {
@@ -31,7 +32,7 @@ export interface GetRunContext {
   readonly stats: StatsRecorder | undefined
   readonly signal: AbortSignal
   /** Fields of every request. */
-  readonly headers: readonly (readonly [string, string])[]
+  readonly headers: readonly Field[]
   readonly limit: RateLimit | undefined
   readonly hosts: HostLimits
 }
@@ -93,8 +94,6 @@ export class GetRun {
       }
       const result = await this.#fetch(item, { number, client, onTask })
       reporter.completed(shown.task as Task, result)
-      const made = fileKey(result.path)
-      if (made !== undefined) this.#made.add(made)
       return EXIT_OK
     } catch (error) {
       const failure = describeFailure(error as Error, shown.task?.download)
@@ -127,13 +126,13 @@ export class GetRun {
       try {
         return await this.#fetchOnce(item, { ...as, stopping, place })
       } catch (error) {
-        const { reason } = stopping.signal
-        if (!(reason instanceof Taken)) throw error
-        await reason.until
+        if (!(stopping.signal.reason instanceof Taken)) throw error
       } finally {
+        // Before it waits, so that no two wait for each other.
         place.release()
         ended.resolve()
       }
+      await stopping.signal.reason.until
     }
   }
 
@@ -155,25 +154,26 @@ export class GetRun {
       else if (this.#isMade(path)) stopping.abort(alreadyMade(path))
     }
     const [url = '', ...mirrors] = item.urls
-    // Told of nothing before the loop has turned once, and so not before there is a task.
-    let task: Task | undefined
-    const onEvent = (event: DownloadEvent): void => {
-      if (event.type === 'named') take(event.path)
-      if (task !== undefined) reporter.event(task, event)
+    if (!item.isFolder) {
+      checkNoFolder(item.target)
+      take(item.target)
     }
-    if (!item.isFolder) take(item.target)
     stopping.signal.throwIfAborted()
     const running: Download = download(url, item.target, {
       ...settingsOf(this.#options, { limit }),
       ...definedOf(item.settings),
-      headers: [...headers, ...(item.settings.headers ?? [])],
+      headers: mergeFields(headers, item.settings.headers ?? []),
       mirrors,
       hosts,
       client: as.client,
       signal: AbortSignal.any([signal, stopping.signal]),
-      onEvent,
+      // Nothing is told before the task is made: a download begins when the caller's turn has ended.
+      onEvent: (event) => {
+        if (event.type === 'named') take(event.path)
+        reporter.event(task, event)
+      },
     })
-    task = {
+    const task: Task = {
       number: as.number,
       download: running,
       get isNamed() {
@@ -187,7 +187,10 @@ export class GetRun {
     reporter.start(task)
     stats?.watch(task)
     try {
-      return await running.result
+      const result = await running.result
+      const made = fileKey(result.path)
+      if (made !== undefined) this.#made.add(made)
+      return result
     } finally {
       stats?.end(task)
       reporter.stop(task)
@@ -202,70 +205,10 @@ export class GetRun {
   }
 }
 
-/** What one download writes, as long as it does. */
-class TargetClaim {
-  readonly #writing: Map<string, Promise<unknown>>
-  readonly #ended: Promise<unknown>
-  #key: string | undefined
-
-  constructor(writing: Map<string, Promise<unknown>>, ended: Promise<unknown>) {
-    this.#writing = writing
-    this.#ended = ended
-  }
-
-  /** Takes a path, instead of the one before; gives the end of the one that has it. */
-  move(path: string): Promise<unknown> | undefined {
-    const key = keyOf(path)
-    if (key === this.#key) return undefined
-    const other = this.#writing.get(key)
-    if (other !== undefined) return other
-    this.release()
-    this.#key = key
-    this.#writing.set(key, this.#ended)
-    return undefined
-  }
-
-  release(): void {
-    if (this.#key !== undefined) this.#writing.delete(this.#key)
-    this.#key = undefined
-  }
-}
-
-/**
- * Names that differ can be one to the file system: by links, in case, or in how an accent is written.
- * Two that only could be one wait for each other, which does no harm.
- */
-function keyOf(path: string): string {
-  const linked = followLink(path)
-  const folder = dirname(linked)
-  return join(realPathOf(folder), basename(linked)).normalize('NFC').toLowerCase()
-}
-
-function followLink(path: string): string {
-  try {
-    return resolve(dirname(path), readlinkSync(path))
-  } catch {
-    return path
-  }
-}
-
-function realPathOf(path: string): string {
-  try {
-    return realpathSync(path)
-  } catch {
-    return resolve(path)
-  }
-}
-
-/** What tells a file from any other; undefined when there is none. */
-function fileKey(path: string): string | undefined {
-  let found: Stats
-  try {
-    found = statSync(path)
-  } catch {
-    return undefined
-  }
-  return `${found.dev}:${found.ino}`
+/** A folder would be taken for the place of a file that the server names. */
+function checkNoFolder(path: string): void {
+  if (statOf(path)?.isDirectory() !== true) return
+  throw new TransferError('not-writable', `Cannot write ${path}: it is a folder`)
 }
 
 function alreadyMade(path: string): ConfigError {
@@ -273,6 +216,12 @@ function alreadyMade(path: string): ConfigError {
     'url',
     `Cannot write ${path}: it is the file that another URL has become in this run`,
   )
+}
+
+/** Those of one file go before those of all. */
+function mergeFields(ofAll: readonly Field[], ofOne: readonly Field[]): Field[] {
+  const names = new Set(ofOne.map(([name]) => name.toLowerCase()))
+  return [...ofAll.filter(([name]) => !names.has(name.toLowerCase())), ...ofOne]
 }
 
 /** What of some settings says something: undefined leaves the options as they are. */

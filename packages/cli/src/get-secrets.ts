@@ -7,7 +7,6 @@ import { join } from 'node:path'
 import { type Interceptor, isSecretField } from 'ferry/client'
 import { ConfigError } from 'ferry/errors'
 import { HttpUrl } from 'ferry/transport'
-import { readCredentials } from './fetch-credentials.ts'
 import type { GetOptions } from './get-options.ts'
 import { findNetrcEntry, type NetrcEntry, parseNetrc } from './netrc.ts'
 import { readFields, readOptionFile } from './option-files.ts'
@@ -91,6 +90,7 @@ async function readAuthorization(
   if (fields.some(([name]) => name.toLowerCase() === 'authorization')) {
     throw new ConfigError('user', 'Cannot use --user beside a --header Authorization')
   }
+  const { readCredentials } = await import('./fetch-credentials.ts')
   return readCredentials(user, stopping)
 }
 

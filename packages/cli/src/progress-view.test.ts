@@ -1,7 +1,15 @@
 import { stripVTControlCharacters } from 'node:util'
 import type { DownloadProgress } from 'ferry/download'
 import { describe, expect, test } from 'vitest'
-import { remainingMs, renderLine, renderProgress } from './progress-view.ts'
+import {
+  remainingMs,
+  renderDownloads,
+  renderLine,
+  renderProgress,
+  renderTotal,
+  type ShownCounts,
+  type ShownDownload,
+} from './progress-view.ts'
 
 const MIB = 1_048_576
 
@@ -11,10 +19,28 @@ const RUNNING: DownloadProgress = {
   receivedBytes: 25 * MIB,
   resumable: true,
   resumedBytes: 0,
+  fetchedBytes: 25 * MIB,
   bytesPerSecond: 5 * MIB,
+  remainingSeconds: 15,
   connections: [
-    { id: 1, state: 'receiving', cursor: 25 * MIB, end: 60 * MIB, bytesPerSecond: 5 * MIB },
-    { id: 2, state: 'waiting', cursor: 60 * MIB, end: 100 * MIB, bytesPerSecond: 0 },
+    {
+      id: 1,
+      state: 'receiving',
+      url: 'http://a.example/file.iso',
+      cursor: 25 * MIB,
+      end: 60 * MIB,
+      bytesPerSecond: 5 * MIB,
+      receivedBytes: 25 * MIB,
+    },
+    {
+      id: 2,
+      state: 'waiting',
+      url: 'http://a.example/file.iso',
+      cursor: 60 * MIB,
+      end: 100 * MIB,
+      bytesPerSecond: 0,
+      receivedBytes: 0,
+    },
   ],
 }
 
@@ -64,6 +90,79 @@ describe('renderProgress()', () => {
   test('says that it checks the digest', () => {
     expect(plain({ ...RUNNING, state: 'verifying' })[1]).toContain('checking the digest')
   })
+})
+
+describe('renderDownloads()', () => {
+  const COUNTS: ShownCounts = { all: 5, done: 2, doneBytes: 50 * MIB, failed: 0 }
+  const SIZE = { columns: 100, rows: 24 }
+
+  function shown(name: string, progress: Partial<DownloadProgress> = {}): ShownDownload {
+    return { name, progress: { ...RUNNING, ...progress } }
+  }
+
+  function render(
+    downloads: readonly ShownDownload[],
+    { counts = COUNTS, size = SIZE } = {},
+  ): string[] {
+    return renderDownloads(downloads, counts, size).map((line) => stripVTControlCharacters(line))
+  }
+
+  test('has a line for each download and one for all', () => {
+    expect(
+      render([
+        shown('a.iso'),
+        shown('b.iso', { size: undefined }),
+        shown('c', { state: 'verifying' }),
+      ]),
+    ).toEqual([
+      `${'a.iso'.padEnd(32)} ████░░░░░░░░░░ 25 % of 100 MiB, 5 MiB/s, 15 s left`,
+      `${'b.iso'.padEnd(32)} ░░░░░░░░░░░░░░ 25 MiB, 5 MiB/s`,
+      `${'c'.padEnd(32)} ████░░░░░░░░░░ checking the digest`,
+      '2 of 5 files done, 3 on the way, 125 MiB, 15 MiB/s, 6 connections',
+    ])
+  })
+
+  test('shows the connections of a download that is the only one', () => {
+    const counts = { all: 1, done: 0, doneBytes: 0, failed: 0 }
+
+    expect(render([shown('file.iso')], { counts })).toEqual(plain(RUNNING, 100))
+    expect(render([], { counts })).toEqual([])
+  })
+
+  test('takes from the middle of a name that is too long', () => {
+    const [line] = render([shown(`${'x'.repeat(40)}.part1.tar.gz`)])
+
+    expect(line?.slice(0, 33)).toBe(`${'x'.repeat(16)}…xx.part1.tar.gz `)
+  })
+
+  test('leaves the terminal some lines, and counts what it does not show', () => {
+    const downloads = Array.from({ length: 9 }, (_, index) => shown(`${index}`))
+
+    const lines = render(downloads, { size: { columns: 100, rows: 8 } })
+
+    expect(lines).toHaveLength(5)
+    expect(lines[3]).toBe('and 6 more')
+  })
+
+  test('draws within any terminal', () => {
+    const downloads = Array.from({ length: 9 }, (_, index) => shown(`long name ${index}`))
+    for (const columns of [1, 10, 40, 61, 73, 100]) {
+      for (const rows of [1, 2, 5, 24]) {
+        const lines = render(downloads, { size: { columns, rows } })
+        expect(lines.length).toBeLessThanOrEqual(Math.max(3, rows))
+        for (const line of lines) expect(line.length).toBeLessThanOrEqual(Math.max(1, columns - 1))
+      }
+    }
+  })
+})
+
+test('renderTotal() counts one connection as one', () => {
+  const [connection] = RUNNING.connections
+  const progress = { ...RUNNING, connections: connection === undefined ? [] : [connection] }
+
+  expect(renderTotal([{ name: 'a', progress }], { all: 2, done: 0, doneBytes: 0, failed: 1 })).toBe(
+    '0 of 2 files done, 1 failed, 1 on the way, 25 MiB, 5 MiB/s, 1 connection',
+  )
 })
 
 test('renderLine() is one line for a log', () => {

@@ -32,10 +32,10 @@ export interface ShownDownload {
 /** How many there are in all. */
 export interface ShownCounts {
   readonly all: number
-  /** Those that have ended, well or not. */
-  readonly ended: number
-  /** Bytes of the files that are here whole. */
-  readonly endedBytes: number
+  /** Those that are here whole. */
+  readonly done: number
+  readonly doneBytes: number
+  readonly failed: number
 }
 
 /**
@@ -83,15 +83,16 @@ export function renderLine(name: string, progress: ShownProgress): string {
 /** One line for all of several. */
 export function renderTotal(
   downloads: readonly ShownDownload[],
-  { all, ended, endedBytes }: ShownCounts,
+  { all, done, doneBytes, failed }: ShownCounts,
 ): string {
   const sum = (pick: (progress: ShownProgress) => number): number =>
     downloads.reduce((total, { progress }) => total + pick(progress), 0)
-  const bytes = endedBytes + sum(({ receivedBytes }) => receivedBytes)
+  const bytes = doneBytes + sum(({ receivedBytes }) => receivedBytes)
   const speed = sum(({ bytesPerSecond }) => bytesPerSecond)
   const connections = sum((progress) => progress.connections.length)
   return [
-    `${ended} of ${all} files`,
+    `${done} of ${all} files done`,
+    ...(failed === 0 ? [] : [`${failed} failed`]),
     `${downloads.length} on the way`,
     formatBytes(bytes),
     formatSpeed(speed),

@@ -1,7 +1,7 @@
 /** Plain lines, for logs: what has ended, and now and then how far the rest is. */
 import type { DownloadEvent, DownloadResult } from 'ferry/download'
 import type { Failure } from './get-failure.ts'
-import { renderLine, renderTotal } from './progress-view.ts'
+import { renderLine, renderTotal, type ShownCounts } from './progress-view.ts'
 import type { Output, Reporter, Task } from './reporter.ts'
 import { describeDoubt, describeEvent, describeResult } from './reporter-words.ts'
 import { printable } from './terminal-text.ts'
@@ -17,9 +17,7 @@ export class LineReporter implements Reporter {
   readonly #stderr: Output
   readonly #running = new Set<Task>()
   #timer: NodeJS.Timeout | undefined
-  #count = 0
-  #ended = 0
-  #endedBytes = 0
+  #counts: ShownCounts = { all: 0, done: 0, doneBytes: 0, failed: 0 }
 
   constructor(stdout: Output, stderr: Output) {
     this.#stdout = stdout
@@ -27,7 +25,7 @@ export class LineReporter implements Reporter {
   }
 
   begin(count: number): void {
-    this.#count = count
+    this.#counts = { ...this.#counts, all: count }
     this.#tellIn(FIRST_LINE_MS)
   }
 
@@ -40,7 +38,7 @@ export class LineReporter implements Reporter {
   event(task: Task, event: DownloadEvent): void {
     const text = describeEvent(event)
     if (text === undefined) return
-    this.note(this.#count === 1 ? text : `${task.name}: ${text}`)
+    this.note(this.#counts.all === 1 ? text : `${task.name}: ${text}`)
   }
 
   stop(task: Task): void {
@@ -48,15 +46,15 @@ export class LineReporter implements Reporter {
   }
 
   completed(_task: Task, result: DownloadResult): void {
-    this.#ended++
-    this.#endedBytes += result.size
+    const { done, doneBytes } = this.#counts
+    this.#counts = { ...this.#counts, done: done + 1, doneBytes: doneBytes + result.size }
     this.#stdout.write(`${printable(describeResult(result))}\n`)
     const doubt = describeDoubt(result)
     if (doubt !== undefined) this.note(doubt)
   }
 
   failed({ message }: Failure): void {
-    this.#ended++
+    this.#counts = { ...this.#counts, failed: this.#counts.failed + 1 }
     this.note(`ferry: ${message}`)
   }
 
@@ -85,9 +83,8 @@ export class LineReporter implements Reporter {
     }))
     const [only] = shown
     if (only === undefined) return
-    const counts = { all: this.#count, ended: this.#ended, endedBytes: this.#endedBytes }
     this.note(
-      shown.length === 1 ? renderLine(only.name, only.progress) : renderTotal(shown, counts),
+      shown.length === 1 ? renderLine(only.name, only.progress) : renderTotal(shown, this.#counts),
     )
   }
 }

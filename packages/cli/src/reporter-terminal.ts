@@ -28,7 +28,7 @@ export class TerminalReporter implements Reporter {
   readonly #stderr: Output
   readonly #running = new Set<Task>()
   readonly #timer: NodeJS.Timeout
-  #counts: ShownCounts = { all: 0, ended: 0, endedBytes: 0 }
+  #counts: ShownCounts = { all: 0, done: 0, doneBytes: 0, failed: 0 }
   #drawn = 0
 
   constructor(stdout: Output, stderr: Output) {
@@ -57,14 +57,15 @@ export class TerminalReporter implements Reporter {
   }
 
   completed(_task: Task, result: DownloadResult): void {
-    this.#end(result.size)
+    const { done, doneBytes } = this.#counts
+    this.#counts = { ...this.#counts, done: done + 1, doneBytes: doneBytes + result.size }
     this.#print(this.#stdout, describeResult(result))
     const doubt = describeDoubt(result)
     if (doubt !== undefined) this.note(doubt)
   }
 
   failed({ message }: Failure): void {
-    this.#end(0)
+    this.#counts = { ...this.#counts, failed: this.#counts.failed + 1 }
     this.#print(this.#stderr, `ferry: ${message}`)
   }
 
@@ -79,11 +80,6 @@ export class TerminalReporter implements Reporter {
   close(): void {
     clearInterval(this.#timer)
     this.#clear()
-  }
-
-  #end(bytes: number): void {
-    const { all, ended, endedBytes } = this.#counts
-    this.#counts = { all, ended: ended + 1, endedBytes: endedBytes + bytes }
   }
 
   #print(output: Output, line: string): void {

@@ -5,7 +5,7 @@ import type { RunStats } from './stats-log.ts'
 const LEVELS = '▁▂▃▄▅▆▇█'
 const CELLS = 32
 // What is over at once needs no summary.
-const SHORTEST_MS = 2000
+const SHORTEST_MS = 1000
 const MAX_CONNECTIONS = 8
 
 /** The lines; none of a run that was over at once or brought nothing. */

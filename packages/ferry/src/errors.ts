@@ -11,6 +11,7 @@
  *     │   ├── StreamError         the connection broke in the middle of an exchange
  *     │   └── HttpStatusError     a response arrived whose status is not acceptable
  *     ├── TransferError           the file could not be carried whole; the code says why
+ *     ├── UploadError             a step of an upload is refused at the receiving side
  *     └── ConfigError             an option that cannot be used
  *
  * Programming mistakes are TypeError and RangeError. An abort rejects with `signal.reason`, untouched.
@@ -31,6 +32,7 @@ export type ErrorCode =
   | 'connection-lost'
   | 'http-status'
   | TransferErrorCode
+  | UploadErrorCode
   | 'config'
 
 /** Why a file could not be carried whole. */
@@ -45,6 +47,23 @@ export type TransferErrorCode =
   | 'target-exists'
   | 'locked'
   | 'disk-failed'
+
+/** Why the receiving side refuses a step of an upload. */
+export type UploadErrorCode =
+  | 'upload-not-found'
+  | 'upload-expired'
+  | 'upload-complete'
+  | 'upload-incomplete'
+  | 'upload-interrupted'
+  | 'upload-too-large'
+  | 'offset-mismatch'
+  | 'length-mismatch'
+  | 'content-mismatch'
+  | 'digest-mismatch'
+  | 'digest-unsupported'
+  | 'quota-exceeded'
+  | 'insufficient-storage'
+  | 'name-refused'
 
 /** Facts beside the sentence; what `toJSON()` gives as `detail`. */
 export type ErrorDetail = Readonly<Record<string, unknown>>
@@ -101,13 +120,21 @@ export class NetworkError extends FerryError {
   }
 
   /**
-   * Says which request it was, once, and, after several attempts, how they went.
+   * Says which request it was, once, and how its attempts went: `words` go behind the message, `detail`
+   * beside what there is.
    * @internal For the client.
    */
-  describe(request: FailedRequest, attempts?: string): this {
+  describe(
+    request: FailedRequest,
+    { words = '', detail }: { readonly words?: string; readonly detail?: ErrorDetail } = {},
+  ): this {
     if (this.#request !== undefined) return this
     this.#request = request
-    if (attempts !== undefined) this.message += `, ${attempts}`
+    this.message = nameRequest(this.message, request) + words
+    if (detail !== undefined) {
+      const { detail: own } = this
+      Object.assign(this, { detail: { ...own, ...detail } })
+    }
     return this
   }
 
@@ -115,6 +142,23 @@ export class NetworkError extends FerryError {
     const { code, message, detail } = super.toJSON()
     return { code, message, detail: { ...detail, ...this.#request } }
   }
+}
+
+/** `Cannot GET http://h/x: ` before what went wrong, which then need not name the request again. */
+function nameRequest(message: string, { method, url }: FailedRequest): string {
+  if (/^Cannot [A-Z]+ https?:/.test(message)) return message
+  const what = `${method} ${url}`
+  let reason = message
+  for (const link of [' to ', ' of ', ' from ', ' ']) {
+    const at = reason.indexOf(link + what)
+    const end = at + link.length + what.length
+    // Another URL may begin with this one.
+    if (at !== -1 && /^(?:$|[\s:,])/.test(reason.slice(end))) {
+      reason = reason.slice(0, at) + reason.slice(end)
+    }
+  }
+  const words = reason.replace(/^Cannot go on: /, '').replace(/^Cannot /, 'cannot ')
+  return `Cannot ${what}: ${words}`
 }
 
 /** The step of getting a connection that failed. */
@@ -227,6 +271,19 @@ export class TransferError extends FerryError {
 
   constructor(
     code: TransferErrorCode,
+    message: string,
+    options: ErrorOptions & { detail?: ErrorDetail } = {},
+  ) {
+    super(code, message, options)
+  }
+}
+
+/** A step of an upload is refused at the receiving side; every byte acknowledged before is kept. */
+export class UploadError extends FerryError {
+  declare readonly code: UploadErrorCode
+
+  constructor(
+    code: UploadErrorCode,
     message: string,
     options: ErrorOptions & { detail?: ErrorDetail } = {},
   ) {

@@ -40,6 +40,8 @@ export type ResponseFormat = keyof FormatResults
 /** What both a client and each of its calls may be told; durations in ms. */
 export interface CommonOptions
   extends RetryOptions, Omit<ExchangeOptions, 'signal' | 'onInformation' | 'totalTimeoutMs'> {
+  /** What URLs without a scheme are added to; it may have a path. */
+  readonly baseUrl?: string | undefined
   /**
    * Added to the query; those of a call beside those of the client. False adds none, those of the
    * client neither: the URL goes as it is.
@@ -54,11 +56,11 @@ export interface CommonOptions
   readonly attemptTimeoutMs?: number | undefined
   /** Whether a status of 400 or more is an HttpStatusError. @defaultValue true */
   readonly raiseForStatus?: boolean | undefined
-  /** Is told before each wait. */
+  /** Is told before each wait; what it throws fails the call. */
   readonly onRetry?: ((event: RetryEvent) => void) | undefined
   /** Is told of each request that goes out, and of its response: see `ExchangeEvent`. */
   readonly onExchange?: ExchangeListener | undefined
-  /** Redirections followed; 0 gives the redirection itself. @defaultValue 10 */
+  /** Redirections followed; 0 gives the redirection itself, for `call.response`. @defaultValue 10 */
   readonly maxRedirects?: number | undefined
   /**
    * False leaves content as it came, and asks for no coding: Accept-Encoding is sent only where
@@ -77,6 +79,31 @@ export interface CommonOptions
   readonly tls?: TlsOptions | undefined
   /** @defaultValue 'alpn' */
   readonly http2?: Http2Choice | undefined
+  /** Resolving, connecting, tunnel and TLS together. @defaultValue 10 000 */
+  readonly connectTimeoutMs?: number | undefined
+  /**
+   * Requests a second, evenly; 0 for no limit. A call's is in the place of the client's, and shared by
+   * all calls of the client that name the same number. @defaultValue 0
+   */
+  readonly maxRateLimit?: number | undefined
+  /** A limit that several clients share, instead of `maxRateLimit`. */
+  readonly rateLimiter?: RateLimiterSource | undefined
+  /**
+   * Is told of each attempt, without secrets: see `logRequests()`. What it throws fails the call.
+   * @defaultValue none
+   */
+  readonly logger?: RequestLogger | undefined
+  /**
+   * True keeps cookies in memory; false for a call neither sends nor keeps any. @defaultValue none are
+   * kept
+   */
+  readonly cookies?: boolean | CookieJar | undefined
+  /**
+   * Fields that are secret besides Authorization, Cookie and Proxy-Authorization: not sent on to
+   * another origin. Those whose names speak of keys, tokens or secrets are anyway. A call's are added
+   * to the client's.
+   */
+  readonly secretHeaders?: readonly string[] | undefined
 }
 
 /** Settings of one call. */
@@ -95,6 +122,12 @@ export interface CallOptions<Format extends ResponseFormat = ResponseFormat> ext
   /** Inside those of the client. */
   readonly interceptors?: readonly Interceptor[] | undefined
   readonly onInformation?: ExchangeOptions['onInformation']
+  /**
+   * The response whose server has named the URL. Secrets go no further than a redirection from there
+   * would take them: to no other origin.
+   */
+  readonly linkedFrom?: ClientResponse | undefined
+  /** What it throws fails the call, as with `onDownloadProgress`. */
   readonly onUploadProgress?: ((progress: StreamProgress) => void) | undefined
   readonly onDownloadProgress?: ((progress: StreamProgress) => void) | undefined
 }
@@ -102,26 +135,11 @@ export interface CallOptions<Format extends ResponseFormat = ResponseFormat> ext
 /** Settings of a client. */
 export interface HttpClientOptions<Format extends ResponseFormat = ResponseFormat>
   extends CommonOptions, Omit<ConnectionPoolOptions, keyof CommonOptions | 'totalTimeoutMs'> {
-  /** What URLs without a scheme are added to; it may have a path. */
-  readonly baseUrl?: string | undefined
   /** Fields of every request. */
   readonly headers?: HeaderFieldsInit | undefined
   /** @defaultValue 'json' */
   readonly responseFormat?: Format | undefined
-  /** Requests a second, evenly; 0 for no limit. @defaultValue 0 */
-  readonly maxRateLimit?: number | undefined
-  /** A limit that several clients share, instead of `maxRateLimit`. */
-  readonly rateLimiter?: RateLimiterSource | undefined
   readonly interceptors?: readonly Interceptor[] | undefined
-  /** Is told of each attempt, without secrets: see `logRequests()`. @defaultValue none */
-  readonly logger?: RequestLogger | undefined
-  /** True keeps cookies in memory. @defaultValue none are kept */
-  readonly cookies?: boolean | CookieJar | undefined
-  /**
-   * Fields that are secret besides Authorization, Cookie and Proxy-Authorization: not sent on to
-   * another origin. Those whose names speak of keys, tokens or secrets are anyway.
-   */
-  readonly secretHeaders?: readonly string[] | undefined
-  /** Shared; its owner closes it. Calls with a `proxy`, `tls` or `http2` of their own use others. */
+  /** Shared; its owner closes it. Calls with a `proxy`, `tls` and the like of their own use others. */
   readonly pool?: ConnectionPool | undefined
 }

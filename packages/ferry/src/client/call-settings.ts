@@ -10,8 +10,9 @@ import type {
 import type { CookieJar } from './cookies/cookie-jar.ts'
 import { createCookieJar } from './cookies/create-cookie-jar.ts'
 import type { Interceptor } from './interceptor.ts'
-import { logRequests } from './interceptors/log-requests.ts'
-import { RateLimiter, type RateLimiterSource } from './rate-limit/rate-limiter.ts'
+import { logRequests, type RequestLogger } from './interceptors/log-requests.ts'
+import { LimitersByRate } from './rate-limit/limiters-by-rate.ts'
+import type { RateLimiterSource } from './rate-limit/rate-limiter.ts'
 import { DEFAULT_RETRY_POLICY, resolveRetryPolicy, type RetryPolicy } from './retry/retry-policy.ts'
 
 /** How a call is made. */
@@ -27,6 +28,11 @@ export interface CallSettings {
   readonly onRetry: CommonOptions['onRetry']
   readonly onExchange: CommonOptions['onExchange']
   readonly limiters: RateLimiterSource | undefined
+  /** For calls with a rate of their own. */
+  readonly limitersByRate: LimitersByRate
+  /** Those of the client and of the call, in their order. */
+  readonly interceptors: readonly Interceptor[]
+  readonly logger: RequestLogger | undefined
   readonly aroundCall: readonly Interceptor[]
   readonly aroundAttempt: readonly Interceptor[]
   readonly maxRedirects: number
@@ -65,6 +71,11 @@ const CALL_NAMES = [
   'maxRedirects',
   'decompress',
   'maxBytes',
+  'maxRateLimit',
+  'rateLimiter',
+  'logger',
+  'cookies',
+  'secretHeaders',
 ] as const satisfies readonly (keyof CallOptions)[]
 
 const FORMATS: Readonly<Record<ResponseFormat, true>> = {
@@ -80,12 +91,8 @@ const FORMATS: Readonly<Record<ResponseFormat, true>> = {
  * @throws {ConfigError} when one cannot be used
  */
 export function resolveClientSettings(options: HttpClientOptions): CallSettings {
-  const { cookies = false, secretHeaders = [], logger } = options
-  // Innermost: it tells of what is really sent.
-  const interceptors = [
-    ...(options.interceptors ?? []),
-    ...(logger === undefined ? [] : [logRequests(logger)]),
-  ]
+  const { secretHeaders = [], interceptors = [], logger } = options
+  const limitersByRate = new LimitersByRate(options.clock)
   return {
     responseFormat: formatOf(options.responseFormat ?? 'json'),
     raiseForStatus: options.raiseForStatus ?? true,
@@ -98,12 +105,12 @@ export function resolveClientSettings(options: HttpClientOptions): CallSettings 
     retry: resolveRetryPolicy(options, DEFAULT_RETRY_POLICY),
     onRetry: options.onRetry,
     onExchange: options.onExchange,
-    limiters: limitersOf(options),
-    aroundCall: interceptors.filter(({ scope }) => scope !== 'attempt'),
-    aroundAttempt: interceptors.filter(({ scope }) => scope === 'attempt'),
+    limiters: limitersOf(options, { limiters: undefined, limitersByRate }),
+    limitersByRate,
+    ...chainsOf(interceptors, logger),
     maxRedirects: countOf('maxRedirects', options.maxRedirects ?? 10),
     secretHeaders,
-    jar: typeof cookies === 'boolean' ? (cookies ? createCookieJar() : undefined) : cookies,
+    jar: jarOf(options.cookies, undefined),
     decompress: options.decompress ?? true,
     // What a program can hold without noticing; more is for a stream.
     maxBytes: countOf('maxBytes', options.maxBytes ?? 104_857_600),
@@ -116,9 +123,19 @@ export function resolveClientSettings(options: HttpClientOptions): CallSettings 
  */
 export function resolveCallSettings(options: CallOptions, client: CallSettings): CallSettings {
   if (CALL_NAMES.every((name) => options[name] === undefined)) return client
-  const { interceptors = [] } = options
+  const { interceptors, logger, secretHeaders } = options
+  const isSame = interceptors === undefined && logger === undefined
   return {
     ...client,
+    ...(isSame
+      ? {}
+      : chainsOf([...client.interceptors, ...(interceptors ?? [])], logger ?? client.logger)),
+    limiters: limitersOf(options, client),
+    jar: jarOf(options.cookies, client.jar),
+    secretHeaders:
+      secretHeaders === undefined
+        ? client.secretHeaders
+        : [...client.secretHeaders, ...secretHeaders],
     responseFormat: formatOf(options.responseFormat ?? client.responseFormat),
     raiseForStatus: options.raiseForStatus ?? client.raiseForStatus,
     timeoutMs: durationOf('timeoutMs', options.timeoutMs ?? client.timeoutMs),
@@ -130,11 +147,6 @@ export function resolveCallSettings(options: CallOptions, client: CallSettings):
     retry: resolveRetryPolicy(options, client.retry),
     onRetry: options.onRetry ?? client.onRetry,
     onExchange: options.onExchange ?? client.onExchange,
-    aroundCall: [...client.aroundCall, ...interceptors.filter(({ scope }) => scope !== 'attempt')],
-    aroundAttempt: [
-      ...client.aroundAttempt,
-      ...interceptors.filter(({ scope }) => scope === 'attempt'),
-    ],
     maxRedirects: countOf('maxRedirects', options.maxRedirects ?? client.maxRedirects),
     decompress: options.decompress ?? client.decompress,
     maxBytes: countOf('maxBytes', options.maxBytes ?? client.maxBytes),
@@ -146,19 +158,42 @@ export function isStreamed({ responseFormat }: CallSettings): boolean {
   return responseFormat === 'stream' || responseFormat === 'response'
 }
 
-function limitersOf({
-  rateLimiter,
-  maxRateLimit = 0,
-  clock,
-}: HttpClientOptions): RateLimiterSource | undefined {
-  if (rateLimiter !== undefined || maxRateLimit === 0) return rateLimiter
-  if (!(maxRateLimit > 0)) {
-    throw new ConfigError(
-      'maxRateLimit',
-      `Cannot use maxRateLimit ${maxRateLimit}: expected 0 or more`,
-    )
+function limitersOf(
+  { rateLimiter, maxRateLimit }: CommonOptions,
+  { limiters, limitersByRate }: Pick<CallSettings, 'limiters' | 'limitersByRate'>,
+): RateLimiterSource | undefined {
+  if (rateLimiter !== undefined) return rateLimiter
+  if (maxRateLimit === undefined) return limiters
+  if (maxRateLimit === 0) return undefined
+  if (typeof maxRateLimit === 'number' && maxRateLimit > 0) {
+    return limitersByRate.limiterOf(maxRateLimit)
   }
-  return new RateLimiter({ requestsPerSecond: maxRateLimit, clock })
+  throw new ConfigError(
+    'maxRateLimit',
+    `Cannot use maxRateLimit ${String(maxRateLimit)}: expected 0 or more`,
+  )
+}
+
+type Chains = Pick<CallSettings, 'interceptors' | 'logger' | 'aroundCall' | 'aroundAttempt'>
+
+function chainsOf(interceptors: readonly Interceptor[], logger: RequestLogger | undefined): Chains {
+  // Innermost: it tells of what is really sent.
+  const all = logger === undefined ? interceptors : [...interceptors, logRequests(logger)]
+  return {
+    interceptors,
+    logger,
+    aroundCall: all.filter(({ scope }) => scope !== 'attempt'),
+    aroundAttempt: all.filter(({ scope }) => scope === 'attempt'),
+  }
+}
+
+function jarOf(
+  cookies: CommonOptions['cookies'],
+  client: CookieJar | undefined,
+): CookieJar | undefined {
+  if (cookies === undefined) return client
+  if (typeof cookies !== 'boolean') return cookies
+  return cookies ? (client ?? createCookieJar()) : undefined
 }
 
 function formatOf(value: ResponseFormat): ResponseFormat {

@@ -4,13 +4,22 @@
  */
 import { StreamError } from '../errors.ts'
 import type { TlsOptions } from '../net/network-backend.ts'
+import { parseProxy } from '../net/proxy.ts'
 import { ConnectionPool } from '../transport/connection-pool.ts'
-import type { ConnectionPoolOptions, ProxyChoice } from '../transport/pool-options.ts'
+import {
+  type ConnectionPoolOptions,
+  type ProxyChoice,
+  resolvePoolOptions,
+} from '../transport/pool-options.ts'
 import type { CommonOptions, HttpClientOptions } from './call-options.ts'
 import { proxyFromEnvironment } from './proxy-environment.ts'
+import { WishKeys } from './wish-key.ts'
 
 /** What a call may want of its connections. */
-type ConnectionWishes = Pick<CommonOptions, 'proxy' | 'verifySsl' | 'tls' | 'http2'>
+type ConnectionWishes = Pick<
+  CommonOptions,
+  'proxy' | 'verifySsl' | 'tls' | 'http2' | 'connectTimeoutMs'
+>
 
 // Each has connections of its own; who wants more should make clients.
 const MAX_OTHER_POOLS = 32
@@ -20,28 +29,37 @@ export class ClientPools {
   readonly #options: HttpClientOptions
   readonly #shared: ConnectionPool | undefined
   #own: ConnectionPool | undefined
-  /** By what was wished for: functions and certificates by their identity. */
+  /** By what was wished for. */
   readonly #others = new Map<string, ConnectionPool>()
-  readonly #numbers = new WeakMap<object, number>()
-  #nextNumber = 1
+  readonly #keys = new WishKeys()
   #closed = false
 
+  /** @throws {ConfigError} when an option of connections cannot be used */
   constructor(options: HttpClientOptions) {
     this.#options = options
     this.#shared = options.pool
+    // Pools are made when they are needed; what cannot be used is better known before.
+    const { proxy } = options
+    const isNamed = typeof proxy === 'string' && proxy !== 'environment'
+    if (isNamed || (typeof proxy === 'object' && proxy !== null)) parseProxy(proxy)
+    resolvePoolOptions({ ...options, proxy: undefined, tls: undefined, totalTimeoutMs: undefined })
   }
 
   /** The pool for a call. @throws {ConfigError} when an option cannot be used, {StreamError} when closed */
   poolFor(wishes: ConnectionWishes): ConnectionPool {
     if (this.#closed) throw new StreamError('Cannot go on: the client was closed')
-    const { proxy, verifySsl, tls, http2 } = wishes
+    const { proxy, verifySsl, tls, http2, connectTimeoutMs } = wishes
     const isUsual =
-      proxy === undefined && verifySsl === undefined && tls === undefined && http2 === undefined
+      proxy === undefined &&
+      verifySsl === undefined &&
+      tls === undefined &&
+      http2 === undefined &&
+      connectTimeoutMs === undefined
     if (isUsual) return this.#shared ?? (this.#own ??= this.#create({}))
-    const key = [proxy, verifySsl, tls, http2].map((wish) => this.#nameOf(wish)).join(' ')
+    const key = this.#keys.keyOf([proxy, verifySsl, tls, http2, connectTimeoutMs])
     let pool = this.#others.get(key)
     if (pool === undefined) {
-      pool = this.#create(wishes)
+      pool = this.#create({ proxy, verifySsl, tls, http2, connectTimeoutMs })
       this.#forgetOldest()
       this.#others.set(key, pool)
     }
@@ -71,18 +89,6 @@ export class ClientPools {
       void pool.close()
       return
     }
-  }
-
-  #nameOf(wish: unknown): string {
-    if ((typeof wish !== 'object' && typeof wish !== 'function') || wish === null) {
-      return JSON.stringify(wish) ?? '-'
-    }
-    let number = this.#numbers.get(wish)
-    if (number === undefined) {
-      number = this.#nextNumber++
-      this.#numbers.set(wish, number)
-    }
-    return `#${number}`
   }
 }
 

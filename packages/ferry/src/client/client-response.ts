@@ -13,6 +13,7 @@ import type { ResponseBody } from '../transport/response-body.ts'
 import { createResponseStream } from '../transport/response-stream.ts'
 import { decodeText } from './body/decode-text.ts'
 import { type ParseJsonOptions, parseJsonBody } from './body/json-body.ts'
+import { explained } from './body/explained.ts'
 import { readEvents } from './body/read-events.ts'
 import { readLines } from './body/read-lines.ts'
 
@@ -24,6 +25,8 @@ export interface ClientResponseOptions {
   readonly attempts: number
   /** Most content that is read whole. */
   readonly maxBytes: number
+  /** See `ClientResponse.secretsOrigin`. */
+  readonly secretsOrigin?: string | undefined
   /** The content, when it was read already. */
   readonly bytes?: Buffer | undefined
 }
@@ -42,6 +45,7 @@ export class ClientResponse implements Disposable {
     this.#response = response
     this.#options = options
     this.#read = options.bytes
+    if (options.bytes === undefined) response.body.explainFailure((error) => this.#describe(error))
   }
 
   get status(): number {
@@ -85,6 +89,11 @@ export class ClientResponse implements Disposable {
     return this.#options.attempts
   }
 
+  /** @internal The origin (its key) that secrets went to; undefined when the way to it had left one. */
+  get secretsOrigin(): string | undefined {
+    return this.#options.secretsOrigin
+  }
+
   /** How long its parts took; undefined for one that no server sent. */
   get timings(): ExchangeTimings | undefined {
     return this.#response.timings
@@ -108,7 +117,7 @@ export class ClientResponse implements Disposable {
     if (this.#read !== undefined) return Promise.resolve(this.#read)
     this.#bytes ??= this.body.bytes(this.#options.maxBytes).then(
       (bytes) => (this.#read = bytes),
-      (error: unknown) => {
+      (error: Error) => {
         throw this.#describe(error)
       },
     )
@@ -121,37 +130,38 @@ export class ClientResponse implements Disposable {
   }
 
   /**
-   * All of the content, parsed; undefined where a response has none by definition (RFC 9110 §6.4.1).
+   * All of the content, parsed; undefined where there is none.
    * @throws {RemoteProtocolError} when it is no JSON; the message says where
    */
   async json<Value = unknown>(options?: Pick<ParseJsonOptions, 'reviver'>): Promise<Value> {
     const bytes = this.#read ?? (await this.bytes())
-    if (bytes.length === 0 && this.#isWithoutContent()) return undefined as Value
+    // A change that a server answers with 200 and nothing has been made all the same.
+    if (bytes.length === 0) return undefined as Value
     const contentType = this.headers.get('content-type')
     try {
       const what = (): string => this.#what
       return parseJsonBody(bytes, what, { reviver: options?.reviver, contentType }) as Value
     } catch (error) {
-      throw this.#describe(error)
+      throw this.#describe(error as Error)
     }
   }
 
   /** The lines of the content, as they come. */
   lines(): AsyncIterable<string> {
-    return readLines(this.body, {
-      contentType: this.headers.get('content-type'),
-      what: this.#what,
-    })
+    const contentType = this.headers.get('content-type')
+    const lines = readLines(this.body, { contentType, what: this.#what })
+    return explained(lines, (error) => this.#describe(error as Error))
   }
 
   /** The server-sent events of the content, as they come. */
   events(): AsyncIterable<ServerEvent> {
-    return readEvents(this.body, { what: this.#what })
+    const events = readEvents(this.body, { what: this.#what })
+    return explained(events, (error) => this.#describe(error as Error))
   }
 
   /** @throws {HttpStatusError} when the status is 400 or more @returns itself */
   raiseForStatus(): this {
-    if (this.status >= 400) throw this.toError()
+    if (this.status >= 400) throw this.#describe(this.toError())
     return this
   }
 
@@ -202,7 +212,7 @@ export class ClientResponse implements Disposable {
     })
   }
 
-  #describe(error: unknown): unknown {
+  #describe(error: Error): Error {
     const { method } = this.request
     const request = { method, url: this.url.label, attempts: this.attempts }
     return error instanceof NetworkError ? error.describe(request) : error
@@ -211,11 +221,6 @@ export class ClientResponse implements Disposable {
   /** `GET http://h/x` */
   get #what(): string {
     return `${this.request.method} ${this.url.label}`
-  }
-
-  #isWithoutContent(): boolean {
-    const { status } = this
-    return this.request.method === 'HEAD' || status === 204 || status === 205 || status === 304
   }
 }
 

@@ -39,7 +39,6 @@ export function proxyFromEnvironment(env: Environment): ProxyChooser | undefined
     http: readProxy(env, isCgi ? ['http_proxy'] : ['http_proxy', 'HTTP_PROXY']) ?? all,
     https: readProxy(env, ['https_proxy', 'HTTPS_PROXY']) ?? all,
   }
-  // Read in any case: a list that cannot be used is worth knowing of before it is needed.
   const noProxy = noProxyFromEnvironment(env)
   if (proxies.http === undefined && proxies.https === undefined) return undefined
   return ({ scheme, host, port }) =>
@@ -47,14 +46,14 @@ export function proxyFromEnvironment(env: Environment): ProxyChooser | undefined
 }
 
 /**
- * Reads NO_PROXY alone.
+ * Reads NO_PROXY alone. Entries that are neither a host nor a network are passed over, as by curl:
+ * they stand there for all programs of a machine, and other programs may know more kinds.
  * @returns undefined when it is not set
- * @throws {ConfigError} for an entry that is neither a host nor a network
  */
 export function noProxyFromEnvironment(env: Environment): NoProxy | undefined {
   const variable = findVariable(env, ['no_proxy', 'NO_PROXY'])
   if (variable === undefined) return undefined
-  return readNoProxy(variable.value, variable.name)
+  return parseNoProxy(variable.value)
 }
 
 /**
@@ -81,9 +80,10 @@ export function readProxyUrl(value: string, setting: string, place: string = set
  */
 export function readNoProxy(value: string, setting: string, place: string = setting): NoProxy {
   const noProxy = parseNoProxy(value)
-  if ('excludes' in noProxy) return noProxy
+  const { unusable } = noProxy
+  if (unusable === undefined) return noProxy
   // A URL may have come here by mistake, with a password.
-  const entry = noProxy.unusable.replace(/^.*@/, '…@')
+  const entry = unusable.replace(/^.*@/, '…@')
   throw new ConfigError(
     setting,
     `Cannot use ${JSON.stringify(entry)} in ${place}: expected a name, an address or a network`,

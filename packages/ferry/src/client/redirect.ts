@@ -6,7 +6,7 @@ import { RemoteProtocolError } from '../errors.ts'
 import type { HeaderFields } from '../protocol/semantics/header-fields.ts'
 import { HttpRequest } from '../transport/http-request.ts'
 import { HttpUrl } from '../transport/http-url.ts'
-import { isSecretField } from './secret-fields.ts'
+import { withoutSecrets } from './secret-fields.ts'
 
 const REDIRECTS: ReadonlySet<number> = new Set([301, 302, 303, 307, 308])
 const CONTENT_FIELDS = ['content-type', 'content-length', 'content-encoding', 'content-language']
@@ -15,7 +15,8 @@ const CONTENT_FIELDS = ['content-type', 'content-length', 'content-encoding', 'c
  * The request to send next; undefined when the response is the final one. To another origin, and that
  * is also http instead of https, no secret is sent on: no credentials, no field that is named like
  * one, none of `secretHeaders`.
- * @throws {RemoteProtocolError} when Location cannot be used
+ * @throws {RemoteProtocolError} when Location cannot be used, or content would have to be sent a second
+ * time that can be sent only once: nothing has arrived where it should then
  */
 export function decideRedirect(
   request: HttpRequest,
@@ -27,10 +28,15 @@ export function decideRedirect(
   if (location === undefined) return undefined
   const url = parseLocation(location, request.url)
   const keepsMethod = keepsMethodOf(request.method, response.status)
-  if (keepsMethod && !request.replayable) return undefined
+  if (keepsMethod && !request.replayable) {
+    throw new RemoteProtocolError(
+      `Cannot ${request.method} ${request.url.label}: it was redirected, status ${response.status}, ` +
+        'and its content can be sent only once',
+    )
+  }
   let headers = request.headers
   if (url.origin.key !== request.url.origin.key) {
-    headers = headers.without(...headers.names.filter(isSecretField), ...secretHeaders, 'host')
+    headers = withoutSecrets(headers, secretHeaders)
   }
   if (keepsMethod) return request.withUrl(url).withHeaders(headers)
   return new HttpRequest('GET', url, { headers: headers.without(...CONTENT_FIELDS) })

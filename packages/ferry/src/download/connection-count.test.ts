@@ -39,14 +39,14 @@ test('connections grow to the ceiling where each one is capped', () => {
 test('connections stay few where the whole is capped', () => {
   const levels = simulate(400, () => 10 * MB)
 
-  expect(Math.max(...levels)).toBe(2)
+  expect(Math.max(...levels)).toBe(3)
   expect(levels.filter((level) => level === 1).length).toBeGreaterThan(300)
 })
 
 test('connections settle about where more of them no longer help', () => {
   const levels = simulate(400, (level) => Math.min(level, 4) * MB)
 
-  expect(levels.slice(60).every((level) => level >= 4 && level <= 5)).toBe(true)
+  expect(levels.slice(60).every((level) => level >= 4 && level <= 7)).toBe(true)
 })
 
 test('connections grow again when the network allows more', () => {
@@ -65,6 +65,17 @@ test('connections fall with the ceiling, and never to none', () => {
 
   expect(levels[29]).toBe(16)
   expect(levels.slice(30).every((level) => level === 3)).toBe(true)
+})
+
+test('connections grow at once when a host takes more again', () => {
+  const levels = simulate(
+    40,
+    (level) => level * MB,
+    (tick) => (tick < 20 ? 1 : 3),
+  )
+
+  expect(levels[19]).toBe(1)
+  expect(levels.slice(36).every((level) => level === 3)).toBe(true)
 })
 
 test('connections are not added for what ends soon', () => {
@@ -86,7 +97,7 @@ test('a new connection is given time to get going before it is judged', () => {
     levels.push(count.level)
   }
 
-  expect(levels).toEqual([1, 1, 1, 1, 2, 2, 2, 2, 2, 2, 4, 4])
+  expect(levels).toEqual([1, 1, 1, 1, 3, 3, 3, 3, 3, 3, 6, 6])
 })
 
 test('a tick in which a connection had no work says nothing', () => {

@@ -2,13 +2,14 @@
  * Decides how many connections a download uses: starts with one, keeps more only while they make
  * the whole faster. A pure state machine that is fed the total speed once a tick.
  *
- *     growing: doubling while it helps → holding: back at what helped → probing: one more → …
+ *     growing: 1, 3, 6, 12 … while it helps → holding: back at what helped → probing: one more → …
+ *     capped: at the most that is allowed → probing, as soon as more is
  */
 
 /** The state; `level` is the number of connections to use now. */
 export interface ConnectionCount {
   readonly level: number
-  readonly phase: 'growing' | 'holding' | 'probing'
+  readonly phase: 'growing' | 'holding' | 'probing' | 'capped'
   /** Speed at the level that is kept; 0 at first. */
   readonly keptBytesPerSecond: number
   readonly keptLevel: number
@@ -33,7 +34,7 @@ export interface CountSample {
 /** How often to feed a sample, in ms. */
 export const COUNT_TICK_MS = 100
 // Growing is quick, since what is missed is lost; a probe looks for less, and so has to look longer.
-const SAMPLE_TICKS = { growing: 2, holding: 0, probing: 5 } as const
+const SAMPLE_TICKS = { growing: 2, holding: 0, probing: 5, capped: 0 } as const
 // Another connection stays only for a clear gain.
 const MIN_GAIN = 1.05
 // 5 s between probes: networks change slower than that.
@@ -53,11 +54,14 @@ export const INITIAL_CONNECTION_COUNT: ConnectionCount = {
 
 /** The state after one tick. */
 export function nextConnectionCount(count: ConnectionCount, sample: CountSample): ConnectionCount {
-  if (count.level > sample.ceiling) return hold(count, sample.ceiling, 0)
+  if (count.level > sample.ceiling) return cap(count, sample.ceiling, 0)
   if (!sample.saturated) return count
   const ticks = count.ticks + 1
   const endsSoon = sample.remainingSeconds < MIN_REMAINING_SECONDS
-  if (count.phase === 'holding') {
+  if (count.phase === 'capped' && count.level < sample.ceiling && !endsSoon) {
+    return start(count, 'probing', count.level + 1, sample)
+  }
+  if (count.phase === 'holding' || count.phase === 'capped') {
     return ticks >= HOLD_TICKS && !endsSoon
       ? start(count, 'probing', count.level + 1, sample)
       : { ...count, ticks }
@@ -80,9 +84,14 @@ function judge(
   const helped = bytesPerSecond >= count.keptBytesPerSecond * MIN_GAIN
   if (!helped) return hold(count, count.keptLevel, count.keptBytesPerSecond)
   const kept = { ...count, keptLevel: count.level, keptBytesPerSecond: bytesPerSecond }
-  if (count.level >= sample.ceiling) return hold(kept, count.level, bytesPerSecond)
-  const next = count.phase === 'growing' ? count.level * 2 : count.level + 1
-  return start(kept, count.phase, next, sample)
+  if (count.level >= sample.ceiling) return cap(kept, count.level, bytesPerSecond)
+  return start(kept, count.phase, nextLevel(count), sample)
+}
+
+/** Two more at first: a single one more would say nothing if that one happened to be slow. */
+function nextLevel({ phase, level }: ConnectionCount): number {
+  if (phase !== 'growing') return level + 1
+  return level === 1 ? 3 : level * 2
 }
 
 function start(
@@ -97,6 +106,10 @@ function start(
   const kept =
     phase === 'probing' ? { keptLevel: count.level, keptBytesPerSecond: bytesPerSecond } : {}
   return { ...count, ...kept, phase, level: bounded, ticks: 0, sampledBytesPerSecond: 0 }
+}
+
+function cap(count: ConnectionCount, level: number, bytesPerSecond: number): ConnectionCount {
+  return { ...hold(count, level, bytesPerSecond), phase: 'capped' }
 }
 
 function hold(count: ConnectionCount, level: number, bytesPerSecond: number): ConnectionCount {

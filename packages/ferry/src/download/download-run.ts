@@ -213,6 +213,7 @@ export class DownloadRun {
     const { onExists = 'fail', ifNewer } = this.#context.options
     if (!(await place.targetExists()) || onExists === 'overwrite' || ifNewer === true) return false
     if (await isBegunByAria2(place)) return false
+    await place.clearRemains()
     if (onExists === 'skip') return true
     throw new TransferError(
       'target-exists',

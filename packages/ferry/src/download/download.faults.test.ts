@@ -77,7 +77,10 @@ const mended: readonly [string, Script, Partial<FaultServerOptions>?][] = [
   ],
   [
     'a total of * in Content-Range',
-    thenForRanges({ type: 'content-range', value: `bytes 1000000-1999999/*` }),
+    ({ index, range }) => {
+      if (index === 0) return { type: 'reset', afterBytes: 1_000_000 }
+      return range && { type: 'content-range', value: `bytes ${range.join('-')}/*` }
+    },
   ],
 ]
 

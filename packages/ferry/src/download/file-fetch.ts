@@ -92,8 +92,6 @@ export class FileFetch {
   readonly #working = new Set<Promise<void>>()
   readonly #done = Promise.withResolvers<void>()
   #count: ConnectionCount = INITIAL_CONNECTION_COUNT
-  /** Lowered when the server refuses further connections. */
-  #ceiling: number
   #lastTickBytes = 0
   #lastTickAt = 0
   #lastId = 0
@@ -108,7 +106,7 @@ export class FileFetch {
   readonly #deliverers = new Map<number, Remote | undefined>()
 
   constructor(context: FileFetchContext) {
-    const { record, file, maxConnections } = context
+    const { record, file } = context
     const held = record?.spans ?? new SpanSet()
     this.#context = context
     this.#list = new WorkList(record?.identity.size, held)
@@ -121,7 +119,6 @@ export class FileFetch {
       onWritten: (span, remote) => this.#noteDelivered(span, remote),
     })
     if (record?.identity.size !== undefined) this.#startChecks(record.identity.size, held)
-    this.#ceiling = maxConnections
     // A failure may come while nobody waits for the end yet.
     this.#done.promise.catch(() => {})
   }
@@ -260,7 +257,19 @@ export class FileFetch {
     const { verifier } = this.#context
     const { identity } = this
     const isSafe = verifier.isProvable || (identity !== undefined && isTold(identity))
-    return this.isResumable && isSafe ? Math.min(this.#count.level, this.#ceiling) : 1
+    return this.isResumable && isSafe ? Math.min(this.#count.level, this.#ceiling()) : 1
+  }
+
+  /** The most connections that may be used now: ours, and what the hosts take. */
+  #ceiling(): number {
+    const { remotes, hosts, clock, maxConnections } = this.#context
+    const now = clock.now()
+    const names = new Set(
+      remotes.filter(({ error }) => error === undefined).map(({ url }) => url.origin.key),
+    )
+    let taken = 0
+    for (const name of names) taken += hosts.allowed(name, now)
+    return Math.max(1, Math.min(maxConnections, taken))
   }
 
   #chooseRemote(worker?: Worker): Remote | undefined {
@@ -281,6 +290,7 @@ export class FileFetch {
     return this.#list.claim({
       now: this.#context.clock.now(),
       newBytesPerSecond: remote.bytesPerSecond === 0 ? this.#typicalSpeed() : remote.bytesPerSecond,
+      latencyMs: this.#latencyMs,
       silentLimitMs: this.#patience().silentMs,
       onReplace: (worker) => this.#giveUp(worker),
     })
@@ -371,13 +381,13 @@ export class FileFetch {
     const neverReached = error instanceof ConnectError && this.fetchedBytes === 0
     const delayMs = this.#delayAfter(error, worker.failures + 1)
     const mayRetry = !neverReached && delayMs !== undefined && worker.failures < maxRetries
-    const turnedAway = worker.receivedBytes === 0 || !mayRetry
+    // One that was served before may have come a moment too soon.
+    const turnedAway = worker.totalBytes === 0 || worker.failures > 0 || !mayRetry
     if (turnedAway && isOfServer(error) && this.#othersDeliver(worker)) {
       this.#doWithFewer(worker, { rangesFail: isFerryError(error, 'range-mismatch') })
       if (error instanceof HttpStatusError) this.#notePause(remote, error)
       return false
     }
-    worker.receivedBytes = 0
     if (isOfServer(error) && hasOther(remotes, remote)) {
       this.#leaveAlone(remote, error)
       return true
@@ -425,6 +435,7 @@ export class FileFetch {
   }
 
   #drop(remote: Remote, error: Error): void {
+    if (remote.error !== undefined) return
     remote.error = error
     this.#context.onEvent({ type: 'mirror-dropped', url: remote.url.label, error })
   }
@@ -456,7 +467,6 @@ export class FileFetch {
     const { hosts, clock, remotes } = this.#context
     hosts.noteTooMany(remote.url.origin.key, clock.now())
     if (hasOther(remotes, remote)) return
-    this.#ceiling = Math.max(1, this.#list.workers.size - 1)
     // A server that gets ranges wrong is left to the connection that asked for none.
     if (rangesFail && !remote.rangesWork) this.#fetcher.ignoreRanges()
   }
@@ -555,7 +565,7 @@ export class FileFetch {
     this.#count = nextConnectionCount(this.#count, {
       bytesPerSecond,
       saturated: working >= this.#allowed(),
-      ceiling: this.#ceiling,
+      ceiling: this.#ceiling(),
       remainingSeconds: (this.#list.remainingBytes ?? 0) / Math.max(1, bytesPerSecond),
       settleTicks: Math.min(MAX_SETTLE_TICKS, Math.max(1, settle)),
     })

@@ -27,11 +27,41 @@ test('HostLimits learns from a host that turns one away, and tries one more from
   limits.noteTooMany('a', 1000)
   limits.release('a')
 
-  expect(limits.take('a', 2000)).toBe(false)
-  expect(limits.allowed('a', 2000)).toBe(4)
-  expect(limits.allowed('b', 2000)).toBe(16)
-  expect(takeAll(limits, 'a', 31_000)).toBe(1)
+  expect(limits.take('a', 1999)).toBe(false)
+  expect(limits.allowed('a', 1999)).toBe(4)
+  expect(limits.allowed('b', 1999)).toBe(16)
+  expect(takeAll(limits, 'a', 2000)).toBe(1)
   expect(limits.allowed('a', 1_000_000)).toBe(16)
+})
+
+test('HostLimits waits twice as long after each further refusal', () => {
+  const limits = new HostLimits()
+  const waits: number[] = []
+  limits.take('a', 0)
+
+  for (let now = 0, refusedAt = 0; waits.length < 8; now += 100) {
+    if (now > 0 && !limits.isOpen('a', now)) continue
+    if (now > 0) waits.push(now - refusedAt)
+    limits.take('a', now)
+    limits.noteTooMany('a', now)
+    limits.release('a')
+    refusedAt = now
+  }
+
+  expect(waits).toEqual([1000, 2000, 4000, 8000, 16_000, 32_000, 60_000, 60_000])
+})
+
+test('HostLimits takes connections that are turned away together for one refusal', () => {
+  const limits = new HostLimits()
+  for (let count = 0; count < 4; count++) limits.take('a', 0)
+
+  for (const now of [1000, 1001, 1400]) {
+    limits.noteTooMany('a', now)
+    limits.release('a')
+  }
+
+  expect(limits.allowed('a', 1400)).toBe(1)
+  expect(limits.allowed('a', 2400)).toBe(2)
 })
 
 test('HostLimits always leaves a host one connection', () => {

@@ -6,14 +6,20 @@ import { ConfigError } from '../errors.ts'
 
 // As many as browsers and download programs allow themselves at most.
 const DEFAULT_MAX_CONNECTIONS = 16
-// A refusal may have been a passing one: then one connection more is tried again, and so on.
-const RECOVERY_MS = 30_000
+// A refusal may have been a passing one: then one connection more is tried, soon at first, and after
+// each further refusal later.
+const MIN_RECOVERY_MS = 1000
+// What is turned away within so short a time was asked for together.
+const SAME_MOMENT_MS = 500
+const MAX_RECOVERY_MS = 60_000
 
 interface Host {
   active: number
   /** What the host seems to take; Infinity as long as it has refused nothing. */
   cap: number
   capAt: number
+  /** How long it is until one more is tried. */
+  recoveryMs: number
   notBefore: number
 }
 
@@ -56,7 +62,10 @@ export class HostLimits {
   /** The host has turned away a connection beside others: it takes fewer than there are. */
   noteTooMany(name: string, now: number): void {
     const host = this.#host(name)
-    host.cap = Math.max(1, Math.min(host.cap, host.active - 1))
+    if (now > host.capAt + SAME_MOMENT_MS) {
+      host.recoveryMs = Math.min(MAX_RECOVERY_MS, Math.max(MIN_RECOVERY_MS, host.recoveryMs * 2))
+    }
+    host.cap = Math.max(1, Math.min(this.#allowed(host, now), host.active - 1))
     host.capAt = now
   }
 
@@ -72,14 +81,20 @@ export class HostLimits {
   }
 
   #allowed(host: Host, now: number): number {
-    const recovered = Math.floor(Math.max(0, now - host.capAt) / RECOVERY_MS)
+    const recovered = Math.floor((now - host.capAt) / Math.max(1, host.recoveryMs))
     return Math.min(this.#max, host.cap + recovered)
   }
 
   #host(name: string): Host {
     let host = this.#hosts.get(name)
     if (host === undefined) {
-      host = { active: 0, cap: Number.POSITIVE_INFINITY, capAt: 0, notBefore: 0 }
+      host = {
+        active: 0,
+        cap: Number.POSITIVE_INFINITY,
+        capAt: Number.NEGATIVE_INFINITY,
+        recoveryMs: 0,
+        notBefore: 0,
+      }
       this.#hosts.set(name, host)
     }
     return host

@@ -22,18 +22,29 @@ test('findLaggards() finds who is far slower than the others', () => {
 
 test.each<[string, Fare[]]>([
   ['a third of their speed is enough', [fare(1, { bytesPerSecond: 0.7 * MB }), fare(2), fare(3)]],
-  ['it has just begun', [fare(1, { bytesPerSecond: 1, requestMs: 2999 }), fare(2), fare(3)]],
+  ['it has just begun', [fare(1, { bytesPerSecond: 1, requestMs: 999 }), fare(2), fare(3)]],
+  [
+    'it moves, and has begun not long ago',
+    [fare(1, { bytesPerSecond: 0.5 * MB, requestMs: 2999 }), fare(2), fare(3)],
+  ],
   ['it ends soon', [fare(1, { bytesPerSecond: 50_000, remainingBytes: 90_000 }), fare(2), fare(3)]],
-  ['there is only one other', [fare(1, { bytesPerSecond: 50_000 }), fare(2)]],
   ['it is alone', [fare(1, { bytesPerSecond: 50_000 })]],
   ['nobody is measured', [fare(1, { bytesPerSecond: 0 }), fare(2, { bytesPerSecond: 0 })]],
 ])('findLaggards() leaves a slow one where %s', (_, fares) => {
   expect(findLaggards(fares, PATIENCE)).toEqual([])
 })
 
+test('findLaggards() finds who hardly moves sooner than who is slow', () => {
+  const slow = fare(1, { bytesPerSecond: 0.5 * MB, requestMs: 3000 })
+  const crawling = fare(1, { bytesPerSecond: 50_000, requestMs: 1000 })
+
+  expect(findLaggards([slow, fare(2)], PATIENCE)).toEqual([1])
+  expect(findLaggards([crawling, fare(2)], PATIENCE)).toEqual([1])
+})
+
 test('findLaggards() finds who has fallen silent while others deliver', () => {
-  expect(findLaggards([fare(1, { silentMs: 3000 }), fare(2)], PATIENCE)).toEqual([1])
-  expect(findLaggards([fare(1, { silentMs: 2999 }), fare(2)], PATIENCE)).toEqual([])
+  expect(findLaggards([fare(1, { silentMs: 1500 }), fare(2)], PATIENCE)).toEqual([1])
+  expect(findLaggards([fare(1, { silentMs: 1499 }), fare(2)], PATIENCE)).toEqual([])
 })
 
 test('findLaggards() waits longer where nobody delivers', () => {

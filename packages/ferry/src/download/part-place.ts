@@ -125,13 +125,10 @@ export class PartPlace {
    */
   async clearRemains(): Promise<void> {
     if (!(await this.#hasRemains())) return
-    try {
-      await using _lock = await this.lock()
-      // Meanwhile another run may have begun, and ended, here.
-      if (await this.#hasRemains()) await this.discard()
-    } catch (error) {
-      if (!isFerryError(error)) throw error
-    }
+    // What cannot be locked is in use, or cannot be cleared away either.
+    await using lock = await FileLock.take(this.#lockPath).catch(() => undefined)
+    // Meanwhile another run may have begun, and ended, here.
+    if (lock !== undefined && (await this.#hasRemains())) await this.discard()
   }
 
   /** Something is left beside the target, and no part but the target itself under its former name. */

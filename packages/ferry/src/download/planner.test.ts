@@ -15,9 +15,15 @@ const claim = (parts: Partial<Claim>): Claim => ({
   isHedged: false,
   ...parts,
 })
-/** Plans for a connection that is expected to be so fast. */
-const plan = (size: number, assigned: SpanSet, claims: readonly Claim[], speed = 0): Plan =>
-  planNextSpan(size, assigned, claims, { newBytesPerSecond: speed, silentLimitMs: 1500 })
+/** Plans for a connection that is expected to be so fast, after a head that takes so long. */
+const plan = (
+  size: number,
+  assigned: SpanSet,
+  claims: readonly Claim[],
+  speed = 0,
+  latencyMs = 0,
+): Plan =>
+  planNextSpan(size, assigned, claims, { newBytesPerSecond: speed, latencyMs, silentLimitMs: 1500 })
 const all = (size: number): SpanSet => new SpanSet([{ start: 0, end: size }])
 
 test('planNextSpan() takes the first gap', () => {
@@ -66,6 +72,42 @@ test('planNextSpan() never cuts off less than is worth a request', () => {
   expect(plan(10 * MiB, all(10 * MiB), [fast], 1)).toMatchObject({
     at: 10 * MiB - MIN_SPLIT,
   })
+})
+
+test('planNextSpan() leaves no slow claim alone that is too short to be split', () => {
+  for (const bytes of [MIN_SPLIT - 1, MIN_SPLIT, 2 * MIN_SPLIT - 1, 2 * MIN_SPLIT]) {
+    const slow = claim({ end: bytes, bytesPerSecond: 10_000 })
+
+    expect(plan(MiB, all(MiB), [slow], MiB).type).toMatch(/split|hedge/)
+  }
+})
+
+test('planNextSpan() fetches no large rest once more', () => {
+  const size = 30 * MiB
+  const rest = (bytes: number): Plan =>
+    plan(size, all(size), [claim({ end: bytes, bytesPerSecond: 10_000 })], MiB)
+
+  expect(rest(2 * MIN_SPLIT - 1).type).toBe('hedge')
+  expect(rest(2 * MIN_SPLIT).type).toBe('split')
+})
+
+test('planNextSpan() reckons with the time that a head takes', () => {
+  const size = 100 * MiB
+  const long = claim({ end: size, bytesPerSecond: 10 * MiB })
+  const short = claim({ cursor: size - 5 * MiB, end: size, bytesPerSecond: MiB })
+
+  // Both end after 6 s: the first with 60 MiB, the other after 2 s of waiting with 40 MiB.
+  expect(plan(size, all(size), [long], 10 * MiB, 2000)).toMatchObject({ at: 60 * MiB })
+  expect(plan(size, all(size), [short], MiB, 2500)).toMatchObject({ type: 'split' })
+  expect(plan(size, all(size), [short], MiB, 2501)).toEqual({ type: 'none' })
+})
+
+test('planNextSpan() fetches nothing once more that would come too late', () => {
+  const slow = claim({ cursor: 0, end: 200_000, bytesPerSecond: 50_000 })
+
+  // It takes 4 s alone, and somebody else more than half of that for the head.
+  expect(plan(200_000, all(200_000), [slow], MiB, 2000)).toMatchObject({ type: 'hedge' })
+  expect(plan(200_000, all(200_000), [slow], MiB, 2001)).toEqual({ type: 'none' })
 })
 
 test('planNextSpan() hands on the rest of a connection that has fallen silent', () => {

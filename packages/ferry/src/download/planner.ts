@@ -37,8 +37,10 @@ export type Plan =
 const MIN_SPLIT_BYTES = 262_144
 // A claim that ends sooner than this is left to end.
 const MIN_REMAINING_SECONDS = 0.5
-/** The most that is fetched twice for one claim. */
+const MIN_REMAINING_LATENCIES = 2
+/** The most that is fetched twice for one claim; of a small file, what is too little to be split. */
 export const MAX_HEDGE_BYTES = 4_194_304
+const MAX_HEDGE_SHARE = 0.05
 // Another connection has to be this many times as fast as the claim.
 const MIN_HEDGE_GAIN = 2
 
@@ -46,6 +48,8 @@ const MIN_HEDGE_GAIN = 2
 export interface Expectation {
   /** What the free connection should reach; 0 when not known. */
   readonly newBytesPerSecond: number
+  /** How long the head of a response takes: until then a new request brings nothing. */
+  readonly latencyMs: number
   /** A connection that is silent for so long may be for minutes. */
   readonly silentLimitMs: number
 }
@@ -58,17 +62,21 @@ export function planNextSpan(
   size: number,
   assigned: SpanSet,
   claims: readonly Claim[],
-  { newBytesPerSecond, silentLimitMs }: Expectation,
+  { newBytesPerSecond, latencyMs, silentLimitMs }: Expectation,
 ): Plan {
   const gap = assigned.firstGap({ start: 0, end: size })
   if (gap !== undefined) return { type: 'take', span: gap }
   const silent = longestOf(claims.filter((claim) => isSilent(claim, silentLimitMs)))
   if (silent !== undefined) return { type: 'replace', claimId: silent.id, span: restOf(silent) }
-  const long = longestOf(claims.filter(canSplit))
+  const minSeconds = Math.max(MIN_REMAINING_SECONDS, (MIN_REMAINING_LATENCIES * latencyMs) / 1000)
+  const long = longestOf(claims.filter((claim) => canSplit(claim, minSeconds)))
   if (long !== undefined) {
-    return { type: 'split', claimId: long.id, at: cutOf(long, newBytesPerSecond) }
+    return { type: 'split', claimId: long.id, at: cutOf(long, { newBytesPerSecond, latencyMs }) }
   }
-  const slow = longestOf(claims.filter((claim) => canHedge(claim, newBytesPerSecond)))
+  const maxBytes = Math.min(MAX_HEDGE_BYTES, Math.max(2 * MIN_SPLIT_BYTES, size * MAX_HEDGE_SHARE))
+  const slow = longestOf(
+    claims.filter((claim) => canHedge(claim, { minSeconds, maxBytes, newBytesPerSecond })),
+  )
   if (slow !== undefined) return { type: 'hedge', claimId: slow.id, span: restOf(slow) }
   return { type: 'none' }
 }
@@ -98,33 +106,45 @@ function isSilent(claim: Claim, limitMs: number): boolean {
   return !claim.isHedged && claim.silentMs >= limitMs && remainingBytes(claim) > 0
 }
 
-function canSplit(claim: Claim): boolean {
+function canSplit(claim: Claim, minSeconds: number): boolean {
   return (
     !claim.isHedged &&
     remainingBytes(claim) >= 2 * MIN_SPLIT_BYTES &&
-    (claim.bytesPerSecond === 0 || remainingTime(claim) >= MIN_REMAINING_SECONDS)
+    (claim.bytesPerSecond === 0 || remainingTime(claim) >= minSeconds)
   )
 }
 
 /** Worth it only where it is known that the claim takes long, and that another would be faster. */
-function canHedge(claim: Claim, newBytesPerSecond: number): boolean {
+function canHedge(
+  claim: Claim,
+  limits: {
+    readonly minSeconds: number
+    readonly maxBytes: number
+    readonly newBytesPerSecond: number
+  },
+): boolean {
   const remaining = remainingBytes(claim)
   return (
     !claim.isHedged &&
     remaining > 0 &&
-    remaining <= MAX_HEDGE_BYTES &&
+    remaining <= limits.maxBytes &&
     claim.bytesPerSecond > 0 &&
-    remainingTime(claim) >= MIN_REMAINING_SECONDS &&
-    newBytesPerSecond >= claim.bytesPerSecond * MIN_HEDGE_GAIN
+    remainingTime(claim) >= limits.minSeconds &&
+    limits.newBytesPerSecond >= claim.bytesPerSecond * MIN_HEDGE_GAIN
   )
 }
 
-/** Shares what remains by speed, each side at least MIN_SPLIT_BYTES. */
-function cutOf(claim: Claim, newBytesPerSecond: number): number {
+/** Shares what remains by speed, so that both end together; each side at least MIN_SPLIT_BYTES. */
+function cutOf(
+  claim: Claim,
+  { newBytesPerSecond, latencyMs }: Omit<Expectation, 'silentLimitMs'>,
+): number {
   const remaining = remainingBytes(claim)
   const known = claim.bytesPerSecond > 0 && newBytesPerSecond > 0
   const share = known ? claim.bytesPerSecond / (claim.bytesPerSecond + newBytesPerSecond) : 0.5
-  const kept = Math.round(remaining * share)
+  // Nothing comes of the other one before its head.
+  const headStart = known ? (newBytesPerSecond * latencyMs) / 1000 : 0
+  const kept = Math.round((remaining + headStart) * share)
   const bounded = Math.min(Math.max(kept, MIN_SPLIT_BYTES), remaining - MIN_SPLIT_BYTES)
   return claim.cursor + bounded
 }

@@ -190,11 +190,13 @@ export class SpanFetcher {
     const ifRange = remote.conditional && range !== undefined ? this.#ifRangeOf(remote) : undefined
     worker.requestedAt = clock.now()
     worker.heardAt = worker.requestedAt
-    worker.receivedBytes = 0
     const response = await this.#request(worker, range, ifRange)
     try {
       this.#events.onHead(clock.now() - worker.requestedAt)
       worker.heardAt = clock.now()
+      // The wait for the head says nothing of how fast the content will be.
+      worker.meter.reset()
+      worker.meter.note(worker.heardAt, worker.totalBytes)
       const decision = this.#decide(remote, response, range, ifRange)
       switch (decision.type) {
         case 'content':
@@ -446,7 +448,6 @@ export class SpanFetcher {
   #noteReceived(worker: Worker, bytes: number): number {
     const now = this.#context.clock.now()
     worker.heardAt = now
-    worker.receivedBytes += bytes
     worker.totalBytes += bytes
     this.#fetchedBytes += bytes
     if (this.#identity?.size === undefined) this.#checkSize(this.#fetchedBytes, 'it goes on')

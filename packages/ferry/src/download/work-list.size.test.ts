@@ -30,6 +30,7 @@ function fetchAll(list: WorkList, bytesOf: (segment: number) => number): number 
       const assignment = list.claim({
         now: segments,
         newBytesPerSecond: 1e6,
+        latencyMs: 0,
         silentLimitMs: Number.POSITIVE_INFINITY,
         onReplace: () => {},
       })

@@ -63,6 +63,7 @@ class Bench {
     return this.list.claim({
       now: NOW,
       newBytesPerSecond,
+      latencyMs: 0,
       silentLimitMs: SILENT_MS,
       onReplace: (worker) => this.replaced.push(worker),
     })
@@ -132,7 +133,13 @@ const span = (start: number, end: number): Span => ({ start, end })
 
 test('WorkList hands out the whole file, of any size, once', () => {
   const list = new WorkList(undefined, new SpanSet())
-  const options = { now: NOW, newBytesPerSecond: 0, silentLimitMs: 1500, onReplace: () => {} }
+  const options = {
+    now: NOW,
+    newBytesPerSecond: 0,
+    silentLimitMs: 1500,
+    latencyMs: 0,
+    onReplace: () => {},
+  }
 
   expect(list.isAllAssigned).toBe(false)
   expect(list.claim(options)).toEqual({

@@ -6,7 +6,7 @@
  * once more, own nothing, and inherit that rest when the other fails.
  */
 import { type Span, SpanSet } from '../transfer/span.ts'
-import { type Plan, planNextSpan } from './planner.ts'
+import { type Expectation, type Plan, planNextSpan } from './planner.ts'
 import { cursorOf, toClaim, type Worker } from './worker.ts'
 
 const EVERYTHING: Span = { start: 0, end: Number.POSITIVE_INFINITY }
@@ -73,12 +73,12 @@ export class WorkList {
    * Finds work for a free connection and marks it as assigned; undefined when there is none.
    * @param onReplace is told of a connection that has to stop, since its rest is handed on
    */
-  claim(options: {
-    readonly now: number
-    readonly newBytesPerSecond: number
-    readonly silentLimitMs: number
-    readonly onReplace: (worker: Worker) => void
-  }): Assignment | undefined {
+  claim(
+    options: Expectation & {
+      readonly now: number
+      readonly onReplace: (worker: Worker) => void
+    },
+  ): Assignment | undefined {
     if (this.#size === undefined) return this.#claimEverything()
     const plan = this.#plan(this.#size, options)
     switch (plan.type) {
@@ -111,10 +111,7 @@ export class WorkList {
     return { span: EVERYTHING, hedged: undefined }
   }
 
-  #plan(
-    size: number,
-    options: { now: number; newBytesPerSecond: number; silentLimitMs: number },
-  ): Plan {
+  #plan(size: number, options: Expectation & { readonly now: number }): Plan {
     const hedged = new Set([...this.workers.values()].map((worker) => worker.hedged?.id))
     // What is to be read to its end anyway is not split, and who fetches once more owns nothing.
     const claims = [...this.workers.values()]

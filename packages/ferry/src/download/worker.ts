@@ -41,8 +41,6 @@ export interface Worker {
   writer: SegmentWriter | undefined
   /** Its response may yet turn out to be wrong, and has to be read to its end for that. */
   unproven: boolean
-  /** In the current request. */
-  receivedBytes: number
   /** In all its requests. */
   totalBytes: number
   /** When its request began, and when something last came of it, in ms of the clock. */
@@ -69,7 +67,6 @@ export function createWorker(
     responseEnd: 0,
     writer: undefined,
     unproven: false,
-    receivedBytes: 0,
     totalBytes: 0,
     requestedAt: now,
     heardAt: now,

@@ -22,17 +22,19 @@ const NAME = /^[a-z0-9_]([a-z0-9_-]*[a-z0-9_])?(\.[a-z0-9_]([a-z0-9_-]*[a-z0-9_]
 const NETWORK = /^(.+)\/(\d{1,3})$/
 
 /**
- * Reads a list: entries with commas or spaces between them, none of them in a certain order.
- * @returns the first entry that is none, as it stands there, instead of a list
+ * Reads a list: entries with commas or spaces between them, none of them in a certain order. What is
+ * no entry fits nothing; `unusable` has the first such, as it stands there.
  */
-export function parseNoProxy(text: string): NoProxy | { readonly unusable: string } {
+export function parseNoProxy(text: string): NoProxy & { readonly unusable: string | undefined } {
   const rules: Rule[] = []
+  let unusable: string | undefined
   for (const entry of text.split(/[\s,]+/).filter((part) => part !== '')) {
     const rule = readEntry(entry.toLowerCase())
-    if (rule === undefined) return { unusable: entry }
-    rules.push(rule)
+    if (rule === undefined) unusable ??= entry
+    else rules.push(rule)
   }
   return {
+    unusable,
     excludes(host, port) {
       const bare = host.toLowerCase().replace(/\.$/, '')
       return rules.some((rule) => rule(bare, port))

@@ -35,6 +35,11 @@ export interface TlsLayer {
   readonly secured: Promise<void>
   /** What the handshake has settled; undefined when that can no longer be known. */
   session(): TlsSession | undefined
+  /**
+   * The ConnectError where the peer refuses us after the handshake is done on our side, as it does in
+   * TLS 1.3 (RFC 8446 §4.4.2.4); undefined for a connection that broke.
+   */
+  refusalOf(error: Error): Error | undefined
 }
 
 /** A socket and what it carries. */
@@ -81,7 +86,7 @@ export class NodeStream implements NetworkStream {
     node.tls?.secured.catch(() => {})
     if (node.hasOnread === false) socket.on('data', (bytes: Buffer) => this.#take(bytes))
     socket.on('end', () => this.#finish('end'))
-    socket.on('error', (error) => this.#finish(error))
+    socket.on('error', (error) => this.#finish(node.tls?.refusalOf(error) ?? error))
     socket.on('close', () => this.#finish('end'))
   }
 

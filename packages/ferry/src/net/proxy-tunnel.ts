@@ -15,6 +15,7 @@ import { HttpTunnel } from './http-tunnel.ts'
 import { type Negotiation, TunnelRefused } from './negotiation.ts'
 import type { ConnectOptions, NetworkBackend, NetworkStream } from './network-backend.ts'
 import type { ProxySettings } from './proxy.ts'
+import { describeProxyWay, toProxyFailure } from './proxy-failure.ts'
 import { CachingResolver, resolveHost, type Resolver } from './resolver.ts'
 import { SocksTunnel } from './socks-tunnel.ts'
 import { TimeLimit } from './time-limit.ts'
@@ -107,7 +108,7 @@ async function openOne(
     proxy.type === 'socks5'
       ? new SocksTunnel({ host, port, credentials: proxy.credentials })
       : new HttpTunnel({ authority: formatPeer(host, port), proxy })
-  const stream = await backend.connect({
+  const connecting = backend.connect({
     host: proxy.host,
     port: proxy.port,
     tls: proxy.type === 'https' ? proxy.tls : undefined,
@@ -116,6 +117,9 @@ async function openOne(
     timeoutMs,
     signal: limit.signal,
     onStep,
+  })
+  const stream = await connecting.catch((error: unknown) => {
+    throw limit.signal.aborted ? error : toProxyFailure(error, { ...options, proxy })
   })
   try {
     steps.start('proxy')
@@ -164,6 +168,5 @@ function translate(request: TunnelRequest, cause: unknown): Error {
 }
 
 function describe({ proxy, options }: TunnelRequest): string {
-  const target = formatPeer(options.host, options.port)
-  return `Cannot connect to ${target} through the proxy ${formatPeer(proxy.host, proxy.port)}`
+  return describeProxyWay({ ...options, proxy })
 }

@@ -26,6 +26,9 @@ export interface TlsDial {
 }
 
 const sessions = new TlsSessionCache()
+// RFC 8446 §6.2: what a server says of a certificate of ours, or of its absence.
+const REFUSAL =
+  /_ALERT_(?:(?:BAD|UNSUPPORTED)_CERTIFICATE|CERTIFICATE_(?:REVOKED|EXPIRED|UNKNOWN|REQUIRED)|UNKNOWN_CA|ACCESS_DENIED)$/
 
 /** Options of TLS that have been checked, for any number of handshakes with one peer. */
 export class TlsDialer {
@@ -68,8 +71,20 @@ export class TlsDialer {
     const handshake = new Handshake(socket, session)
     return {
       socket,
-      layer: { secured: this.#secure(handshake), session: () => handshake.session() },
+      layer: {
+        secured: this.#secure(handshake),
+        session: () => handshake.session(),
+        refusalOf: (error) => {
+          const { code } = error as NodeJS.ErrnoException
+          return code !== undefined && REFUSAL.test(code) ? this.#failure(error, code) : undefined
+        },
+      },
     }
+  }
+
+  #failure(cause: Error, code: string | undefined): ConnectError {
+    const message = `Cannot secure the connection to ${this.#peerLabel}: ${reasonOf(cause)}`
+    return new ConnectError('tls', message, { cause, detail: { reason: code } })
   }
 
   #secure(handshake: Handshake): Promise<void> {
@@ -82,10 +97,9 @@ export class TlsDialer {
       else tickets.push(ticket)
     })
     return new Promise((resolve, reject) => {
-      const fail = (why: string, code: string | undefined, cause?: Error): void =>
+      const fail = (why: string, code: string | undefined): void =>
         reject(
           new ConnectError('tls', `Cannot secure the connection to ${this.#peerLabel}: ${why}`, {
-            cause,
             detail: { reason: code },
           }),
         )
@@ -101,7 +115,7 @@ export class TlsDialer {
         }
       })
       socket.once('error', (cause: NodeJS.ErrnoException) =>
-        fail(reasonOf(cause), cause.code, cause),
+        reject(this.#failure(cause, cause.code)),
       )
       socket.once('close', () => fail('closed during the handshake', undefined))
     })

@@ -13,6 +13,7 @@ import type {
   TlsOptions,
 } from '../net/network-backend.ts'
 import { connectThroughProxy, parseProxy, type ProxySettings } from '../net/proxy.ts'
+import { toProxyFailure } from '../net/proxy-failure.ts'
 import { formatBasicCredentials } from '../protocol/semantics/basic-credentials.ts'
 import type { Connection, OpeningTimings } from './connection.ts'
 import { Http1Connection } from './http1-connection.ts'
@@ -165,7 +166,7 @@ export class ConnectionOpener {
     tracer.emit({ ...step, origin: key, connection, exchange: undefined, request: undefined })
   }
 
-  #connect(
+  async #connect(
     { scheme, host, port }: Origin,
     { proxy, choice, forwards }: Way,
     onStep: (step: ConnectStep) => void,
@@ -183,13 +184,17 @@ export class ConnectionOpener {
     }
     if (proxy === undefined) return backend.connect(options)
     if (!forwards) return connectThroughProxy(backend, proxy, options)
-    return backend.connect({
-      ...options,
-      host: proxy.host,
-      port: proxy.port,
-      tls: proxy.type === 'https' ? proxy.tls : undefined,
-      alpnProtocols: HTTP1_ONLY,
-    })
+    try {
+      return await backend.connect({
+        ...options,
+        host: proxy.host,
+        port: proxy.port,
+        tls: proxy.type === 'https' ? proxy.tls : undefined,
+        alpnProtocols: HTTP1_ONLY,
+      })
+    } catch (error) {
+      throw signal.aborted ? error : toProxyFailure(error, { host, port, proxy })
+    }
   }
 }
 

@@ -32,6 +32,7 @@ import {
 } from './pool-options.ts'
 import { type ExchangeOwner, PooledExchange } from './pooled-exchange.ts'
 import { receiveResponse, receiveUpgrade, type UpgradeOutcome } from './receive-response.ts'
+import { repeatError } from './repeat-error.ts'
 import { ExchangeTrace, Tracer } from './trace.ts'
 
 /** The state of a pool in numbers. */
@@ -361,7 +362,7 @@ export class ConnectionPool implements AsyncDisposable, ExchangeOwner {
     for (const [index, exchange] of [...pool.waiting].entries()) {
       if (index > 0 && (index >= shared || exchange.queuedAt > startedAt)) break
       pool.waiting.delete(exchange)
-      exchange.failWaiting(error)
+      exchange.failWaiting(index === 0 ? error : repeatError(error))
     }
     this.#assignAll(pool)
   }

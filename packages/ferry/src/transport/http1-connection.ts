@@ -8,7 +8,8 @@
  * over instead. Knows no pool, no retry, no redirect.
  */
 import type { Clock } from '../clock.ts'
-import { RemoteProtocolError } from '../errors.ts'
+import { ConnectError, RemoteProtocolError } from '../errors.ts'
+import { reasonOf } from '../net/connect-reasons.ts'
 import type { NetworkStream, StreamReader } from '../net/network-backend.ts'
 import { type ResponseEvents, ResponseParser } from '../protocol/http1/response-parser.ts'
 import { formatRequestHead } from '../protocol/http1/request-writer.ts'
@@ -207,7 +208,9 @@ export class Http1Connection
   }
 
   onError(cause: Error): void {
-    this.#fail(this.#running?.describeLoss(cause.message, cause), true)
+    // What TLS says after the handshake is no loss: it would be said again.
+    if (cause instanceof ConnectError) this.#fail(cause, false)
+    else this.#fail(this.#running?.describeLoss(reasonOf(cause), cause), true)
   }
 
   nextBuffer(): Buffer | undefined {

@@ -8,7 +8,8 @@
  * the bytes mean; this is its rim: reading, writing, time. Frames of one turn go out in one write.
  */
 import type { Clock } from '../clock.ts'
-import { LocalProtocolError, RemoteProtocolError, StreamError } from '../errors.ts'
+import { ConnectError, LocalProtocolError, RemoteProtocolError, StreamError } from '../errors.ts'
+import { reasonOf } from '../net/connect-reasons.ts'
 import type { ExtraInfo, NetworkStream, StreamReader } from '../net/network-backend.ts'
 import { ClientSession, type SessionEvents } from '../protocol/http2/client-session.ts'
 import { ConnectionFault, nameOfErrorCode } from '../protocol/http2/error-code.ts'
@@ -28,6 +29,7 @@ import { ConnectionCounters } from './connection-counters.ts'
 import type { ContentSink, OnTaken } from './content-sink.ts'
 import type { HttpRequest, RequestContent } from './http-request.ts'
 import { Http2Exchange, type Http2ExchangeOwner } from './http2-exchange.ts'
+import { repeatError } from './repeat-error.ts'
 import { Http2Tunnel, type Http2TunnelOwner } from './http2-tunnel.ts'
 import { expectsContinue } from './running-exchange.ts'
 
@@ -203,7 +205,10 @@ export class Http2Connection
   }
 
   onError(cause: Error): void {
-    this.#fail({ why: cause.message, cause, isLoss: true })
+    const why = reasonOf(cause)
+    // What TLS says after the handshake is no loss: it would be said again.
+    if (cause instanceof ConnectError) this.#fail({ why, reason: cause, isLoss: false })
+    else this.#fail({ why, cause, isLoss: true })
   }
 
   // ── SessionEvents
@@ -488,7 +493,8 @@ export class Http2Connection
       // One whose response is whole has all it needs.
       if (exchange.isWhole) exchange.outliveConnection()
       else {
-        const error = reason ?? exchange.describeLoss(why, cause)
+        const error =
+          reason === undefined ? exchange.describeLoss(why, cause) : repeatError(reason)
         this.#endExchange(exchange, error, { isLoss, unprocessed: false })
       }
     }

@@ -39,6 +39,7 @@ export class ResponseBody implements AsyncIterable<Uint8Array>, Disposable {
   #trailers = HeaderFields.empty
   #onEnd: (() => void) | undefined
   readonly #onUse: (() => void) | undefined
+  #explain: ((error: Error) => Error) | undefined
 
   /** `onUse` is called when somebody begins to take the content. */
   constructor(flow: Flow, length: number | undefined, onUse?: () => void) {
@@ -169,9 +170,16 @@ export class ResponseBody implements AsyncIterable<Uint8Array>, Disposable {
     this.#onEnd?.()
   }
 
+  /** @internal Makes the error that whoever takes the content is given out of why it broke off. */
+  explainFailure(explain: (error: Error) => Error): void {
+    this.#explain = explain
+    const outcome = this.#outcome
+    if (outcome?.ok === false) this.#outcome = { ok: false, error: explain(outcome.error) }
+  }
+
   /** @internal */
   fail(error: Error): void {
-    this.#outcome = { ok: false, error }
+    this.#outcome = { ok: false, error: this.#explain?.(error) ?? error }
     this.#wake()
     this.#onEnd?.()
   }

@@ -71,11 +71,12 @@ function isList(value: ParamValue | readonly ParamValue[]): value is readonly Pa
 
 function append(params: URLSearchParams, name: string, value: ParamValue): void {
   if (value === undefined || value === null) return
-  if (!ENCODABLE.has(typeof value)) {
+  if (!ENCODABLE.has(typeof value) || Number.isNaN(value)) {
+    const got = Number.isNaN(value) ? 'NaN' : typeof value
     // `[object Object]` would be sent, and found out by the server at best.
     throw new LocalProtocolError(
       `Cannot encode parameter ${JSON.stringify(name)}: expected text, a number, a boolean or a ` +
-        `list of such, got ${typeof value}`,
+        `list of such, got ${got}`,
     )
   }
   params.append(name, String(value))

@@ -22,7 +22,7 @@ export type Fetch = (input: string | URL | Request, init?: RequestInit) => Promi
 /** Settings of a fetch, over those of its client. */
 export interface FetchOptions extends Omit<
   CommonOptions,
-  'params' | 'raiseForStatus' | 'maxRedirects'
+  'baseUrl' | 'params' | 'raiseForStatus' | 'maxRedirects'
 > {
   /** Further tries after the first: who uses fetch often tries again itself. @defaultValue 0 */
   readonly retries?: number | undefined
@@ -116,16 +116,12 @@ class RedirectWatch implements Interceptor {
   }
 }
 
-/** WHATWG Fetch §4.3, step 8; §4.4, step 11. */
+/** WHATWG Fetch §4.3, step 8. That content can be sent only once (§4.4, step 11) the client says. */
 function checkRedirection(response: ClientResponse, { redirect }: FetchRequest): void {
-  const { status, headers } = response
-  if (redirect === 'manual' || !REDIRECTS.has(status)) return
-  let reason: string
-  if (redirect === 'error') reason = `it was redirected, status ${status}`
-  else if (!headers.has('location') || response.request.replayable) return
-  else reason = `it was redirected, status ${status}, and its content can be sent only once`
+  const { status } = response
+  if (redirect !== 'error' || !REDIRECTS.has(status)) return
   response.cancel()
-  throw new RemoteProtocolError(`Cannot ${nameOf(response)}: ${reason}`)
+  throw new RemoteProtocolError(`Cannot ${nameOf(response)}: it was redirected, status ${status}`)
 }
 
 /** WHATWG Fetch §4.1, step 19. */

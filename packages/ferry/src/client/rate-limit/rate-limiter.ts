@@ -152,8 +152,9 @@ export class RateLimiter implements RateLimiterSource {
   }
 
   get #limits(): string {
-    const { requestsPerSecond, maxConcurrent } = this.#settings
-    const rate = this.#pace === undefined ? [] : [`${requestsPerSecond}/s`]
+    const { requestsPerSecond, maxConcurrent, burst } = this.#settings
+    const atRest = burst === 1 ? '' : ` (${burst} at once after a rest)`
+    const rate = this.#pace === undefined ? [] : [`${requestsPerSecond}/s${atRest}`]
     const atOnce = maxConcurrent === Number.POSITIVE_INFINITY ? [] : [`${maxConcurrent} at a time`]
     return [...rate, ...atOnce].join(' and ') || 'the server'
   }

@@ -29,7 +29,12 @@ export interface EndedAttempt {
 /** What to do next. */
 export type RetryDecision =
   | { readonly type: 'retry'; readonly delayMs: number; readonly reason: RetryReason }
-  | { readonly type: 'stop'; readonly reason: StopReason }
+  | {
+      readonly type: 'stop'
+      readonly reason: StopReason
+      /** The wait that the server asks for, in ms, where that is the obstacle. */
+      readonly askedMs?: number
+    }
 
 /** Why a request is sent again. */
 export type RetryReason = 'status' | Exclude<FailureKind, 'futile'>
@@ -65,11 +70,11 @@ export function decideRetry(attempt: EndedAttempt, policy: RetryPolicy): RetryDe
   if (obstacle !== undefined) return { type: 'stop', reason: obstacle }
   const askedMs = askedDelayMs(attempt)
   if (askedMs !== undefined && askedMs > policy.maxRetryAfterMs) {
-    return { type: 'stop', reason: 'asked-too-long' }
+    return { type: 'stop', reason: 'asked-too-long', askedMs }
   }
   const delayMs = askedMs ?? backoffDelayMs(attempt.number, attempt.random, policy)
   if (attempt.elapsedMs + delayMs >= attempt.totalTimeoutMs) {
-    return { type: 'stop', reason: 'deadline' }
+    return { type: 'stop', reason: 'deadline', ...(askedMs === undefined ? {} : { askedMs }) }
   }
   return { type: 'retry', delayMs, reason }
 }

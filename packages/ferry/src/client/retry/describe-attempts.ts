@@ -6,7 +6,7 @@
 import { type ErrorCode, type FerryError, isFerryError, TimeoutError } from '../../errors.ts'
 import type { AttemptOutcome } from './attempt-outcome.ts'
 
-/** One attempt, as `detail.attempts` holds it. */
+/** One attempt, as `detail.history` holds it. */
 export interface AttemptRecord {
   /** 1 for the first. */
   readonly number: number
@@ -21,7 +21,8 @@ export interface AttemptRecord {
 export interface AttemptsDescription {
   /** `after 4 attempts in 7.3 s (503, 503, connection lost, 503)`; empty for a single attempt. */
   readonly text: string
-  readonly detail: { readonly attempts: readonly AttemptRecord[] }
+  /** Empty for a single attempt. */
+  readonly detail: { readonly history?: readonly AttemptRecord[] }
 }
 
 /** More are shortened in the middle. */
@@ -60,10 +61,10 @@ export function describeAttempts(
   attempts: readonly AttemptRecord[],
   elapsedMs: number,
 ): AttemptsDescription {
-  const detail = { attempts }
-  if (attempts.length <= 1) return { text: '', detail }
+  if (attempts.length <= 1) return { text: '', detail: {} }
   const took = formatDuration(elapsedMs)
-  return { text: `after ${attempts.length} attempts in ${took} (${listReasons(attempts)})`, detail }
+  const text = `after ${attempts.length} attempts in ${took} (${listReasons(attempts)})`
+  return { text, detail: { history: attempts } }
 }
 
 function wordsFor(error: FerryError): string {
@@ -79,7 +80,7 @@ function listReasons(attempts: readonly AttemptRecord[]): string {
 }
 
 /** `850 ms`, `7.3 s`, `2 min 5 s`. */
-function formatDuration(ms: number): string {
+export function formatDuration(ms: number): string {
   if (ms < 1000) return `${Math.floor(ms)} ms`
   if (ms < 60_000) return `${(Math.floor(ms / 100) / 10).toFixed(1)} s`
   const seconds = Math.floor(ms / 1000)

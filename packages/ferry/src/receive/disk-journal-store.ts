@@ -1,0 +1,132 @@
+/**
+ * Journals as files `<id>.journal`: one record a line behind its checksum, only ever appended. A file
+ * comes into being whole, under another name first; what an earlier process left half is removed.
+ */
+import { type FileHandle, open, readdir, readFile, rename, truncate, unlink } from 'node:fs/promises'
+import { join } from 'node:path'
+import { fileError, syncFolder } from '../transfer/files.ts'
+import { formatRecord, parseRecords } from '../transfer/record-log.ts'
+import type { AppendOptions, JournalStore, UploadJournal } from './journal-store.ts'
+import { WRITE_IN_PLACE } from './disk-blob-store.ts'
+
+const SUFFIX = '.journal'
+
+/** Keeps journals in a folder that nobody else writes into. */
+export class DiskJournalStore implements JournalStore {
+  readonly #folder: string
+  /** Journals whose last append failed: what stands behind the good records has to go. */
+  readonly #torn = new Set<string>()
+
+  constructor(folder: string) {
+    this.#folder = folder
+  }
+
+  async create(id: string, header: object): Promise<void> {
+    const path = this.#pathOf(id)
+    const fresh = `${path}.new`
+    try {
+      const handle = await open(fresh, 'wx', 0o600)
+      try {
+        await handle.write(formatRecord(header))
+        await handle.datasync()
+      } finally {
+        await handle.close()
+      }
+      await rename(fresh, path)
+    } catch (cause) {
+      await unlink(fresh).catch(() => {})
+      throw fileError(`Cannot create ${path}`, cause)
+    }
+    await syncFolder(this.#folder)
+  }
+
+  async open(id: string): Promise<UploadJournal> {
+    const path = this.#pathOf(id)
+    try {
+      if (this.#torn.has(id)) await this.recover(id)
+      const handle = await open(path, WRITE_IN_PLACE)
+      const { size } = await handle.stat()
+      return new DiskJournal({ path, handle, size, onTorn: () => this.#torn.add(id) })
+    } catch (cause) {
+      throw fileError(`Cannot write ${path}`, cause)
+    }
+  }
+
+  async list(): Promise<string[]> {
+    const names = await readdir(this.#folder)
+    return names.filter((name) => name.endsWith(SUFFIX)).map((name) => name.slice(0, -SUFFIX.length))
+  }
+
+  async recover(id: string): Promise<unknown[]> {
+    const path = this.#pathOf(id)
+    try {
+      const bytes = await readFile(path)
+      const text = bytes.toString()
+      const records = parseRecords(text)
+      const lines = text.split('\n', records.length)
+      const goodBytes = lines.reduce((sum, line) => sum + Buffer.byteLength(line) + 1, 0)
+      // A file without a single good record is not ours to change.
+      if (records.length > 0 && goodBytes < bytes.length) await truncate(path, goodBytes)
+      this.#torn.delete(id)
+      return records
+    } catch (cause) {
+      throw fileError(`Cannot read ${path}`, cause)
+    }
+  }
+
+  async remove(id: string): Promise<void> {
+    const path = this.#pathOf(id)
+    this.#torn.delete(id)
+    await unlink(path).catch((cause: NodeJS.ErrnoException) => {
+      if (cause.code !== 'ENOENT') throw fileError(`Cannot remove ${path}`, cause)
+    })
+  }
+
+  #pathOf(id: string): string {
+    return join(this.#folder, id + SUFFIX)
+  }
+}
+
+class DiskJournal implements UploadJournal {
+  readonly #path: string
+  readonly #handle: FileHandle
+  readonly #onTorn: () => void
+  /** Up to where there are good records. */
+  #size: number
+  #failure: Error | undefined
+
+  constructor(file: { path: string; handle: FileHandle; size: number; onTorn: () => void }) {
+    this.#path = file.path
+    this.#handle = file.handle
+    this.#size = file.size
+    this.#onTorn = file.onTorn
+  }
+
+  async append(records: readonly object[], { durable }: AppendOptions): Promise<void> {
+    if (this.#failure !== undefined) throw this.#failure
+    const bytes = Buffer.from(records.map(formatRecord).join(''))
+    try {
+      await writeFully(this.#handle, bytes, this.#size)
+      if (durable) await this.#handle.datasync()
+      this.#size += bytes.length
+    } catch (cause) {
+      this.#failure = fileError(`Cannot write ${this.#path}`, cause)
+      this.#onTorn()
+      // A record that was not acknowledged may not come back to life.
+      await this.#handle.truncate(this.#size).catch(() => {})
+      throw this.#failure
+    }
+  }
+
+  close(): Promise<void> {
+    return this.#handle.close()
+  }
+}
+
+async function writeFully(handle: FileHandle, bytes: Buffer, offset: number): Promise<void> {
+  let done = 0
+  while (done < bytes.length) {
+    const { bytesWritten } = await handle.write(bytes, done, bytes.length - done, offset + done)
+    done += bytesWritten
+  }
+}
