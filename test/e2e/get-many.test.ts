@@ -60,7 +60,8 @@ test('ferry get --max-per-host holds for all files together', async () => {
   const run = await runFerry(['get', '--max-per-host', '2', '-i', 'list.txt'], { cwd: dir.path })
 
   expect(run.exitCode).toBe(0)
-  // The server learns a little later that a connection was closed; without a limit there are many more.
+  // The server learns a little later that a connection was closed; without a limit there are
+  // many more.
   expect(server.maxActive).toBeLessThanOrEqual(3)
   expect(await dir.names()).toEqual(['a', 'b', 'c', 'list.txt'])
 })

@@ -16,12 +16,6 @@ import {
 } from '../support/fault-scenarios-table.ts'
 import { TempDir } from '../support/temp-dir.ts'
 
-/**
- * Rows that `download()` does not get through yet, each of which is asserted to fail: whoever mends
- * one takes it off the list.
- */
-const NOT_YET: readonly string[] = ['Content-Length names more than comes']
-
 // One connection takes 2 s.
 const SETTING: FaultSetting = {
   content: randomBytes(1_600_000),
@@ -38,20 +32,10 @@ const PATIENCE_MS = 15_000
 test.concurrent.each(FAULT_SCENARIOS)(
   'download() through: $name',
   async (scenario) => {
-    const problem = await findProblem(scenario)
-
-    if (NOT_YET.includes(scenario.name)) expect(problem).toBeDefined()
-    else expect(problem).toBeUndefined()
+    expect(await findProblem(scenario)).toBeUndefined()
   },
   2 * PATIENCE_MS,
 )
-
-test('NOT_YET names rows of the table', () => {
-  const names = FAULT_SCENARIOS.map(({ name }) => name)
-
-  expect(new Set(names).size).toBe(names.length)
-  expect(NOT_YET.filter((name) => !names.includes(name))).toEqual([])
-})
 
 /** Plays a row; gives what is wrong with how it ended. */
 async function findProblem(scenario: FaultScenario): Promise<string | undefined> {

@@ -71,8 +71,8 @@ Examples:
   $ ferry get --stats speed.svg https://example.org/image.iso
 
 An interrupted download, however it ended, goes on when the same command is run again; it begins
-anew where the server does not say which version of the file it has. While it runs, its bytes are
-in FILE.part; FILE itself appears at once and whole.
+anew where the server gives no ranges. While it runs, its bytes are in FILE.part; FILE itself appears
+at once and whole.
 
 Secrets: process lists show command lines. Keep fields in a file (-H @FILE), a user with the
 password in another (-u @FILE), in ~/.netrc (--netrc), or the password in FERRY_PASSWORD. They go to

@@ -19,8 +19,9 @@ Examples:
   $ ferry verify --metalink image.iso.meta4 image.iso    says which pieces are bad
 
 Exit codes:
-  0 every file is right     11 one is wrong
-  2 unusable option         15 one cannot be read`
+  0 every file is right     12 one has another size
+  2 unusable option         15 one cannot be read
+ 11 one is wrong           130 interrupted`
 
 /** Adds the command; `run` is called with what was said. */
 export function addVerifyCommand(

@@ -136,7 +136,10 @@ function checkOption(name: string, value: unknown, kinds: ReadonlyMap<string, Ki
   if (known === undefined) throw new ConfigError(name, `Cannot use ${name}: ${whyNot(name, kinds)}`)
   if (known.isFine(value)) return
   // What it is may be a secret.
-  throw new ConfigError(name, `Cannot use ${name}: expected ${known.expected}, got ${typeOf(value)}`)
+  throw new ConfigError(
+    name,
+    `Cannot use ${name}: expected ${known.expected}, got ${typeOf(value)}`,
+  )
 }
 
 function whyNot(name: string, kinds: ReadonlyMap<string, Kind>): string {
@@ -167,5 +170,7 @@ function isFunction(value: unknown): boolean {
 }
 
 function hasMethods(value: unknown, names: readonly string[]): boolean {
-  return isObject(value) && names.every((name) => isFunction((value as Record<string, unknown>)[name]))
+  return (
+    isObject(value) && names.every((name) => isFunction((value as Record<string, unknown>)[name]))
+  )
 }

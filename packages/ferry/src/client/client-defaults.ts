@@ -54,7 +54,8 @@ function withDefault(fields: HeaderFields, name: string, value: string): HeaderF
   return fields.has(name) ? fields : fields.append(name, value)
 }
 
-function checkBaseUrl(baseUrl: string): string {
+/** @throws {ConfigError} when it is no http URL, or has a query or a fragment */
+export function checkBaseUrl(baseUrl: string): string {
   let isFine = false
   try {
     HttpUrl.parse(baseUrl)

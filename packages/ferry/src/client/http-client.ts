@@ -5,12 +5,12 @@
  * Owns the options and what becomes of a response; how a request is sent is in request-sender.ts.
  */
 import { type Clock, systemClock } from '../clock.ts'
-import { ConfigError, type HttpStatusError, StreamError } from '../errors.ts'
+import { ConfigError, type HttpStatusError, NetworkError, StreamError } from '../errors.ts'
 import { HeaderFields } from '../protocol/semantics/header-fields.ts'
 import type { HttpRequest } from '../transport/http-request.ts'
 import type { HttpResponse } from '../transport/http-response.ts'
-import type { HttpUrl } from '../transport/http-url.ts'
-import { buildRequest, mergeHeaders, withCredentials } from './build-request.ts'
+import { HttpUrl } from '../transport/http-url.ts'
+import { buildRequest, joinUrl, mergeHeaders, withCredentials } from './build-request.ts'
 import type {
   CallOptions,
   FormatResults,
@@ -24,7 +24,13 @@ import {
   resolveClientSettings,
 } from './call-settings.ts'
 import { encodeParams, type ParamsInit } from './content/params.ts'
-import { type ClientDefaults, createDefaults, defaultsFor } from './client-defaults.ts'
+import { checkCallOptions, checkClientOptions } from './check-options.ts'
+import {
+  checkBaseUrl,
+  type ClientDefaults,
+  createDefaults,
+  defaultsFor,
+} from './client-defaults.ts'
 import { ClientPools } from './client-pools.ts'
 import { ClientResponse } from './client-response.ts'
 import { createFetch, type Fetch, type FetchClient } from './fetch/create-fetch.ts'
@@ -41,13 +47,16 @@ export type CallResult<
 type Url = string | URL | HttpUrl
 
 /** Sends a request with one method: as `HttpClient.request()`. */
-type MethodCall<Format extends ResponseFormat> = <
-  Json = unknown,
-  Call extends ResponseFormat | undefined = undefined,
->(
-  url: Url,
-  options?: CallOptions & { readonly responseFormat?: Call },
-) => HttpCall<CallResult<Format, Call, Json>>
+interface MethodCall<Format extends ResponseFormat> {
+  <Json = unknown, Call extends ResponseFormat | undefined = undefined>(
+    url: Url,
+    options?: CallOptions & { readonly responseFormat?: Call },
+  ): HttpCall<CallResult<Format, Call, Json>>
+  /** For `get<User>(url, { responseFormat: 'json' })`: what is named by hand is not found out. */
+  <Json>(url: Url, options: JsonCallOptions): HttpCall<Json>
+}
+
+type JsonCallOptions = CallOptions & { readonly responseFormat: 'json' }
 
 /** What sends requests as they are, and gives responses as they come: every HttpClient. */
 export type RequestClient = Pick<HttpClient, 'send'>
@@ -101,6 +110,7 @@ export class HttpClient<Format extends ResponseFormat = 'json'> implements Async
   /** @internal For `extend()`. */
   constructor(options: HttpClientOptions<Format>, shared?: SharedParts)
   constructor(options: HttpClientOptions<Format> = {}, shared?: SharedParts) {
+    checkClientOptions(options)
     this.#options = options
     if (options.pool !== undefined) checkSharedPool(options)
     const settings = resolveClientSettings(options)
@@ -149,15 +159,12 @@ export class HttpClient<Format extends ResponseFormat = 'json'> implements Async
   request<Json = unknown, Call extends ResponseFormat | undefined = undefined>(
     method: string,
     url: Url,
-    options: CallOptions & { readonly responseFormat?: Call } = NO_OPTIONS as CallOptions & {
-      readonly responseFormat?: Call
-    },
-  ): HttpCall<CallResult<Format, Call, Json>> {
+    options?: CallOptions & { readonly responseFormat?: Call },
+  ): HttpCall<CallResult<Format, Call, Json>>
+  request<Json>(method: string, url: Url, options: JsonCallOptions): HttpCall<Json>
+  request(method: string, url: Url, options: CallOptions = NO_OPTIONS): HttpCall<unknown> {
     const format = options.responseFormat ?? this.#settings.responseFormat
-    const read = READERS[format] as (
-      response: ClientResponse,
-    ) => Promise<CallResult<Format, Call, Json>>
-    return new HttpCall(this.#call(method, url, options), read)
+    return new HttpCall(this.#call(method, url, options), READERS[format])
   }
 
   /**
@@ -172,7 +179,9 @@ export class HttpClient<Format extends ResponseFormat = 'json'> implements Async
     const sent = request.withHeaders(withCredentials(headers, request.url))
     const sender = this.#sender(sent, options, settings, false)
     try {
-      return (await sender.send()).response
+      const { response } = await sender.send()
+      response.body.explainFailure((error) => sender.explain(error) as Error)
+      return response
     } catch (error) {
       throw sender.explain(error)
     } finally {
@@ -235,7 +244,7 @@ export class HttpClient<Format extends ResponseFormat = 'json'> implements Async
 
   async #call(method: string, url: Url, options: CallOptions): Promise<ClientResponse> {
     const settings = this.#settingsFor(options)
-    const request = buildRequest(method, url, options, defaultsFor(settings, this.#defaults))
+    const request = this.#build(method, url, options, settings)
     const sender = this.#sender(request, options, settings, !isStreamed(settings))
     try {
       const { response: received, bytes } = await sender.send()
@@ -246,6 +255,7 @@ export class HttpClient<Format extends ResponseFormat = 'json'> implements Async
         attempts,
         maxBytes,
         bytes,
+        secretsOrigin: sender.secretsOrigin,
       })
       if (!settings.raiseForStatus || response.status < 400) return response
       throw await this.#refuse(response, sender.limit.signal)
@@ -253,6 +263,19 @@ export class HttpClient<Format extends ResponseFormat = 'json'> implements Async
       throw sender.explain(error)
     } finally {
       sender[Symbol.dispose]()
+    }
+  }
+
+  /** @throws as `buildRequest()`, with the request named where its URL can be read */
+  #build(method: string, url: Url, options: CallOptions, settings: CallSettings): HttpRequest {
+    const defaults = defaultsFor(settings, this.#defaults)
+    const { baseUrl = defaults.baseUrl } = options
+    try {
+      return buildRequest(method, url, options, { ...defaults, baseUrl })
+    } catch (error) {
+      if (!(error instanceof NetworkError)) throw error
+      const { label } = HttpUrl.parse(joinUrl(url, baseUrl))
+      throw error.describe({ method, url: label, attempts: 0 })
     }
   }
 
@@ -267,7 +290,10 @@ export class HttpClient<Format extends ResponseFormat = 'json'> implements Async
   }
 
   #settingsFor(options: CallOptions): CallSettings {
-    return options === NO_OPTIONS ? this.#settings : resolveCallSettings(options, this.#settings)
+    if (options === NO_OPTIONS) return this.#settings
+    checkCallOptions(options)
+    if (options.baseUrl !== undefined) checkBaseUrl(options.baseUrl)
+    return resolveCallSettings(options, this.#settings)
   }
 
   #sender(
@@ -276,7 +302,7 @@ export class HttpClient<Format extends ResponseFormat = 'json'> implements Async
     settings: CallSettings,
     isWhole: boolean,
   ): RequestSender {
-    const { signal, onInformation, onDownloadProgress } = options
+    const { signal, onInformation, onDownloadProgress, linkedFrom } = options
     return new RequestSender(request, {
       pool: this.#pools.poolFor(options),
       settings,
@@ -285,6 +311,7 @@ export class HttpClient<Format extends ResponseFormat = 'json'> implements Async
       closing: this.#closing.signal,
       onInformation,
       onDownloadProgress,
+      linkedFrom,
       isWhole,
       poolTotalTimeoutMs: this.#poolTotalTimeoutMs,
     })

@@ -6,7 +6,7 @@
  *     interceptors around the call → attempts → interceptors around each → redirections → limit → pool
  */
 import { type Clock, wait } from '../clock.ts'
-import { NetworkError, RemoteProtocolError, TimeoutError } from '../errors.ts'
+import { NetworkError, RemoteProtocolError, StreamError, TimeoutError } from '../errors.ts'
 import type { ConnectionPool } from '../transport/connection-pool.ts'
 import type { HttpRequest } from '../transport/http-request.ts'
 import type { HttpResponse } from '../transport/http-response.ts'
@@ -23,9 +23,15 @@ import { discardBody } from './interceptors/discard-body.ts'
 import type { Permit } from './rate-limit/permit.ts'
 import type { RateLimiter } from './rate-limit/rate-limiter.ts'
 import { decideRedirect } from './redirect.ts'
+import { withoutSecrets } from './secret-fields.ts'
 import { type AttemptOutcome, outcomeOf } from './retry/attempt-outcome.ts'
 import { decideRetry } from './retry/decide-retry.ts'
-import { type AttemptRecord, describeAttempts, recordAttempt } from './retry/describe-attempts.ts'
+import {
+  type AttemptRecord,
+  describeAttempts,
+  formatDuration,
+  recordAttempt,
+} from './retry/describe-attempts.ts'
 
 /** What a request is sent with. */
 export interface SendOptions {
@@ -38,6 +44,7 @@ export interface SendOptions {
   readonly closing: AbortSignal
   readonly onInformation: ExchangeOptions['onInformation']
   readonly onDownloadProgress: CallOptions['onDownloadProgress']
+  readonly linkedFrom: CallOptions['linkedFrom']
   /** Content is read as part of each attempt; otherwise limits of time hold up to the head. */
   readonly isWhole: boolean
   /**
@@ -70,6 +77,10 @@ export class RequestSender implements Disposable {
   #attemptAt = 0
   #attemptDeadline = Number.POSITIVE_INFINITY
   #last: HttpRequest
+  /** A redirection has led to another origin. */
+  #hasLeft = false
+  /** The wait that the server asked for in vain, in ms. */
+  #askedMs: number | undefined
   #limit: CallLimit | undefined
 
   constructor(request: HttpRequest, options: SendOptions) {
@@ -101,6 +112,12 @@ export class RequestSender implements Disposable {
     return this.#last
   }
 
+  /** The origin that secrets went to; undefined when the way to it had left one. */
+  get secretsOrigin(): string | undefined {
+    const { key } = this.#last.url.origin
+    return this.#hasLeft || !this.#takesSecrets(key) ? undefined : key
+  }
+
   /** How often it was tried. */
   get attempts(): number {
     return this.#attempts
@@ -121,14 +138,20 @@ export class RequestSender implements Disposable {
    * after an abort it is `signal.reason` as it is.
    */
   explain(error: unknown): unknown {
-    const { signal } = this.#options
+    const { signal, closing } = this.#options
     if (signal?.aborted === true) return signal.reason
     if (!(error instanceof NetworkError)) return error
+    // All calls of a client end with the same one when it is closed.
+    const own = error === closing.reason ? new StreamError(error.message) : error
     const { method, url } = this.#request
     const elapsedMs = this.#options.clock.now() - this.#startedAt
-    const { text } = describeAttempts(this.#records, elapsedMs)
-    const request = { method, url: url.label, attempts: this.#attempts }
-    return error.describe(request, text === '' ? undefined : text)
+    const { text, detail } = describeAttempts(this.#records, elapsedMs)
+    const asked =
+      this.#askedMs === undefined
+        ? ''
+        : `, not tried again: the server asks to wait ${formatDuration(this.#askedMs)}`
+    const words = (text === '' ? '' : `, ${text}`) + asked
+    return own.describe({ method, url: url.label, attempts: this.#attempts }, { words, detail })
   }
 
   /** Lets go of what has limited the call; the content of its response is not limited by it. */
@@ -239,7 +262,10 @@ export class RequestSender implements Disposable {
       },
       settings.retry,
     )
-    if (decision.type === 'stop') return undefined
+    if (decision.type === 'stop') {
+      this.#askedMs = decision.askedMs
+      return undefined
+    }
     const { shouldRetry } = settings.retry
     if (shouldRetry === undefined) return decision.delayMs
     try {
@@ -262,6 +288,7 @@ export class RequestSender implements Disposable {
   async #attempt(request: HttpRequest, attempt: number): Promise<AttemptResult> {
     const { settings, clock } = this.#options
     this.#attemptAt = clock.now()
+    this.#hasLeft = false
     this.#attemptDeadline = this.#attemptAt + settings.attemptTimeoutMs
     try {
       const response =
@@ -336,6 +363,7 @@ export class RequestSender implements Disposable {
         `Cannot ${method} ${url.label}: more than ${maxRedirects} redirections`,
       )
     }
+    this.#hasLeft ||= next.url.origin.key !== response.url.origin.key
     return this.#follow(next, await this.#sendOne(next, redirects), redirects)
   }
 
@@ -349,10 +377,20 @@ export class RequestSender implements Disposable {
   }
 
   #sendOne(request: HttpRequest, redirects: number): Promise<HttpResponse> {
-    this.#last = request
-    const { limiters, jar, onExchange } = this.#options.settings
+    const { limiters, jar, onExchange, secretHeaders } = this.#options.settings
+    // Here, since interceptors add credentials too.
+    const sent = this.#takesSecrets(request.url.origin.key)
+      ? request
+      : request.withHeaders(withoutSecrets(request.headers, secretHeaders))
+    this.#last = sent
     const isPlain = limiters === undefined && jar === undefined && onExchange === undefined
-    return isPlain ? this.#exchange(request) : this.#sendObserved(request, redirects)
+    return isPlain ? this.#exchange(sent) : this.#sendObserved(sent, redirects)
+  }
+
+  /** Whether secrets may go to an origin: to any that the program itself names. */
+  #takesSecrets(originKey: string): boolean {
+    const { linkedFrom } = this.#options
+    return linkedFrom === undefined || linkedFrom.secretsOrigin === originKey
   }
 
   /** Within the limit on the rate, with cookies, and telling of it. */
@@ -409,7 +447,11 @@ export class RequestSender implements Disposable {
       totalTimeoutMs: Number.POSITIVE_INFINITY,
       onInformation,
     }
-    if (leftMs === Number.POSITIVE_INFINITY) return pool.request(request, { ...exchange, signal })
+    const isPoolOwn = this.#options.poolTotalTimeoutMs !== undefined
+    // A pool of the client's own is closed with it.
+    if (leftMs === Number.POSITIVE_INFINITY && isPoolOwn) {
+      return pool.request(request, { ...exchange, signal })
+    }
     const limit = new CallLimit({
       clock,
       deadline: clock.now() + leftMs,

@@ -274,11 +274,14 @@ export class DownloadRun {
     means: Means & { readonly verifier: Verifier },
   ): Promise<PartFile> {
     let record = await this.#loadRecord(place, remotes)
+    let last: Error | undefined
     for (let restarts = 0; ; restarts++) {
       try {
         return await this.#fetchOnce(place, { ...means, remotes, record })
       } catch (error) {
         if (restarts === MAX_RESTARTS || !isWorthARestart(error, remotes)) throw error
+        if (last?.message === (error as Error).message) throw contradiction(last)
+        last = error as Error
         await this.#restart(place, remotes, error as Error)
         means.verifier.reset()
         record = undefined
@@ -420,6 +423,15 @@ function isWorthARestart(error: unknown, remotes: readonly Remote[]): boolean {
   if (isFerryError(error, 'representation-changed')) return true
   const isOfServer = error instanceof NetworkError || isFerryError(error, 'range-mismatch')
   return isOfServer && remotes.some((remote) => remote.error instanceof UnprovenMirror)
+}
+
+/** The same change a second time is none: the server says one thing of the whole, and another of a part. */
+function contradiction(cause: Error): TransferError {
+  return new TransferError(
+    'range-mismatch',
+    `${cause.message}, and so again after a new beginning: the server contradicts itself`,
+    { cause },
+  )
 }
 
 /** Puts those first that have not failed; another place than the first may have another version. */

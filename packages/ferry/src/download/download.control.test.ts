@@ -447,7 +447,8 @@ test.concurrent('Download.limitBytesPerSecond can be set, changed and lifted whi
   run.limitBytesPerSecond = 1000
   await pause(200)
   const { receivedBytes } = run.progress()
-  expect(receivedBytes).toBeLessThan(300_000)
+  // One read of what waits in the system comes in any case.
+  expect(receivedBytes).toBeLessThan(1_000_000)
   // What is asked to wait now would wait for minutes.
   run.limitBytesPerSecond = undefined
   await run.result
@@ -489,15 +490,16 @@ test.concurrent('downloads that share a limit keep to it together', async () => 
   for (const { server } of [first, second]) {
     Object.assign(server.options, {
       bytesPerSecond: undefined,
-      content: CONTENT.subarray(0, 400_000),
+      content: CONTENT.subarray(0, 800_000),
     })
   }
-  const limit = new RateLimit(800_000)
+  const limit = new RateLimit(1_000_000)
   const startedAt = performance.now()
 
-  await Promise.all([first.start({ limit }).result, second.start({ limit }).result])
+  const options = { limit, maxConnections: 1 }
+  await Promise.all([first.start(options).result, second.start(options).result])
 
-  // One second for both; only their last reads need not be waited for.
+  // 1.6 s for both; only their last reads need not be waited for.
   expect(performance.now() - startedAt).toBeGreaterThan(800)
 })
 
