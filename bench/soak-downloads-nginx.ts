@@ -16,17 +16,17 @@ export interface SoakRequest {
   readonly run: string
   /** Bytes of content that the server has given to its system. */
   readonly sentBytes: number
-  /** The answer was sent to its end. */
-  readonly isComplete: boolean
   /** In epoch ms. */
+  readonly startedAt: number
   readonly endedAt: number
 }
 
 interface LogLine {
   readonly run: string
   readonly sentBytes: number
-  readonly completion: string
+  /** In seconds since the epoch. */
   readonly endedAt: number
+  readonly tookSeconds: number
 }
 
 // Well in the past: a date close to now is no strong validator.
@@ -78,9 +78,10 @@ export class SoakNginx implements AsyncDisposable {
       .slice(0, -1)
       .map((line) => JSON.parse(line) as LogLine)
       .filter(({ run }) => run.startsWith(prefix))
-      .map(({ completion, endedAt, ...rest }) => ({
-        ...rest,
-        isComplete: completion === 'OK',
+      .map(({ run, sentBytes, endedAt, tookSeconds }) => ({
+        run,
+        sentBytes,
+        startedAt: (endedAt - tookSeconds) * 1000,
         endedAt: endedAt * 1000,
       }))
   }
@@ -109,7 +110,7 @@ function formatConfig(folder: string, port: number): string {
     events { worker_connections 512; }
     http {
       log_format json escape=json '{"run":"$${field}",'
-        '"sentBytes":$body_bytes_sent,"completion":"$request_completion","endedAt":$msec}';
+        '"sentBytes":$body_bytes_sent,"endedAt":$msec,"tookSeconds":$request_time}';
       access_log ${folder}/access.log json;
       client_body_temp_path ${folder}/body;
       proxy_temp_path ${folder}/proxy;

@@ -23,7 +23,7 @@ export interface Loss {
   readonly signal: Interruption['signal']
   /** What the server has sent in that run, and has to send again. */
   readonly bytes: number
-  /** The same in seconds of transfer over the connections that were cut. */
+  /** The same in seconds of transfer at the speed of the last second before. */
   readonly seconds: number
 }
 
@@ -65,8 +65,6 @@ const EXIT_INTERRUPTED = 130
 const LOG_DELAY_MS = 300
 /** What is told of a wrong file is told by pieces of this size. */
 const PIECE_BYTES = 65_536
-/** Clocks are read at different places. */
-const CLOCK_SLACK_MS = 2
 
 /** Plays a round in a folder of its own under `parent`. */
 export async function playRound(
@@ -255,13 +253,21 @@ class Round {
     const own = requests.filter((request) => request.run === run.name)
     if (own.length === 0) return undefined
     const sent = own.reduce((sum, { sentBytes }) => sum + sentBytes, 0)
-    const cut = own.filter(
-      ({ isComplete, endedAt }) => !isComplete && endedAt >= signalledAt - CLOCK_SLACK_MS,
-    )
     const bytes = sent - (keptAfter - keptBefore)
-    const seconds = bytes / (this.#plan.bytesPerSecond * Math.max(1, cut.length))
-    return { run: run.name, signal: interruption.signal, bytes, seconds }
+    const speed = Math.max(this.#plan.bytesPerSecond, speedBefore(signalledAt, own))
+    return { run: run.name, signal: interruption.signal, bytes, seconds: bytes / speed }
   }
+}
+
+/** How many bytes a second the server has sent in the second before `at`, or since it began. */
+function speedBefore(at: number, requests: readonly SoakRequest[]): number {
+  const from = Math.max(at - 1000, Math.min(...requests.map(({ startedAt }) => startedAt)))
+  let bytes = 0
+  for (const { startedAt, endedAt, sentBytes } of requests) {
+    const withinMs = Math.min(endedAt, at) - Math.max(startedAt, from)
+    bytes += sentBytes * Math.max(0, Math.min(1, withinMs / Math.max(1, endedAt - startedAt)))
+  }
+  return (bytes * 1000) / Math.max(1, at - from)
 }
 
 /** From which versions the pieces of a file are, for whoever looks for the mistake. */

@@ -170,6 +170,43 @@ test('ferry get --find-mirrors asks the server for them, and checks by its diges
   expect(await dir.digest('file.bin')).toBe(DIGEST)
 })
 
+test('ferry get --find-mirrors reads the Metalink that the server names, and tells it no secrets', async () => {
+  await using mirror = await FaultServer.start({ content: CONTENT })
+  await using describer = await FaultServer.start({ content: Buffer.from(metalink([mirror.url])) })
+  await using server = await FaultServer.start({
+    content: CONTENT,
+    reprDigest: true,
+    headers: { Link: `<${describer.url}>; rel=describedby; type="application/metalink4+xml"` },
+    fault: ({ method }) => (method === 'GET' ? { type: 'status', status: 404 } : undefined),
+  })
+  await using dir = await TempDir.create()
+  const args = ['--find-mirrors', '-H', 'X-Token: secret', '-H', 'X-Open: to all']
+
+  const run = await runFerry(['get', ...args, server.url], { cwd: dir.path })
+
+  expect(run.exitCode).toBe(0)
+  expect(await dir.digest('file.bin')).toBe(DIGEST)
+  expect(server.requests[0]?.headers).toMatchObject({ 'x-token': 'secret', 'x-open': 'to all' })
+  for (const { requests } of [describer, mirror]) {
+    expect(requests[0]?.headers).toMatchObject({ 'x-open': 'to all' })
+    expect(requests[0]?.headers).not.toHaveProperty('x-token')
+  }
+})
+
+test('ferry get --find-mirrors goes on without them when the server has none', async () => {
+  await using server = await FaultServer.start({
+    content: CONTENT,
+    fault: ({ method }) => (method === 'HEAD' ? { type: 'status', status: 405 } : undefined),
+  })
+  await using dir = await TempDir.create()
+
+  const run = await runFerry(['get', '--find-mirrors', server.url], { cwd: dir.path })
+
+  expect(run.exitCode).toBe(0)
+  expect(run.stderr).toContain('405 Method Not Allowed; going on without mirrors\n')
+  expect(await dir.digest('file.bin')).toBe(DIGEST)
+})
+
 test('ferry get --mirror takes over where the first place fails', async () => {
   await using nginx = await Nginx.start()
   await using dir = await TempDir.create()

@@ -22,6 +22,13 @@ export type ItemNetwork = Pick<
   'credentials' | 'connectTimeoutMs' | 'timeoutMs' | 'proxies' | 'noProxy'
 >
 
+/** A list that was read. */
+export interface GetList {
+  readonly text: string
+  /** Where it came from, after redirections; undefined for a file. */
+  readonly url: string | undefined
+}
+
 // RFC 3986 §3.1
 const SCHEME = /^[a-z][a-z0-9+.-]*:\/\//i
 // More than the largest Metalink or list of digests that is meant to be used.
@@ -74,19 +81,18 @@ export class GetClients implements AsyncDisposable {
     return client
   }
 
-  /**
-   * Reads a list that an option or argument names: a file, or a URL, which the user has given.
-   * @returns also where it came from, after redirections; undefined for a file
-   */
-  async readList(
-    option: string,
-    place: string,
-    signal: AbortSignal,
-  ): Promise<{ readonly text: string; readonly url: string | undefined }> {
-    if (!SCHEME.test(place)) {
-      return { text: await readOptionFile(option, place), url: undefined }
-    }
-    const response = await this.clientFor([place]).stream('GET', place, {
+  /** Reads a list that an option or argument names: a file, or a URL, which the user has given. */
+  async readList(option: string, place: string, signal: AbortSignal): Promise<GetList> {
+    if (SCHEME.test(place)) return this.fetchList(place, { trusted: [place], signal })
+    return { text: await readOptionFile(option, place), url: undefined }
+  }
+
+  /** Fetches a list; what is secret goes to the origins of `trusted` only. */
+  async fetchList(
+    url: string,
+    { trusted, signal }: { readonly trusted: readonly string[]; readonly signal: AbortSignal },
+  ): Promise<GetList> {
+    const response = await this.clientFor(trusted).stream('GET', url, {
       headers: this.#fields.open,
       retries: this.#options.retries,
       maxBytes: MAX_LIST_BYTES,

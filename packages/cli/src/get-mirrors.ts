@@ -12,7 +12,12 @@ import type { GetItem } from './get-item.ts'
 import { factsOf } from './get-items.ts'
 
 // RFC 6249 §6 asks for a digest; a server that has several gives the better one.
-const QUESTION = { 'Want-Repr-Digest': 'sha-256=10, sha-512=5', 'Want-Digest': 'SHA-256' }
+const QUESTION = [
+  ['Want-Repr-Digest', 'sha-256=10, sha-512=5'],
+  ['Want-Digest', 'SHA-256'],
+  // A digest of coded content would be of other bytes.
+  ['Accept-Encoding', 'identity'],
+] as const
 
 /** Adds what the server tells of mirrors, pieces and digests. Without any, the item stays as it is. */
 export async function findMirrors(
@@ -20,15 +25,19 @@ export async function findMirrors(
   sources: {
     readonly client: HttpClient
     readonly clients: GetClients
+    /** Fields of every request. */
+    readonly headers: readonly (readonly [string, string])[]
     readonly signal: AbortSignal
     /** Told why there are none. */
     readonly warn: (sentence: string) => void
   },
 ): Promise<GetItem> {
   const { client, signal, warn } = sources
+  const fields = [...sources.headers, ...(item.settings.headers ?? [])]
   try {
     const { headers, status, url } = await client.head(item.urls[0] as string, {
-      headers: QUESTION,
+      headers: [...fields, ...QUESTION],
+      decompress: false,
       signal,
     })
     const checksum =
@@ -53,7 +62,7 @@ async function addMetalink(
   place: string,
   { clients, signal }: { readonly clients: GetClients; readonly signal: AbortSignal },
 ): Promise<GetItem> {
-  const { text, url } = await clients.readList('find-mirrors', place, signal)
+  const { text, url } = await clients.fetchList(place, { trusted: item.trusted, signal })
   const files = parseMetalink(text, url === undefined ? {} : { base: HttpUrl.parse(url) })
   const file = files.length === 1 ? files[0] : files.find(({ name }) => name === item.name)
   const facts = file === undefined ? {} : factsOf(file)

@@ -104,10 +104,10 @@ export class GetRun {
 
   async #withMirrors(item: GetItem, client: HttpClient): Promise<GetItem> {
     if (this.#options.findMirrors !== true) return item
-    const { clients, reporter, signal } = this.#context
+    const { clients, headers, reporter, signal } = this.#context
     const { findMirrors } = await import('./get-mirrors.ts')
     const warn = (sentence: string): void => reporter.note(sentence)
-    return findMirrors(item, { client, clients, signal, warn })
+    return findMirrors(item, { client, clients, headers, signal, warn })
   }
 
   /** Downloads; again where another download was writing the same file, when that has ended. */

@@ -33,6 +33,32 @@ test('ClientPools gives one pool to all who wish for nothing, and one to each wi
   expect(made.map(({ closed }) => closed)).toEqual(made.map(() => true))
 })
 
+test('ClientPools gives one pool to literals that say the same', async () => {
+  const pools = new ClientPools({ proxy: false })
+  const made = [1, 2].map(() =>
+    pools.poolFor({ tls: { ca: 'x' }, proxy: { url: 'http://127.0.0.1:1' }, connectTimeoutMs: 9 }),
+  )
+
+  expect(made[0]).toBe(made[1])
+  expect(pools.poolFor({ tls: { ca: 'y' } })).not.toBe(pools.poolFor({ tls: { ca: 'x' } }))
+  expect(pools.poolFor({ connectTimeoutMs: 9 })).not.toBe(pools.poolFor({ connectTimeoutMs: 8 }))
+  await pools.close()
+})
+
+test('calls with the same literal share their connection', async () => {
+  await using server = await hello()
+  await using client = new HttpClient(QUICK)
+  const ids = new Set<number | undefined>()
+
+  for (let count = 0; count < 5; count++) {
+    const { connection } = await client.get(server.url(), { tls: { ca: 'x' } }).response
+    ids.add(connection?.id)
+  }
+
+  expect([...ids]).toEqual([1])
+  expect(server.connections).toBe(1)
+})
+
 test('ClientPools keeps no more than so many pools that nobody uses', async () => {
   const pools = new ClientPools({ proxy: false })
 

@@ -134,7 +134,72 @@ test.each([204, 205, 304])(
 
 test('ClientResponse to HEAD has no JSON', async () => {
   expect(await respond({}, { method: 'HEAD' }).json()).toBeUndefined()
-  await expect(respond({}).json()).rejects.toThrow('it is empty')
+})
+
+test('ClientResponse of white space is no JSON', async () => {
+  await expect(respond({ body: ' \n' }).json()).rejects.toThrow('nothing but white space')
+})
+
+test('ClientResponse.raiseForStatus() says which request it was', () => {
+  const response = respond({ status: 429 }, { method: 'POST', attempts: 2 })
+
+  expect(() => response.raiseForStatus()).toThrow(
+    expect.objectContaining({
+      code: 'http-status',
+      method: 'POST',
+      url: 'http://h/x?…',
+      attempts: 2,
+      message: 'Cannot POST http://h/x?…: 429',
+    }),
+  )
+})
+
+const READERS: Readonly<Record<string, (response: ClientResponse) => AsyncIterable<unknown>>> = {
+  body: ({ body }) => body,
+  'lines()': (response) => response.lines(),
+  'events()': (response) => response.events(),
+}
+
+test.each(Object.keys(READERS))(
+  'ClientResponse says which request broke off while its %s is read',
+  async (name) => {
+    const broken = new StreamError('Cannot finish GET http://h/x?…: connection reset after 3 bytes')
+    const response = respond({ body: pieces(['a\nb'], broken) }, { attempts: 2 })
+
+    const reading = (async () => {
+      for await (const _ of (READERS[name] as (of: ClientResponse) => AsyncIterable<unknown>)(
+        response,
+      ));
+    })()
+
+    await expect(reading).rejects.toMatchObject({
+      code: 'connection-lost',
+      method: 'GET',
+      url: 'http://h/x?…',
+      attempts: 2,
+      message: 'Cannot GET http://h/x?…: cannot finish: connection reset after 3 bytes',
+    })
+  },
+)
+
+test('ClientResponse gives its lines up when they are left', async () => {
+  let ended = false
+  async function* endless(): AsyncGenerator<Uint8Array> {
+    try {
+      for (;;) yield Buffer.from('line\n')
+    } finally {
+      await Promise.resolve()
+      ended = true
+    }
+  }
+
+  for await (const line of respond({ body: endless() }).lines()) {
+    expect(line).toBe('line')
+    break
+  }
+  await new Promise((resolve) => setTimeout(resolve, 10))
+
+  expect(ended).toBe(true)
 })
 
 test('ClientResponse names status, request and URL in its error, without the query', () => {

@@ -322,3 +322,26 @@ test.each([
     await cancelled.promise
   },
 )
+
+test.each(['stream', 'response', 'text'] as const)(
+  'close() ends a call for %s that waits without a limit of time on a shared pool',
+  async (responseFormat) => {
+    await using server = await HttpTestServer.start(() => {})
+    await using pool = new ConnectionPool()
+    const client = new HttpClient({ pool, timeoutMs: Number.POSITIVE_INFINITY, retries: 0 })
+
+    const calls = ['/1', '/2'].map((path) => client.get(server.url(path), { responseFormat }))
+    const ended = Promise.allSettled(calls)
+    while (server.requests.length < 2) await turn()
+    await client.close()
+
+    expect((await ended).map((one) => (one as PromiseRejectedResult).reason as object)).toEqual(
+      ['/1', '/2'].map((path) =>
+        expect.objectContaining({
+          message: `Cannot GET ${server.url(path)}: the client was closed`,
+          url: server.url(path),
+        }),
+      ),
+    )
+  },
+)

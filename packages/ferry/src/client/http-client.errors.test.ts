@@ -125,6 +125,138 @@ test('an error of a connection names the address and keeps the cause', async () 
   expect(error.cause).toMatchObject({ code: 'ECONNREFUSED' })
 })
 
+const RAW: readonly [what: string, reply: string, reason: string][] = [
+  ['no HTTP', 'garbage\r\n\r\n', 'cannot read the response: expected an HTTP/1.1 status line'],
+  [
+    'a bad length',
+    'HTTP/1.1 200 OK\r\nContent-Length: x\r\n\r\n',
+    'cannot read the response: bad Content-Length',
+  ],
+  [
+    'a bad chunk',
+    'HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\nzz\r\n',
+    'cannot read a chunk of the response',
+  ],
+  [
+    'content beyond maxBytes',
+    'HTTP/1.1 200 OK\r\nContent-Length: 20\r\n\r\n12345678901234567890',
+    'cannot take the response: more than 10 bytes',
+  ],
+  ['an early end', '', 'cannot finish: the server closed the connection before the response'],
+]
+
+test.each(RAW)('an error of %s begins with the request', async (_, reply, reason) => {
+  await using server = await LoopbackServer.open((socket) => {
+    socket.once('data', () => socket.end(reply))
+  })
+  await using client = new HttpClient({ ...QUICK, retries: 0, maxBytes: 10 })
+  const url = `http://127.0.0.1:${server.port}/x`
+
+  const error = await failureOf(client.get(url, { responseFormat: 'text' }))
+
+  expect(error.message.startsWith(`Cannot GET ${url}: ${reason}`), error.message).toBe(true)
+  expect(error).toMatchObject({ method: 'GET', url, attempts: 1 })
+  expect(error.message.split(url)).toHaveLength(2)
+})
+
+test('an error of a request that cannot be made begins with it', async () => {
+  await using client = new HttpClient({ ...QUICK, baseUrl: 'http://ann:hunter2@127.0.0.1:9/v1' })
+
+  const error = await failureOf(client.get('/x', { params: { page: Number.NaN } }))
+
+  expect(error).toMatchObject({
+    code: 'local-protocol',
+    method: 'GET',
+    url: 'http://127.0.0.1:9/v1/x',
+    attempts: 0,
+  })
+  expect(error.message).toContain(
+    'Cannot GET http://127.0.0.1:9/v1/x: cannot encode parameter "page"',
+  )
+  expect(error.message).toContain('got NaN')
+})
+
+test('an error that several calls meet names each of them', async () => {
+  const gone = await LoopbackServer.open()
+  const { port } = gone
+  await gone[Symbol.asyncDispose]()
+  await using client = new HttpClient({ ...QUICK, retries: 0 })
+  const urls = ['/1', '/2', '/3'].map((path) => `https://127.0.0.1:${port}${path}`)
+
+  const errors = await Promise.all(urls.map((url) => failureOf(client.get(url))))
+
+  expect(errors.map(({ url }) => url)).toEqual(urls)
+  expect(errors.map(({ message }, index) => message.includes(urls[index] as string))).toEqual([
+    true,
+    true,
+    true,
+  ])
+})
+
+test.each(['http', 'socks5', 'socks5h'])(
+  'an error of a dead %s proxy names the proxy, without credentials, and the request',
+  async (scheme) => {
+    const gone = await LoopbackServer.open()
+    const { port } = gone
+    await gone[Symbol.asyncDispose]()
+    await using client = new HttpClient({ ...QUICK, retries: 1 })
+    const proxy = `${scheme}://ann:hunter2@127.0.0.1:${port}`
+
+    for (const url of ['http://127.0.0.1:9/x', 'https://127.0.0.1:9/x']) {
+      const error = await failureOf(client.get(url, { proxy }))
+
+      expect(error).toMatchObject({ code: 'proxy-failed', phase: 'proxy', attempts: 2, url })
+      expect(error.message).toContain(
+        `Cannot GET ${url}: cannot connect to 127.0.0.1:9 through the proxy 127.0.0.1:${port}: ` +
+          'no connection to the proxy: connection refused, after 2 attempts',
+      )
+      expect(error.cause).toMatchObject({ code: 'ECONNREFUSED' })
+      expect(error.message).not.toContain('hunter2')
+    }
+  },
+)
+
+test('an error of a proxy whose name has no address is one of the proxy', async () => {
+  await using client = new HttpClient({ ...QUICK, retries: 0 })
+
+  const error = await failureOf(client.get('http://127.0.0.1:9/', { proxy: 'http://no.invalid' }))
+
+  expect(error.code).toBe('proxy-failed')
+  expect(error.message).toContain('through the proxy no.invalid:80')
+})
+
+test('an error of a server that asks to wait too long says so', async () => {
+  await using server = await HttpTestServer.start((_, response) => {
+    response.writeHead(429, 'Slow Down', { 'Retry-After': '3600' }).end()
+  })
+  await using client = new HttpClient(QUICK)
+  const asked = `Cannot GET ${server.url()}: 429 Slow Down, not tried again: the server asks to wait 60 min`
+
+  expect((await failureOf(client.get(server.url()))).message).toBe(asked)
+  const patient = client.get(server.url(), { maxRetryAfterMs: 9_000_000 })
+  expect((await failureOf(patient)).message).toBe(asked)
+  expect(server.requests).toHaveLength(2)
+})
+
+test('an error after several attempts has each of them in its detail', async () => {
+  await using server = await HttpTestServer.start((_, response) => {
+    if (server.requests.length === 1) response.destroy()
+    else response.writeHead(503).end()
+  })
+  await using client = new HttpClient({ ...QUICK, retries: 2 })
+
+  const error = await failureOf(client.get(server.url()))
+
+  expect(error.toJSON().detail).toMatchObject({
+    attempts: 3,
+    history: [
+      { number: 1, reason: 'connection lost', code: 'connection-lost' },
+      { number: 2, reason: '503', status: 503 },
+      { number: 3, reason: '503', status: 503 },
+    ],
+  })
+})
+
 test('an error of a broken connection tells how much had come', async () => {
   await using server = await HttpTestServer.start((_, response) => {
     response.writeHead(200, { 'Content-Length': '10' }).write('12345')

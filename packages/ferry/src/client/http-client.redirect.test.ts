@@ -106,15 +106,27 @@ test.each(methods)('HttpClient after %i makes of %s a %s', async (status, method
   expect(server.received('content-type')[1]).toBe(keeps ? 'application/json' : undefined)
 })
 
-test('HttpClient gives the redirection of content that can be sent only once', async () => {
+test('HttpClient does not take a redirection of content that can be sent only once for an answer', async () => {
   await using server = await HttpTestServer.start(leadTo(() => '/next'))
   await using client = new HttpClient(QUICK)
   const body = Readable.from([Buffer.from('x')])
 
-  const response = await client.stream('POST', server.url(), { body })
-
-  expect(response.status).toBe(307)
+  await expect(client.post(server.url(), { body })).rejects.toMatchObject({
+    code: 'remote-protocol',
+    message: `Cannot POST ${server.url()}: it was redirected, status 307, and its content can be sent only once`,
+    attempts: 1,
+  })
   expect(server.requests).toHaveLength(1)
+})
+
+test('HttpClient gives the redirection of content that can be sent only once when asked for it', async () => {
+  await using server = await HttpTestServer.start(leadTo(() => '/next'))
+  await using client = new HttpClient(QUICK)
+  const body = Readable.from([Buffer.from('x')])
+
+  const { status, headers } = await client.post(server.url(), { body, maxRedirects: 0 }).response
+
+  expect([status, headers.get('location')]).toEqual([307, '/next'])
 })
 
 const SECRETS = {

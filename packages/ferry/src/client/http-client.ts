@@ -131,12 +131,12 @@ export class HttpClient<Format extends ResponseFormat = 'json'> implements Async
     this.#defaults = createDefaults(options)
   }
 
-  readonly get: MethodCall<Format> = (url, options) => this.request('GET', url, options)
-  readonly post: MethodCall<Format> = (url, options) => this.request('POST', url, options)
-  readonly put: MethodCall<Format> = (url, options) => this.request('PUT', url, options)
-  readonly patch: MethodCall<Format> = (url, options) => this.request('PATCH', url, options)
-  readonly delete: MethodCall<Format> = (url, options) => this.request('DELETE', url, options)
-  readonly options: MethodCall<Format> = (url, options) => this.request('OPTIONS', url, options)
+  readonly get: MethodCall<Format> = this.#methodCall('GET')
+  readonly post: MethodCall<Format> = this.#methodCall('POST')
+  readonly put: MethodCall<Format> = this.#methodCall('PUT')
+  readonly patch: MethodCall<Format> = this.#methodCall('PATCH')
+  readonly delete: MethodCall<Format> = this.#methodCall('DELETE')
+  readonly options: MethodCall<Format> = this.#methodCall('OPTIONS')
 
   /** Gives the response itself: its fields are all there is. */
   head(url: Url, options?: CallOptions): HttpCall<ClientResponse> {
@@ -240,6 +240,12 @@ export class HttpClient<Format extends ResponseFormat = 'json'> implements Async
 
   [Symbol.asyncDispose](): Promise<void> {
     return this.close()
+  }
+
+  #methodCall(method: string): MethodCall<Format> {
+    const call = (url: Url, options?: CallOptions): HttpCall<unknown> =>
+      this.request(method, url, options)
+    return call as MethodCall<Format>
   }
 
   async #call(method: string, url: Url, options: CallOptions): Promise<ClientResponse> {

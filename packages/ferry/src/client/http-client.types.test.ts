@@ -26,6 +26,11 @@ export function checkResults(client: HttpClient, texts: HttpClient<'text'>): voi
   expectTypeOf(client.stream('GET', '/')).toEqualTypeOf<HttpCall<ClientResponse>>()
   expectTypeOf(texts.get('/')).toEqualTypeOf<HttpCall<string>>()
   expectTypeOf(texts.put('/', { responseFormat: 'json' })).toEqualTypeOf<HttpCall<unknown>>()
+  expectTypeOf(client.get<User>('/', { responseFormat: 'json' })).toEqualTypeOf<HttpCall<User>>()
+  expectTypeOf(texts.get<User>('/', { responseFormat: 'json' })).toEqualTypeOf<HttpCall<User>>()
+  expectTypeOf(texts.request<User>('GET', '/', { responseFormat: 'json' })).toEqualTypeOf<
+    HttpCall<User>
+  >()
   expectTypeOf(client.get<User>('/').json<User[]>()).toEqualTypeOf<Promise<User[]>>()
   expectTypeOf(client.get('/').response).toEqualTypeOf<Promise<ClientResponse>>()
   expectTypeOf(client.extend({ responseFormat: 'bytes' })).toEqualTypeOf<HttpClient<'bytes'>>()
@@ -37,8 +42,8 @@ export function checkResults(client: HttpClient, texts: HttpClient<'text'>): voi
   void client.get('/', { responseFormat: 'xml' })
   // @ts-expect-error -- no such option
   void client.get('/', { timeout: 5 })
-  // @ts-expect-error -- a call has no base
-  void client.get('/', { baseUrl: 'http://h' })
+  // @ts-expect-error -- connections are the client's
+  void client.get('/', { maxConnections: 1 })
   // @ts-expect-error -- nothing that can be sent
   void client.post('/', { body: 7 })
   // @ts-expect-error -- a number is no field

@@ -111,7 +111,10 @@ export class DownloadRun {
       checksum,
       proof,
     })
-    if (opened !== undefined && (await this.#isNoNewer(opened, place))) return done('not-modified')
+    if (opened !== undefined && (await this.#isNoNewer(opened, place))) {
+      await place.clearRemains()
+      return done('not-modified')
+    }
     if (await this.#isToSkip(place)) return done('skipped')
     await using _lock = await place.lock()
     await using _leftover = { [Symbol.asyncDispose]: () => place.removeEmptyPart() }

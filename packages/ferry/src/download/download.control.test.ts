@@ -6,8 +6,10 @@ import { join } from 'node:path'
 import { setTimeout as pause } from 'node:timers/promises'
 import { expect, test } from 'vitest'
 import { DownloadFixture } from '../testing/download-fixture.ts'
+import type { Fault } from '../testing/fault-server-answer.ts'
 import { RateLimit } from '../transfer/rate-limit.ts'
-import { download, type Download, type DownloadEvent, type DownloadProgress } from './download.ts'
+import type { DownloadEvent, DownloadProgress } from './download-options.ts'
+import { download, type Download } from './download.ts'
 import { HostLimits } from './host-limits.ts'
 
 const SIZE = 2_000_000
@@ -295,6 +297,27 @@ test.concurrent('Download.cancel() touches nothing of a download that has ended'
 
   expect(run.state).toBe('completed')
   expect(await fixture.names()).toEqual(['file.bin'])
+})
+
+test.concurrent('Download.cancel() deletes what a failed or cancelled download has left', async () => {
+  await using fixture = await start()
+  const fault = (): Fault => ({ type: 'reset', afterBytes: SIZE / 4 })
+  fixture.server.options.fault = fault
+  const failed = fixture.start({ maxRetries: 0, maxConnections: 1 })
+  await expect(failed.result).rejects.toMatchObject({ code: 'connection-lost' })
+  expect(await fixture.names()).toEqual(PART)
+
+  await failed.cancel({ deleteFiles: true })
+
+  expect(failed.state).toBe('failed')
+  expect(await fixture.names()).toEqual([])
+  delete fixture.server.options.fault
+  const run = fixture.start()
+  await untilReceived(run, SIZE / 4)
+  await run.cancel()
+  expect(await fixture.names()).toEqual(PART)
+  await run.cancel({ deleteFiles: true })
+  expect(await fixture.names()).toEqual([])
 })
 
 test.concurrent('Download.cancel() twice at once ends it once', async () => {

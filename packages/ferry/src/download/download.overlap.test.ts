@@ -4,7 +4,7 @@ import { truncate } from 'node:fs/promises'
 import { expect, test } from 'vitest'
 import { DownloadFixture } from '../testing/download-fixture.ts'
 import type { FaultServerOptions } from '../testing/fault-server-answer.ts'
-import type { DownloadEvent, DownloadOptions, DownloadProof } from './download.ts'
+import type { DownloadEvent, DownloadOptions, DownloadProof } from './download-options.ts'
 import { loadResumeRecord } from './resume-record.ts'
 
 const SIZE = 2_400_000

@@ -5,7 +5,8 @@ import { expect, test } from 'vitest'
 import { DownloadFixture } from '../testing/download-fixture.ts'
 import { FaultServer } from '../testing/fault-server.ts'
 import type { Fault } from '../testing/fault-server-answer.ts'
-import type { DownloadEvent, DownloadOptions, PieceHashes } from './index.ts'
+import type { DownloadEvent, DownloadOptions } from './download-options.ts'
+import type { PieceHashes } from './integrity/piece-checker.ts'
 
 const SIZE = 2_400_000
 const PIECE_BYTES = 100_000

@@ -9,13 +9,8 @@ import { expect, test } from 'vitest'
 import { DownloadFixture, hastyClock } from '../testing/download-fixture.ts'
 import type { FaultServerOptions } from '../testing/fault-server-answer.ts'
 import { FaultServer } from '../testing/fault-server.ts'
-import {
-  download,
-  type Download,
-  type DownloadEvent,
-  type DownloadOptions,
-  type DownloadResult,
-} from './download.ts'
+import type { DownloadEvent, DownloadOptions, DownloadResult } from './download-options.ts'
+import { download, type Download } from './download.ts'
 
 const SIZE = 1_000_000
 const CONTENT = randomBytes(SIZE)
@@ -133,7 +128,7 @@ test.concurrent('download() into a folder gives up a first answer that falls sil
     fault: ({ index }) => (index === 0 ? { type: 'stall', afterBytes: SIZE / 2 } : undefined),
   })
   // 12 s of silence become half a second.
-  const clock = { now: () => performance.now() * 25, after: hastyClock.after }
+  const clock = { ...hastyClock, now: () => performance.now() * 25 }
 
   await startInto(fixture, { clock, maxConnections: 1 }).result
 

@@ -1,6 +1,7 @@
 import { link } from 'node:fs/promises'
 import { expect, test } from 'vitest'
 import { TempDir } from '../../../../test/support/temp-dir.ts'
+import { FaultServer } from '../testing/fault-server.ts'
 import { download } from './download.ts'
 
 // Nobody is asked: the target is there.
@@ -35,4 +36,15 @@ test('download() that refuses to write over a finished file clears that away, to
 
   expect(await dir.names()).toEqual(['file.bin'])
   expect((await dir.read('file.bin')).toString()).toBe('whole')
+})
+
+test('download() that finds nothing newer clears that away, too', async () => {
+  await using dir = await createRemains()
+  const lastModified = 'Fri, 20 Nov 2020 10:00:00 GMT'
+  await using server = await FaultServer.start({ content: Buffer.from('old'), lastModified })
+
+  const { outcome } = await download(server.url, dir.join('file.bin'), { ifNewer: true }).result
+
+  expect(outcome).toBe('not-modified')
+  expect(await dir.names()).toEqual(['file.bin'])
 })

@@ -3,7 +3,7 @@ import { randomBytes } from 'node:crypto'
 import { readFile } from 'node:fs/promises'
 import { expect, test } from 'vitest'
 import { PacedOrigin } from '../testing/paced-origin.ts'
-import type { DownloadResult } from './download.ts'
+import type { DownloadResult } from './download-options.ts'
 
 const MB = 1_000_000
 const CONTENT = randomBytes(12 * MB)

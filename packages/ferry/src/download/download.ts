@@ -67,7 +67,8 @@ export class Download implements AsyncIterable<DownloadProgress> {
   /** By runs before a pause. */
   #fetchedBefore = 0
   #resumedBytes: number | undefined
-  #cancellation: { readonly reason: Error; readonly deleteFiles: boolean } | undefined
+  /** Why, once it was cancelled. */
+  #cancelled: Error | undefined
 
   /** @internal use download() */
   constructor(urls: readonly HttpUrl[], target: string, options: DownloadOptions) {
@@ -128,17 +129,19 @@ export class Download implements AsyncIterable<DownloadProgress> {
 
   /**
    * Ends it for good: `result` rejects with an AbortError. What has come is kept for another
-   * download, unless `deleteFiles`; a finished target is never touched. Resolves when it has ended.
+   * download, unless `deleteFiles`, which also goes for one that has failed; a finished target is
+   * never touched. Resolves when it has ended.
    */
   async cancel({ deleteFiles = false }: { readonly deleteFiles?: boolean } = {}): Promise<void> {
     if (!this.#hasEnded) {
       const reason = new DOMException('The download was cancelled', 'AbortError')
-      this.#cancellation = { reason, deleteFiles }
+      this.#cancelled = reason
       this.#setState('cancelled')
       this.#stopping.abort(reason)
       this.#resumed.resolve()
     }
     await this.result.catch(() => {})
+    if (deleteFiles && this.#state !== 'completed') await this.#leftoverPlace?.discardIfFree()
   }
 
   /** How far it is; call it about as often as it is shown, since speed is measured between calls. */
@@ -210,7 +213,6 @@ export class Download implements AsyncIterable<DownloadProgress> {
       }
     } catch (error) {
       if (!this.#hasEnded) this.#setState('failed')
-      if (this.#cancellation?.deleteFiles === true) await this.#leftoverPlace?.discardIfFree()
       throw error
     } finally {
       signal?.removeEventListener('abort', onAbort)
@@ -243,7 +245,7 @@ export class Download implements AsyncIterable<DownloadProgress> {
   }
 
   #throwIfCancelled(): void {
-    if (this.#cancellation !== undefined) throw this.#cancellation.reason
+    if (this.#cancelled !== undefined) throw this.#cancelled
   }
 
   #createRun(): DownloadRun {

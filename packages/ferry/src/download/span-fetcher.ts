@@ -247,7 +247,8 @@ export class SpanFetcher {
   /** The first that is asked of another place is something that is here. */
   async #compare(worker: Worker): Promise<void> {
     const { remote } = worker
-    await Promise.all([...this.#list.workers.values()].map(({ writer }) => writer?.flush()))
+    const writers = [...this.#list.workers.values()].flatMap(({ writer }) => writer ?? [])
+    await Promise.all(writers.map((writer) => writer.flush()))
     const held = this.#keeper.firstSpan
     if (held === undefined) return
     const range = { start: Math.max(held.start, held.end - OVERLAP_BYTES), end: held.end }

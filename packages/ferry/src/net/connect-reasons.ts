@@ -12,7 +12,6 @@ export function reasonOf(cause: unknown): string {
   return REASONS[code ?? ''] ?? (code === undefined ? reason : `${reason} (${code})`)
 }
 
-
 const NO_COMMON_VERSION = 'the server speaks no version of TLS that is allowed'
 
 const REASONS: Readonly<Record<string, string>> = {

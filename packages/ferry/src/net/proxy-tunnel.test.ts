@@ -370,14 +370,14 @@ test.each([
   await until(() => proxy.connections === 0)
 })
 
-test('connectThroughProxy() fails with connect-failed when there is no proxy', async () => {
+test('connectThroughProxy() fails with proxy-failed, naming both, when there is no proxy', async () => {
   const gone = await LoopbackServer.open()
   const proxy = proxyAt(gone)
   await gone[Symbol.asyncDispose]()
 
   await expect(connectThroughProxy(backend, proxy, TARGET)).rejects.toMatchObject({
-    code: 'connect-failed',
-    message: expect.stringContaining(`Cannot connect to 127.0.0.1:${proxy.port}`) as string,
+    code: 'proxy-failed',
+    message: `Cannot connect to origin.test:443 through the proxy 127.0.0.1:${proxy.port}: no connection to the proxy: connection refused`,
   })
 })
 

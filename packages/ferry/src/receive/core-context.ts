@@ -2,25 +2,30 @@
  * What the steps of a core share: stores, open files, accounts and listeners, and the one way in which
  * an upload's journal grows: synced data first, then the record, then everything that builds on it.
  */
+import type { Span, SpanSet } from '../transfer/span.ts'
 import { throwLater } from '../transport/throw-later.ts'
 import { CommitRounds } from './commit-rounds.ts'
+import type { UploadBlob } from './blob-store.ts'
 import { FilePool } from './file-pool.ts'
+import type { AppendOptions, UploadJournal } from './journal-store.ts'
 import type { UploadEntry } from './upload-entry.ts'
 import type { CoreSettings, UploadEvent, UploadListener } from './upload-options.ts'
-import { applyRecord, toPairs, type UploadRecord } from './upload-record.ts'
+import { applyRecord, toPairs, type UploadFacts, type UploadRecord } from './upload-record.ts'
 import { Usage } from './usage.ts'
 
 /** Shared by the steps of one core. */
 export class CoreContext {
   readonly settings: CoreSettings
-  readonly files: FilePool
+  readonly blobs: FilePool<UploadBlob>
+  readonly journals: FilePool<UploadJournal>
   readonly usage: Usage
   readonly listeners: Set<UploadListener> = new Set()
   readonly #rounds = new CommitRounds((entry: UploadEntry) => this.#commit(entry))
 
   constructor(settings: CoreSettings) {
     this.settings = settings
-    this.files = new FilePool(settings.blobs, settings.journals)
+    this.blobs = new FilePool((id) => settings.blobs.open(id))
+    this.journals = new FilePool((id) => settings.journals.open(id))
     this.usage = new Usage(settings.limits)
   }
 
@@ -52,30 +57,37 @@ export class CoreContext {
   }
 
   /** Adds records that survive a power cut; the facts follow. */
-  async note(entry: UploadEntry, records: readonly UploadRecord[]): Promise<void> {
-    await this.files.use(entry.id, ({ journal }) =>
-      this.#append(entry, journal.append(records, { durable: true }), records),
-    )
+  note(entry: UploadEntry, records: readonly UploadRecord[]): Promise<void> {
+    return this.#append(entry, records, { durable: true })
+  }
+
+  /** Closes the files of an upload as soon as nobody uses them. */
+  retire(id: string): void {
+    this.blobs.retire(id)
+    this.journals.retire(id)
+  }
+
+  /** Closes all files; nobody may use them any more. */
+  async close(): Promise<void> {
+    await Promise.all([this.blobs.close(), this.journals.close()])
   }
 
   async #commit(entry: UploadEntry): Promise<void> {
-    const { facts, written } = entry
-    const spans = written.copy()
-    const added = [...spans].flatMap((span) => facts.spans.gapsWithin(span))
+    const { ack, boot, now } = this.settings
+    const spans = entry.written.copy()
     const records: UploadRecord[] = entry.pending.splice(0)
+    const added = findNews(entry.facts, spans, records)
+    const durable = ack === 'durable'
     if (added.length > 0) {
-      records.unshift({ type: 'spans', spans: toPairs(added), at: this.settings.now() })
+      const bound = durable ? {} : { boot }
+      records.unshift({ type: 'spans', spans: toPairs(added), at: now(), ...bound })
     }
-    if (records.length === 0) return
-    const durable = this.settings.ack === 'durable'
     try {
-      await this.files.use(entry.id, async ({ blob, journal }) => {
-        if (durable && added.length > 0) await blob.sync()
-        await this.#append(entry, journal.append(records, { durable }), records)
-      })
+      if (durable && added.length > 0) await this.blobs.use(entry.id, (blob) => blob.sync())
+      if (records.length > 0) await this.#append(entry, records, { durable })
     } finally {
       // After a failed sync too: the system may have dropped the bytes, so they have to come again.
-      for (const span of spans) written.remove(span)
+      for (const span of spans) entry.written.remove(span)
       for (const span of spans) entry.promised.remove(span)
     }
     if (added.length === 0) return
@@ -85,16 +97,29 @@ export class CoreContext {
 
   async #append(
     entry: UploadEntry,
-    appending: Promise<void>,
     records: readonly UploadRecord[],
+    options: AppendOptions,
   ): Promise<void> {
     try {
-      await appending
+      await this.journals.use(entry.id, (journal) => journal.append(records, options))
     } catch (error) {
       // A journal takes nothing more after a failure; the next one to need it opens it anew.
-      this.files.retire(entry.id)
+      this.journals.retire(entry.id)
       throw error
     }
     for (const record of records) applyRecord(entry.facts, record)
   }
+}
+
+/** What the journal does not tell yet, and nothing beyond the length of the whole. */
+function findNews(
+  facts: UploadFacts,
+  written: SpanSet,
+  records: readonly UploadRecord[],
+): readonly Span[] {
+  const told = records.find((record) => record.type === 'length')
+  const length = told?.length ?? facts.length ?? Number.POSITIVE_INFINITY
+  return [...written].flatMap(({ start, end }) =>
+    facts.spans.gapsWithin({ start, end: Math.min(end, length) }),
+  )
 }

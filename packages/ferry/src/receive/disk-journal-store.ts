@@ -2,7 +2,16 @@
  * Journals as files `<id>.journal`: one record a line behind its checksum, only ever appended. A file
  * comes into being whole, under another name first; what an earlier process left half is removed.
  */
-import { type FileHandle, open, readdir, readFile, rename, truncate, unlink } from 'node:fs/promises'
+import {
+  type FileHandle,
+  lstat,
+  open,
+  readdir,
+  readFile,
+  rename,
+  truncate,
+  unlink,
+} from 'node:fs/promises'
 import { join } from 'node:path'
 import { fileError, syncFolder } from '../transfer/files.ts'
 import { formatRecord, parseRecords } from '../transfer/record-log.ts'
@@ -24,6 +33,8 @@ export class DiskJournalStore implements JournalStore {
   async create(id: string, header: object): Promise<void> {
     const path = this.#pathOf(id)
     const fresh = `${path}.new`
+    const isThere = (await lstat(path).catch(() => undefined)) !== undefined
+    if (isThere) throw new Error(`There is a journal ${id} already`)
     try {
       const handle = await open(fresh, 'wx', 0o600)
       try {
@@ -54,7 +65,9 @@ export class DiskJournalStore implements JournalStore {
 
   async list(): Promise<string[]> {
     const names = await readdir(this.#folder)
-    return names.filter((name) => name.endsWith(SUFFIX)).map((name) => name.slice(0, -SUFFIX.length))
+    return names
+      .filter((name) => name.endsWith(SUFFIX))
+      .map((name) => name.slice(0, -SUFFIX.length))
   }
 
   async recover(id: string): Promise<unknown[]> {

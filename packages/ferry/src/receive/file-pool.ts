@@ -1,106 +1,95 @@
 /**
- * The open files of uploads: opened when somebody needs them, kept open for a while, since chunks of
- * one upload come one after another, and never more than a bounded number without a user.
+ * Open files of uploads: opened when somebody needs them, kept open for a while, since chunks of one
+ * upload come one after another, and never more than a bounded number without a user.
  */
-import type { BlobStore, UploadBlob } from './blob-store.ts'
-import type { JournalStore, UploadJournal } from './journal-store.ts'
 
-/** What is open of one upload. */
-export interface UploadFiles {
-  readonly blob: UploadBlob
-  readonly journal: UploadJournal
+/** What can be lent. */
+export interface Closable {
+  close(): Promise<void>
 }
 
-interface Entry {
-  readonly files: Promise<UploadFiles>
+interface Loan<File> {
+  readonly file: Promise<File>
   users: number
   /** Closed by its last user, and opened anew for the next. */
   isRetired: boolean
 }
 
-// Two descriptors each; systems give a process 1,024 at least.
+// Systems give a process 1,024 descriptors at least.
 const MAX_IDLE = 64
 
-/** Lends open files. */
-export class FilePool {
-  readonly #blobs: BlobStore
-  readonly #journals: JournalStore
+/** Lends open files, one of each id. */
+export class FilePool<File extends Closable> {
+  readonly #open: (id: string) => Promise<File>
   /** Least recently used first. */
-  readonly #entries = new Map<string, Entry>()
+  readonly #loans = new Map<string, Loan<File>>()
   readonly #closing = new Set<Promise<void>>()
   #idle = 0
 
-  constructor(blobs: BlobStore, journals: JournalStore) {
-    this.#blobs = blobs
-    this.#journals = journals
+  constructor(open: (id: string) => Promise<File>) {
+    this.#open = open
   }
 
-  /** Lends the files of an upload for as long as the work takes. */
-  async use<Result>(id: string, work: (files: UploadFiles) => Promise<Result>): Promise<Result> {
-    const entry = this.#take(id)
+  /** Lends a file for as long as the work takes. */
+  async use<Result>(id: string, work: (file: File) => Promise<Result>): Promise<Result> {
+    const loan = this.#take(id)
     try {
-      return await work(await entry.files)
+      return await work(await loan.file)
     } finally {
-      this.#giveBack(id, entry)
+      this.#giveBack(loan)
     }
   }
 
-  /** Has the files closed as soon as nobody uses them. */
+  /** Has a file closed as soon as nobody uses it. */
   retire(id: string): void {
-    const entry = this.#entries.get(id)
-    if (entry === undefined) return
-    entry.isRetired = true
-    this.#entries.delete(id)
-    if (entry.users > 0) return
+    const loan = this.#loans.get(id)
+    if (loan === undefined) return
+    loan.isRetired = true
+    this.#loans.delete(id)
+    if (loan.users > 0) return
     this.#idle--
-    this.#close(entry)
+    this.#close(loan)
   }
 
   /** Closes everything; nobody may use it any more. */
   async close(): Promise<void> {
-    for (const id of [...this.#entries.keys()]) this.retire(id)
+    for (const id of [...this.#loans.keys()]) this.retire(id)
     await Promise.all(this.#closing)
   }
 
-  #take(id: string): Entry {
-    const found = this.#entries.get(id)
-    const entry = found ?? { files: this.#open(id), users: 0, isRetired: false }
+  #take(id: string): Loan<File> {
+    const found = this.#loans.get(id)
+    const loan = found ?? { file: this.#open(id), users: 0, isRetired: false }
     if (found?.users === 0) this.#idle--
-    entry.users++
-    this.#entries.delete(id)
-    this.#entries.set(id, entry)
-    return entry
+    loan.users++
+    this.#loans.delete(id)
+    this.#loans.set(id, loan)
+    // One that could not be opened is tried again by the next.
+    if (found === undefined) loan.file.catch(() => this.#drop(id, loan))
+    return loan
   }
 
-  #giveBack(id: string, entry: Entry): void {
-    entry.users--
-    if (entry.users > 0) return
-    if (entry.isRetired) {
-      this.#close(entry)
+  #drop(id: string, loan: Loan<File>): void {
+    if (this.#loans.get(id) === loan) this.retire(id)
+  }
+
+  #giveBack(loan: Loan<File>): void {
+    loan.users--
+    if (loan.users > 0) return
+    if (loan.isRetired) {
+      this.#close(loan)
       return
     }
     this.#idle++
-    for (const [other, { users }] of this.#entries) {
+    for (const [other, { users }] of this.#loans) {
       if (this.#idle <= MAX_IDLE) break
       if (users === 0) this.retire(other)
     }
-    // Files that could not be opened are tried again.
-    entry.files.catch(() => this.retire(id))
   }
 
-  async #open(id: string): Promise<UploadFiles> {
-    const blob = await this.#blobs.open(id)
-    try {
-      return { blob, journal: await this.#journals.open(id) }
-    } catch (error) {
-      await blob.close()
-      throw error
-    }
-  }
-
-  #close({ files }: Entry): void {
-    const closing = files
-      .then(({ blob, journal }) => Promise.all([blob.close(), journal.close()]))
+  #close({ file }: Loan<File>): void {
+    const closing = file
+      .then((opened) => opened.close())
       // What was to be kept is synced; a file that does not close has nothing more to tell.
       .catch(() => {})
       .then(() => {

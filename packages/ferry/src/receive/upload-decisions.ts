@@ -38,7 +38,8 @@ export function decideWrite(
       { detail: { expectedOffset: expected, providedOffset: offset } },
     )
   }
-  const isApart = facts.spans.startBefore(offset) === offset && facts.spans.endFrom(offset) === offset
+  const isApart =
+    facts.spans.startBefore(offset) === offset && facts.spans.endFrom(offset) === offset
   if (isApart && facts.spans.count >= MAX_SPANS) {
     return new UploadError(
       'quota-exceeded',

@@ -66,6 +66,7 @@ export class UploadEntry {
 export class ActiveWrite {
   /** What it may write. */
   readonly span: Span
+  readonly #committed = Promise.withResolvers<void>()
   readonly #settled = Promise.withResolvers<void>()
   #writer: UploadWriter | undefined
   #reason: Error | undefined
@@ -75,6 +76,11 @@ export class ActiveWrite {
   }
 
   /** Resolves when it has committed what it could. */
+  get committed(): Promise<void> {
+    return this.#committed.promise
+  }
+
+  /** Resolves when the upload was finished too, where it had brought the last bytes. */
   get settled(): Promise<void> {
     return this.#settled.promise
   }
@@ -87,6 +93,10 @@ export class ActiveWrite {
   stop(reason: Error): void {
     this.#reason ??= reason
     this.#writer?.stop(reason)
+  }
+
+  noteCommit(): void {
+    this.#committed.resolve()
   }
 
   settle(): void {

@@ -1,7 +1,8 @@
 /** The options of an upload core, their defaults, and what is told of an upload. */
+import { randomBytes } from 'node:crypto'
+import { readFileSync } from 'node:fs'
 import { systemClock, type Clock } from '../clock.ts'
 import type { Span } from '../transfer/span.ts'
-import { randomBytes } from 'node:crypto'
 import type { BlobStore } from './blob-store.ts'
 import type { Digest } from './digest.ts'
 import type { CollisionPolicy } from './final-name.ts'
@@ -56,6 +57,8 @@ export interface UploadCoreOptions {
   readonly now?: () => number
   /** 32 hexadecimal digits that nobody can guess. @defaultValue random */
   readonly createId?: () => string
+  /** Tells this start of the system from others. @defaultValue Linux's boot id, elsewhere none */
+  readonly boot?: string
 }
 
 /** An upload to be created. */
@@ -149,6 +152,7 @@ export function fillDefaults(options: UploadCoreOptions): CoreSettings {
     clock: options.clock ?? systemClock,
     now: options.now ?? Date.now,
     createId: options.createId ?? (() => randomBytes(ID_BYTES).toString('hex')),
+    boot: options.boot ?? readBootId(),
     limits: {
       maxUploadBytes: limits.maxUploadBytes ?? Number.MAX_SAFE_INTEGER,
       maxUploads: limits.maxUploads ?? 10_000,
@@ -158,5 +162,13 @@ export function fillDefaults(options: UploadCoreOptions): CoreSettings {
       idleTimeoutMs: limits.idleTimeoutMs ?? 30_000,
       minBytesPerSecond: limits.minBytesPerSecond ?? 0,
     },
+  }
+}
+
+function readBootId(): string {
+  try {
+    return readFileSync('/proc/sys/kernel/random/boot_id', 'latin1').trim()
+  } catch {
+    return ''
   }
 }

@@ -37,8 +37,16 @@ export interface UploadHeader {
 
 /** One line of a journal behind the header. */
 export type UploadRecord =
-  /** Bytes that are there from now on; `at` in epoch ms. */
-  | { readonly type: 'spans'; readonly spans: SpanPairs; readonly at: number }
+  /**
+   * Bytes that are there from now on; `at` in epoch ms. With `boot`, they were not synced, and are
+   * believed only as long as the system has not been started again.
+   */
+  | {
+      readonly type: 'spans'
+      readonly spans: SpanPairs
+      readonly at: number
+      readonly boot?: string
+    }
   | { readonly type: 'length'; readonly length: number }
   | { readonly type: 'digest'; readonly digest: Digest }
   /** The client has said that nothing more comes. */
@@ -117,8 +125,11 @@ export function applyRecord(facts: UploadFacts, record: UploadRecord): void {
   }
 }
 
-/** Reads the records of a journal; undefined when they tell of no upload, or one of another format. */
-export function parseUpload(records: readonly unknown[]): UploadFacts | undefined {
+/**
+ * Reads the records of a journal; undefined when they tell of no upload, or one of another format.
+ * @param boot tells this start of the system from others
+ */
+export function parseUpload(records: readonly unknown[], boot: string): UploadFacts | undefined {
   const [first, ...rest] = records
   const header = parseHeader(first)
   if (header === undefined) return undefined
@@ -127,7 +138,8 @@ export function parseUpload(records: readonly unknown[]): UploadFacts | undefine
     const known = parseRecord(record)
     // What we cannot read may matter, so that nothing is guessed.
     if (known === undefined) return undefined
-    applyRecord(facts, known)
+    const isLost = known.type === 'spans' && known.boot !== undefined && known.boot !== boot
+    if (!isLost) applyRecord(facts, known)
   }
   return facts
 }
@@ -137,10 +149,10 @@ export function offsetOf({ spans }: UploadFacts): number {
   return spans.endFrom(0)
 }
 
-/** Where the last known byte ends. */
-export function extentOf({ spans }: UploadFacts): number {
+/** Where the last byte that counts ends. */
+export function extentOf({ spans, length = Number.POSITIVE_INFINITY }: UploadFacts): number {
   const [beyond] = spans.gapsWithin({ start: 0, end: Number.POSITIVE_INFINITY }).slice(-1)
-  return beyond?.start ?? 0
+  return Math.min(beyond?.start ?? 0, length)
 }
 
 /** Whether every byte of a known length is there. */
@@ -181,7 +193,10 @@ function isUsable(record: Record<string, unknown>): boolean {
   switch (record['type'] as UploadRecord['type']) {
     case 'spans':
       return (
-        isOffset(record['at']) && Array.isArray(record['spans']) && record['spans'].every(isPair)
+        isOffset(record['at']) &&
+        Array.isArray(record['spans']) &&
+        record['spans'].every(isPair) &&
+        (record['boot'] === undefined || typeof record['boot'] === 'string')
       )
     case 'length':
       return isOffset(record['length'])

@@ -77,7 +77,7 @@ export class UploadWriter implements ByteSink {
 
   /** Resolves when the source has ended and all is written; undefined, or why it ended early. */
   async run(): Promise<Error | undefined> {
-    this.#source.start(this)
+    if (!this.#hasEnded) this.#source.start(this)
     return this.#ended.promise
   }
 

@@ -31,14 +31,15 @@ export class Usage {
     const account = this.#accountOf(owner)
     this.#check('uploads', this.#uploads + 1, this.#limits.maxUploads)
     this.#check('uploads', account.uploads + 1, this.#limits.maxUploadsPerOwner)
-    this.reopen(owner)
+    this.reopen(owner, 0)
   }
 
-  /** Counts one that was there before. */
-  reopen(owner: string | undefined): void {
+  /** Counts one that was there before, with its bytes. */
+  reopen(owner: string | undefined, bytes: number): void {
     const account = this.#accountOf(owner)
     this.#owners.set(owner, account)
     account.uploads++
+    account.bytes += bytes
     this.#uploads++
   }
 

@@ -11,12 +11,8 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { setTimeout as pause } from 'node:timers/promises'
 import { HttpClient } from '../client/http-client.ts'
-import {
-  type Download,
-  download,
-  type DownloadOptions,
-  type DownloadResult,
-} from '../download/download.ts'
+import type { DownloadOptions, DownloadResult } from '../download/download-options.ts'
+import { type Download, download } from '../download/download.ts'
 import { FakeClock } from './fake-clock.ts'
 
 const TICK_MS = 100

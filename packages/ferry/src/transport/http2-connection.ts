@@ -493,8 +493,7 @@ export class Http2Connection
       // One whose response is whole has all it needs.
       if (exchange.isWhole) exchange.outliveConnection()
       else {
-        const error =
-          reason === undefined ? exchange.describeLoss(why, cause) : repeatError(reason)
+        const error = reason === undefined ? exchange.describeLoss(why, cause) : repeatError(reason)
         this.#endExchange(exchange, error, { isLoss, unprocessed: false })
       }
     }

@@ -26,7 +26,7 @@ test('describeAttempts() tells how many there were, how long they took, and how 
   const { text, detail } = describeAttempts(attempts, 7342)
 
   expect(text).toBe('after 4 attempts in 7.3 s (503, 503, connection lost, 503)')
-  expect(detail.attempts).toEqual([
+  expect(detail.history).toEqual([
     { number: 1, durationMs: 100, reason: '503', status: 503 },
     { number: 2, durationMs: 100, reason: '503', status: 503 },
     { number: 3, durationMs: 100, reason: 'connection lost', code: 'connection-lost' },
@@ -34,8 +34,8 @@ test('describeAttempts() tells how many there were, how long they took, and how 
   ])
 })
 
-test('describeAttempts() has nothing to say of a single attempt but the facts', () => {
-  expect(describeAttempts([], 0)).toEqual({ text: '', detail: { attempts: [] } })
+test('describeAttempts() has nothing to say of a single attempt', () => {
+  expect(describeAttempts([], 0)).toEqual({ text: '', detail: {} })
   expect(describeAttempts(record(refused(503)), 5).text).toBe('')
 })
 

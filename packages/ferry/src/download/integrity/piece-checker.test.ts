@@ -27,8 +27,9 @@ class Bench {
         if (!this.isQuick) await new Promise<void>((resolve) => (this.go = resolve))
         return this.bad.has(start) ? 'bad' : `d${start / LENGTH}`
       },
-      onBad: async ({ start }, times) => {
+      onBad: ({ start }, times) => {
         this.log.push(`bad ${start} ${times}`)
+        return Promise.resolve()
       },
       onSettled: () => this.log.push('settled'),
       onError: (error) => this.errors.push(error),

@@ -92,7 +92,7 @@ test('Verifier.reset() forgets what the server has named, of whatever kind, and 
   await using verifier = new Verifier(fixture.path, {})
   verifier.noteHeaders(200, fieldsOf(randomBytes(9)))
   verifier.advance(CONTENT.length)
-  await expect(verifier.finish(CONTENT.length, NEVER)).rejects.toThrow()
+  await expect(verifier.finish(CONTENT.length, NEVER)).rejects.toThrow('Cannot accept')
 
   verifier.reset()
   expect(verifier.isProvable).toBe(false)

@@ -99,7 +99,7 @@ export class Verifier implements AsyncDisposable {
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
-    await Promise.all([...this.#outdated, this.#digest].map((digest) => digest?.close()))
+    await Promise.all([...this.#outdated, this.#digest].flatMap((digest) => digest?.close() ?? []))
   }
 
   #fileDigest(): FileDigest {

@@ -1,0 +1,64 @@
+/** Makes a new upload in the stores, within the limits. */
+import type { CoreContext } from './core-context.ts'
+import { createDigestHash } from './digest.ts'
+import { toFinalName } from './final-name.ts'
+import { charge, checkRoom } from './receive-content.ts'
+import { tooLarge } from './upload-decisions.ts'
+import { UploadEntry } from './upload-entry.ts'
+import type { CreateUpload } from './upload-options.ts'
+import { createFacts, formatHeader, type UploadHeader } from './upload-record.ts'
+
+/**
+ * Resolves when the upload survives a power cut.
+ * @param parts ids of the uploads that it is to be put together from
+ * @throws {UploadError} upload-too-large, quota-exceeded, insufficient-storage, digest-unsupported
+ */
+export async function createEntry(
+  context: CoreContext,
+  upload: CreateUpload,
+  parts?: readonly string[],
+): Promise<UploadEntry> {
+  const { blobs, journals, clock, limits } = context.settings
+  const { length = 0, digest, owner } = upload
+  if (length > limits.maxUploadBytes) throw tooLarge(length, limits.maxUploadBytes)
+  if (digest !== undefined) createDigestHash(digest)
+  await checkRoom(context, length)
+  const header = headerOf(context, upload, parts)
+  const entry = new UploadEntry(createFacts(header), clock.now())
+  entry.chargedBytes = 0
+  context.usage.open(owner)
+  try {
+    charge(context, entry, length)
+    // The journal first: a blob that no journal tells of would be nobody's.
+    await journals.create(header.id, formatHeader(header))
+    await blobs.create(header.id)
+  } catch (error) {
+    context.usage.close(owner, entry.chargedBytes)
+    await journals.remove(header.id).catch(() => {})
+    throw error
+  }
+  return entry
+}
+
+function headerOf(
+  context: CoreContext,
+  upload: CreateUpload,
+  parts: readonly string[] | undefined,
+): UploadHeader {
+  const { createId, now, expiresInMs } = context.settings
+  const { length, owner, door, digest } = upload
+  const id = createId()
+  return {
+    id,
+    createdAt: now(),
+    name: toFinalName(upload.name ?? id) ?? id,
+    finish: upload.finish ?? 'when-full',
+    expiresInMs: upload.expiresInMs ?? expiresInMs,
+    metadata: upload.metadata ?? {},
+    ...(owner === undefined ? {} : { owner }),
+    ...(door === undefined ? {} : { door }),
+    ...(length === undefined ? {} : { length }),
+    ...(digest === undefined ? {} : { digest }),
+    ...(parts === undefined ? {} : { parts }),
+  }
+}

@@ -1,0 +1,106 @@
+/**
+ * Finishes an upload: proves that it is whole, then gives it its final name, in steps each of which a
+ * crash may interrupt.
+ *
+ * Synced data → record `publishing` with the name → the name itself → record `completed`. A start
+ * that finds the first record without the second looks which of the two names the file has.
+ */
+import { isFerryError, TransferError } from '../errors.ts'
+import type { CoreContext } from './core-context.ts'
+import { compareDigest, createDigestHash, type Digest } from './digest.ts'
+import { findFreeName } from './final-name.ts'
+import { decideComplete } from './upload-decisions.ts'
+import type { UploadEntry } from './upload-entry.ts'
+import { interrupted } from './upload-writer.ts'
+
+const READ_BYTES = 1_048_576
+
+/**
+ * Resolves when the file is there for good under the name that its status tells. One at a time for an
+ * upload; whoever asks meanwhile waits for the same.
+ * @throws {UploadError} upload-incomplete, digest-mismatch
+ * @throws {TransferError} target-exists, by the policy `fail`
+ */
+export function finishUpload(context: CoreContext, entry: UploadEntry): Promise<void> {
+  entry.finishing ??= finish(context, entry).finally(() => {
+    entry.finishing = undefined
+  })
+  return entry.finishing
+}
+
+async function finish(context: CoreContext, entry: UploadEntry): Promise<void> {
+  const { facts } = entry
+  if (facts.completed !== undefined) return
+  // From here on nobody begins to write; whoever has begun is ended.
+  await endWrites(entry)
+  if (entry.publishedAs === undefined) {
+    const missing = decideComplete(facts)
+    if (missing !== undefined) throw missing
+    if (facts.digest !== undefined) await checkWhole(context, entry, facts.digest)
+    await seal(context, entry)
+    await publish(context, entry)
+  }
+  await noteCompletion(context, entry)
+}
+
+/** Notes that the file has its final name, and tells. */
+export async function noteCompletion(context: CoreContext, entry: UploadEntry): Promise<void> {
+  const name = entry.publishedAs as string
+  await context.note(entry, [{ type: 'completed', name, at: context.settings.now() }])
+  context.usage.close(entry.owner, entry.chargedBytes)
+  context.retire(entry.id)
+  entry.activeAt = context.settings.clock.now()
+  context.emit('completed', entry)
+}
+
+/** Waits for what has come to be committed, and not for those who wait for the finishing itself. */
+async function endWrites({ id, writes }: UploadEntry): Promise<void> {
+  for (const write of writes) write.stop(interrupted(id, 'replaced'))
+  await Promise.all([...writes].map(({ committed }) => committed))
+}
+
+/** Behind the end there may be bytes that never counted. */
+async function seal(context: CoreContext, { id, facts }: UploadEntry): Promise<void> {
+  await context.blobs.use(id, async (blob) => {
+    await blob.truncate(facts.length as number)
+    await blob.sync()
+  })
+}
+
+async function publish(context: CoreContext, entry: UploadEntry): Promise<void> {
+  const { blobs, collision } = context.settings
+  const wanted = entry.facts.header.name
+  for (;;) {
+    const name =
+      collision === 'rename' ? await findFreeName(wanted, (path) => blobs.isTaken(path)) : wanted
+    await context.note(entry, [{ type: 'publishing', name }])
+    try {
+      await blobs.publish(entry.id, name, { overwrite: collision === 'overwrite' })
+      entry.publishedAs = name
+      return
+    } catch (error) {
+      // Somebody has taken the name since we looked.
+      if (collision !== 'rename' || !isFerryError(error, 'target-exists')) throw error
+    }
+  }
+}
+
+async function checkWhole(context: CoreContext, entry: UploadEntry, digest: Digest): Promise<void> {
+  const hash = createDigestHash(digest)
+  const length = entry.facts.length as number
+  await context.blobs.use(entry.id, async (blob) => {
+    for (let offset = 0; offset < length; offset += READ_BYTES) {
+      const wanted = Math.min(READ_BYTES, length - offset)
+      const bytes = await blob.read(offset, wanted)
+      if (bytes.length < wanted) throw lostBytes(entry.id, offset + bytes.length)
+      hash.update(bytes)
+    }
+  })
+  const wrong = compareDigest(`upload ${entry.id}`, digest, hash)
+  if (wrong !== undefined) throw wrong
+}
+
+/** The error for bytes that were there and are no longer. */
+export function lostBytes(id: string, offset: number): TransferError {
+  return new TransferError('disk-failed', `Cannot read upload ${id} at ${offset}: nothing is there`)
+}

@@ -1,0 +1,378 @@
+/**
+ * The heart of the receiving side: uploads with an identity, filled by whoever knows their id, one
+ * span after another or in any order, acknowledged when they are safe, published when they are whole.
+ * Knows nothing of HTTP: the doors turn requests into these calls.
+ *
+ * Readers never wait. A writer ends the older ones in its way, commits what had come of them, and
+ * only then looks where the upload stands.
+ */
+import { abortable } from '../client/interceptors/abortable.ts'
+import { UploadError } from '../errors.ts'
+import type { Span } from '../transfer/span.ts'
+import type { UploadContent } from './byte-source.ts'
+import { concatenateUploads } from './concatenate-uploads.ts'
+import { CoreContext } from './core-context.ts'
+import { createEntry } from './create-entry.ts'
+import type { Digest } from './digest.ts'
+import { finishUpload } from './finish-upload.ts'
+import { type AdmittedWrite, charge, receiveContent } from './receive-content.ts'
+import { recoverUploads, removeUpload } from './recover-uploads.ts'
+import { decideLength, decideWrite, type WriteRequest } from './upload-decisions.ts'
+import { ActiveWrite, type UploadEntry } from './upload-entry.ts'
+import {
+  type CreateUpload,
+  fillDefaults,
+  type UploadCoreOptions,
+  type UploadEvent,
+  type UploadListener,
+  type UploadProblem,
+  type UploadStatus,
+  type WriteOptions,
+} from './upload-options.ts'
+import { isDue } from './upload-record.ts'
+import { interrupted } from './upload-writer.ts'
+
+/** Receives uploads into a store. Whoever opens it closes it. */
+export class UploadCore implements AsyncDisposable {
+  /** What the start has found that it could not use; it was left alone. */
+  readonly problems: readonly UploadProblem[]
+  readonly #context: CoreContext
+  readonly #entries: Map<string, UploadEntry>
+  #cancelSweep: () => void
+  #closing: Promise<void> | undefined
+
+  private constructor(
+    context: CoreContext,
+    found: {
+      readonly entries: readonly UploadEntry[]
+      readonly problems: readonly UploadProblem[]
+    },
+  ) {
+    this.#context = context
+    this.#entries = new Map(found.entries.map((entry) => [entry.id, entry]))
+    this.problems = found.problems
+    this.#cancelSweep = this.#planSweep()
+  }
+
+  /**
+   * Opens the stores, which nothing else may use, and brings to an end what an earlier process had
+   * begun: finished uploads get their names, removed ones go, the others stand where they were
+   * acknowledged.
+   */
+  static async open(options: UploadCoreOptions): Promise<UploadCore> {
+    const context = new CoreContext(fillDefaults(options))
+    if (options.onEvent !== undefined) context.listeners.add(options.onEvent)
+    return new UploadCore(context, await recoverUploads(context))
+  }
+
+  /** Calls the listener for everything that happens from now on; the returned function ends that. */
+  subscribe(listener: UploadListener): () => void {
+    const { listeners } = this.#context
+    // Its own, so that one may be added twice.
+    const own: UploadListener = (event: UploadEvent) => listener(event)
+    listeners.add(own)
+    return () => listeners.delete(own)
+  }
+
+  /**
+   * Makes an upload that survives a power cut; an empty one of known length is finished at once.
+   * @throws {UploadError} upload-too-large, quota-exceeded, insufficient-storage, digest-unsupported
+   */
+  async create(upload: CreateUpload = {}, signal?: AbortSignal): Promise<UploadStatus> {
+    this.#checkOpen(signal)
+    checkBytes(upload.length ?? 0)
+    const entry = await createEntry(this.#context, upload)
+    this.#entries.set(entry.id, entry)
+    this.#context.emit('created', entry)
+    if (isDue(entry.facts)) await finishUpload(this.#context, entry)
+    return this.#statusOf(entry)
+  }
+
+  /** @throws {UploadError} upload-not-found, upload-expired */
+  status(id: string): UploadStatus {
+    return this.#statusOf(this.#find(id))
+  }
+
+  /** Every upload that is known: unfinished ones, and for a while the finished. */
+  *list(): Generator<UploadStatus, void> {
+    for (const entry of this.#entries.values()) yield this.#statusOf(entry)
+  }
+
+  /**
+   * Writes where the upload stands, and nowhere else; ends every other writer of it.
+   * @param offset has to be the upload's, as a check
+   * @throws {UploadError} offset-mismatch, with both offsets; and as `write` does
+   */
+  append(
+    id: string,
+    offset: number,
+    content: UploadContent,
+    options: WriteOptions = {},
+  ): Promise<UploadStatus> {
+    return this.#write(id, { offset, contiguous: true }, content, options)
+  }
+
+  /**
+   * Writes anywhere, in any order; ends the writers whose bytes it would meet. Resolves when the
+   * bytes are acknowledged, and, where they were the last, the file has its name. Bytes that were
+   * acknowledged before never change; the same may come again.
+   *
+   * The content is not closed, whatever happens.
+   * @throws {UploadError} upload-interrupted when not all has come: what has is kept
+   */
+  write(
+    id: string,
+    offset: number,
+    content: UploadContent,
+    options: WriteOptions = {},
+  ): Promise<UploadStatus> {
+    return this.#write(id, { offset, contiguous: false }, content, options)
+  }
+
+  /** What has been acknowledged, from `offset` on; fewer bytes where a gap or the end comes first. */
+  async read(id: string, span: Span, signal?: AbortSignal): Promise<Buffer> {
+    this.#checkOpen(signal)
+    const { facts } = this.#find(id)
+    const end = Math.min(span.end, facts.spans.endFrom(span.start))
+    if (end <= span.start || facts.completed !== undefined) return Buffer.alloc(0)
+    return this.#context.blobs.use(id, (blob) => blob.read(span.start, end - span.start))
+  }
+
+  /**
+   * Sets the length of the whole, once.
+   * @throws {UploadError} length-mismatch, upload-too-large, quota-exceeded
+   */
+  async setLength(id: string, length: number, signal?: AbortSignal): Promise<UploadStatus> {
+    this.#checkOpen(signal)
+    checkBytes(length)
+    const entry = this.#find(id)
+    const refusal = decideLength(entry.facts, length, this.#limits.maxUploadBytes)
+    if (refusal !== undefined) throw refusal
+    if (entry.facts.length === length) return this.#statusOf(entry)
+    charge(this.#context, entry, length)
+    entry.pending.push({ type: 'length', length })
+    await abortable(this.#commitAndFinish(entry), signal)
+    return this.#statusOf(entry)
+  }
+
+  /** Ends every writer of an upload, and resolves when what came of them is committed. */
+  async interrupt(id: string, signal?: AbortSignal): Promise<UploadStatus> {
+    this.#checkOpen(signal)
+    const entry = this.#find(id)
+    await abortable(this.#endWriters([...entry.writes], entry.id), signal)
+    return this.#statusOf(entry)
+  }
+
+  /**
+   * Finishes an upload: every byte has to be there. Again, it tells the same.
+   * @throws {UploadError} upload-incomplete, digest-mismatch
+   * @throws {TransferError} target-exists
+   */
+  async complete(
+    id: string,
+    options: { readonly digest?: Digest | undefined; readonly signal?: AbortSignal } = {},
+  ): Promise<UploadStatus> {
+    const { digest, signal } = options
+    this.#checkOpen(signal)
+    const entry = this.#find(id)
+    if (entry.facts.completed !== undefined) return this.#statusOf(entry)
+    await abortable(this.#endWriters([...entry.writes], entry.id), signal)
+    entry.pending.push(...(digest === undefined ? [] : [{ type: 'digest', digest } as const]))
+    await abortable(this.#commitAndFinish(entry, { isTold: true }), signal)
+    return this.#statusOf(entry)
+  }
+
+  /**
+   * Puts uploads together, one behind the other, to a new one that is finished at once. They have to
+   * have every byte, and stay.
+   * @throws {UploadError} upload-incomplete, and as `create` does
+   */
+  async concatenate(
+    ids: readonly string[],
+    upload: Omit<CreateUpload, 'length' | 'finish'> = {},
+    signal?: AbortSignal,
+  ): Promise<UploadStatus> {
+    this.#checkOpen(signal)
+    const parts = ids.map((id) => this.#find(id))
+    const entry = await concatenateUploads(this.#context, { parts, upload, signal })
+    this.#entries.set(entry.id, entry)
+    this.#context.emit('created', entry)
+    await finishUpload(this.#context, entry)
+    return this.#statusOf(entry)
+  }
+
+  /** Ends an upload and removes its bytes; a finished file stays, and only its record goes. */
+  async terminate(id: string, signal?: AbortSignal): Promise<void> {
+    this.#checkOpen(signal)
+    await this.#remove(this.#find(id), 'terminated')
+  }
+
+  /** Removes what has expired: unfinished uploads, and the records of finished ones. */
+  async sweep(): Promise<void> {
+    for (const entry of [...this.#entries.values()]) {
+      if (this.#hasExpired(entry)) await this.#remove(entry, 'expired')
+    }
+  }
+
+  /** Ends every writer, keeps what came, and closes the files. Idempotent. */
+  close(): Promise<void> {
+    this.#closing ??= this.#close()
+    return this.#closing
+  }
+
+  [Symbol.asyncDispose](): Promise<void> {
+    return this.close()
+  }
+
+  get #limits(): CoreContext['settings']['limits'] {
+    return this.#context.settings.limits
+  }
+
+  async #write(
+    id: string,
+    where: Pick<WriteRequest, 'offset' | 'contiguous'>,
+    content: UploadContent,
+    options: WriteOptions,
+  ): Promise<UploadStatus> {
+    const { offset, contiguous } = where
+    const { contentLength, final = false, signal } = options
+    this.#checkOpen(signal)
+    checkBytes(offset, contentLength ?? 0, offset + (contentLength ?? 0))
+    const entry = this.#find(id)
+    const span = { start: offset, end: offset + (contentLength ?? Number.POSITIVE_INFINITY) }
+    await this.#makeWay(entry, contiguous ? undefined : span)
+    // It may have been finished or removed meanwhile.
+    this.#checkOpen(signal)
+    this.#find(id)
+    const request = { offset, contentLength, contiguous, final }
+    const refusal = decideWrite(entry.facts, request, this.#limits.maxUploadBytes)
+    if (refusal !== undefined) throw refusal
+    const active = new ActiveWrite(span)
+    const { promise: promised, resolve: onPromised } = Promise.withResolvers<void>()
+    const work = this.#receive({ ...options, entry, active, offset, content, onPromised })
+    // Rejects before it is promised, or for nobody.
+    work.catch(() => entry.promised.remove(span))
+    await Promise.race([work, promised])
+    return this.#statusOf(entry)
+  }
+
+  async #receive(write: AdmittedWrite): Promise<void> {
+    const { entry, active } = write
+    entry.writes.add(active)
+    try {
+      await receiveContent(this.#context, write)
+      active.noteCommit()
+      if (isDue(entry.facts)) await finishUpload(this.#context, entry)
+    } finally {
+      active.noteCommit()
+      entry.writes.delete(active)
+      active.settle()
+    }
+  }
+
+  /** Ends the writers that may meet a span, or all of them, also those that come meanwhile. */
+  async #makeWay(entry: UploadEntry, span: Span | undefined): Promise<void> {
+    for (;;) {
+      const inWay = [...entry.writes].filter(
+        (write) => span === undefined || overlaps(write.span, span),
+      )
+      if (inWay.length > 0) await this.#endWriters(inWay, entry.id)
+      else if (entry.finishing !== undefined) await entry.finishing.catch(() => {})
+      else return
+    }
+  }
+
+  async #endWriters(writes: readonly ActiveWrite[], id: string): Promise<void> {
+    for (const write of writes) write.stop(interrupted(id, 'replaced'))
+    await Promise.all(writes.map(({ settled }) => settled))
+  }
+
+  async #commitAndFinish(entry: UploadEntry, options: { isTold?: boolean } = {}): Promise<void> {
+    await this.#context.commit(entry)
+    if (options.isTold === true || isDue(entry.facts)) await finishUpload(this.#context, entry)
+  }
+
+  async #remove(entry: UploadEntry, type: 'terminated' | 'expired'): Promise<void> {
+    entry.isGone = true
+    try {
+      await this.#endWriters([...entry.writes], entry.id)
+      await entry.finishing?.catch(() => {})
+      await this.#context.settled(entry)
+      await this.#context.note(entry, [{ type: 'removed' }])
+      this.#context.retire(entry.id)
+      await removeUpload(this.#context, entry.id)
+    } catch (error) {
+      entry.isGone = false
+      throw error
+    }
+    this.#entries.delete(entry.id)
+    if (entry.facts.completed !== undefined) return
+    this.#context.usage.close(entry.owner, entry.chargedBytes)
+    this.#context.emit(type, entry)
+  }
+
+  async #close(): Promise<void> {
+    this.#cancelSweep()
+    const entries = [...this.#entries.values()]
+    const writes = entries.flatMap((entry) =>
+      [...entry.writes].map((write) => {
+        write.stop(interrupted(entry.id, 'closed'))
+        return write.settled
+      }),
+    )
+    await Promise.all(writes)
+    await Promise.all(entries.map((entry) => entry.finishing?.catch(() => {})))
+    await Promise.all(entries.map((entry) => this.#context.settled(entry)))
+    await this.#context.close()
+  }
+
+  #planSweep(): () => void {
+    const { clock, sweepIntervalMs } = this.#context.settings
+    const run = (): void => {
+      this.#cancelSweep = this.#planSweep()
+      // What could not be removed now may be the next time.
+      this.sweep().catch(() => {})
+    }
+    return clock.after(sweepIntervalMs, run, { background: true })
+  }
+
+  #hasExpired(entry: UploadEntry): boolean {
+    const { clock, keepCompletedMs } = this.#context.settings
+    const { completed, header } = entry.facts
+    if (entry.isGone || entry.writes.size > 0 || entry.finishing !== undefined) return false
+    const keepMs = completed === undefined ? header.expiresInMs : keepCompletedMs
+    return clock.now() - entry.activeAt >= keepMs
+  }
+
+  #find(id: string): UploadEntry {
+    const entry = this.#entries.get(id)
+    if (entry === undefined || entry.isGone) {
+      throw new UploadError('upload-not-found', `Cannot find upload ${JSON.stringify(id)}`)
+    }
+    if (entry.facts.completed === undefined && this.#hasExpired(entry)) {
+      throw new UploadError('upload-expired', `Cannot go on with upload ${id}: it has expired`)
+    }
+    return entry
+  }
+
+  #checkOpen(signal: AbortSignal | undefined): void {
+    signal?.throwIfAborted()
+    if (this.#closing !== undefined) throw interrupted('', 'closed')
+  }
+
+  #statusOf(entry: UploadEntry): UploadStatus {
+    return entry.status(this.#context.time())
+  }
+}
+
+function overlaps(one: Span, other: Span): boolean {
+  return one.start < other.end && other.start < one.end
+}
+
+/** @throws {RangeError} doors read numbers from the wire, and have checked them */
+function checkBytes(...counts: readonly number[]): void {
+  for (const bytes of counts) {
+    if (Number.isSafeInteger(bytes) && bytes >= 0) continue
+    throw new RangeError(`Cannot use ${bytes} as a number of bytes`)
+  }
+}
