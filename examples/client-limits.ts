@@ -7,7 +7,7 @@ import { HttpClient, type RetryEvent } from 'ferry/client'
 let flaky = 0
 const arrivals: number[] = []
 await using server = createServer(({ url }, response) => {
-  if (url === '/flaky-endpoint' && ++flaky <= 2) {
+  if (url?.startsWith('/flaky') === true && ++flaky <= 2) {
     response.writeHead(503, { 'Retry-After': '0' }).end()
     return
   }
@@ -28,3 +28,9 @@ console.log(`${items.length} responses, spread over more than 150 ms: ${tookMs >
 await using client = new HttpClient({ baseUrl })
 const tell = ({ attempt, reason }: RetryEvent): void => console.log(`attempt ${attempt}: ${reason}`)
 console.log(await client.get('/flaky-endpoint', { retries: 5, retryDelayMs: 10, onRetry: tell }))
+
+// POST may have had its effect, and is sent again only where the program says that twice is fine.
+flaky = 0
+const data = { id: 7 }
+const again = { retries: 5, retryDelayMs: 10, retryMethods: ['POST'], onRetry: tell }
+console.log(await client.post('/flaky', { json: data, ...again }))

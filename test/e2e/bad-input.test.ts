@@ -45,13 +45,13 @@ const MISUSES: readonly Misuse[] = [
     what: 'a host that does not exist',
     args: [...NO_RETRY, 'http://ferry.invalid/f'],
     exitCode: 3,
-    line: 'Cannot resolve host ferry.invalid',
+    line: 'resolve host ferry.invalid',
   },
   {
     what: 'a port where nobody listens',
     args: [...NO_RETRY, NOWHERE],
     exitCode: 4,
-    line: 'Cannot connect to 127.0.0.1:1 at 127.0.0.1: connection refused',
+    line: 'connect to 127.0.0.1:1 at 127.0.0.1: connection refused',
   },
   {
     what: 'an unknown option',
@@ -279,7 +279,7 @@ test.each([
     what: 'a redirection to another scheme',
     fault: { type: 'status', status: 302, headers: { Location: 'file:///etc/passwd' } } as const,
     exitCode: 7,
-    line: 'Cannot follow the redirection',
+    line: 'follow the redirection',
   },
 ])('ferry get tells of $what with exit code $exitCode', async (row) => {
   await using dir = await TempDir.create()

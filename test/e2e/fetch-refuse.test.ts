@@ -40,7 +40,7 @@ describe.concurrent('ferry fetch refuses', () => {
     [['-u', 'a:b', '-H', 'Authorization: c', NOWHERE], 2, 'beside a --header Authorization'],
     [['-o', 'no/file', NOWHERE], 15, 'Cannot write no/file'],
     [['-o', '.', NOWHERE], 15, 'it is a folder'],
-    [['http://ferry.invalid/'], 3, 'Cannot resolve host ferry.invalid'],
+    [['http://ferry.invalid/'], 3, 'cannot resolve host ferry.invalid'],
     [[NOWHERE], 4, 'connection refused'],
   ]
 

@@ -66,6 +66,22 @@ test('ferry get --max-per-host holds for all files together', async () => {
   expect(await dir.names()).toEqual(['a', 'b', 'c', 'list.txt'])
 })
 
+test.each([
+  { what: '--limit-rate holds for all files together', args: ['--limit-rate', '2M'] },
+  { what: '--limit-each holds for each file', args: ['--limit-each', '1M'] },
+])('ferry get $what', async ({ args }) => {
+  await using server = await FaultServer.start({ content: CONTENT })
+  await using dir = await TempDir.create()
+  const urls = [server.url, server.url.replace('file.bin', 'other.bin')]
+
+  const run = await runFerry(['get', '--json', '-x', '1', ...args, ...urls], { cwd: dir.path })
+
+  const completed = parseEvents(run.stdout).filter(({ event }) => event === 'completed')
+  // 2 MiB each take 2 s; a busy machine may need longer, but less would break the promise.
+  expect(Math.max(...completed.map(({ elapsedMs }) => elapsedMs as number))).toBeGreaterThan(1500)
+  expect(completed).toHaveLength(2)
+})
+
 test('ferry get -i reads a list of aria2 with options of each file', async () => {
   await using nginx = await startNginx(['a.txt', 'b.txt', 'c.txt'])
   await using dir = await TempDir.create()
@@ -266,6 +282,7 @@ test('ferry get says of each file after Ctrl-C how to go on, and goes on with al
 
 test.each([
   { what: 'no list', args: ['-i', 'absent.txt'], line: 'Cannot read absent.txt for --input' },
+  { what: 'an empty list', args: ['-i', '/dev/null'], line: 'the list names no URL' },
   { what: 'a broken pattern', args: ['--expand', 'http://h/[9-1]'], line: 'expand the URL' },
   {
     what: 'mirrors of two files',

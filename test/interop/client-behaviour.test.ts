@@ -121,8 +121,6 @@ test('docs/client-behaviour.md holds every row with the outcome of Ferry', async
 
 /** What a client makes of a row, as it is and as recommended. */
 async function outcomesOf(column: Column, row: BehaviourRow): Promise<string> {
-  const excuse = column.cannot?.[row.topic]
-  if (excuse !== undefined) return excuse
   const plain = await outcomeOf(column.create(row.topic), row)
   const advised = column.createAdvised?.(row.topic)
   if (advised === undefined) return plain

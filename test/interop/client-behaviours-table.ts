@@ -219,6 +219,18 @@ const HEADS: BehaviourRow[] = [
     ferry: 'timeout · within 1 s',
   },
   {
+    name: 'a head of which a byte comes every 100 ms, with a limit of 300 ms',
+    topic: 'slow',
+    open: () =>
+      CountingServer.open(({ socket }) => {
+        let sent = 0
+        const timer = setInterval(() => socket.write(GOOD[sent++ % GOOD.length] as string), 100)
+        socket.on('close', () => clearInterval(timer))
+      }),
+    asks: [{ timeoutMs: 300 }],
+    ferry: 'timeout · within 1 s',
+  },
+  {
     name: 'content of which a byte comes every 100 ms, with a limit of 300 ms',
     topic: 'slow',
     open: () =>

@@ -256,7 +256,7 @@ test('the environment names the proxy, its user, and what goes straight', async 
     SMALL_TEXT.trim(),
     SMALL_TEXT.trim(),
     SMALL_TEXT.trim(),
-    'connect-failed',
+    'proxy-failed',
     SMALL_TEXT.trim(),
     SMALL_TEXT.trim(),
     'http-status 407',

@@ -185,7 +185,7 @@ test('a proxy that does not run is told by its address', async () => {
   const outcome = pool.request(new HttpRequest('GET', site.backend.url('/small.txt')))
 
   await expect(outcome).rejects.toMatchObject({
-    code: 'connect-failed',
+    code: 'proxy-failed',
     message: expect.stringContaining(`127.0.0.1:${closed}`) as unknown,
   })
   await expect(outcome).rejects.not.toThrow('secret')
@@ -215,7 +215,7 @@ test.each([
   await expect(outcome).rejects.toMatchObject({ code: 'connection-lost', expectedBytes: BIG_SIZE })
   expect(received).toBeLessThan(BIG_SIZE)
   await killed
-  expect(await outcomeOf(pool, request)).toBe('connect-failed')
+  expect(await outcomeOf(pool, request)).toBe('proxy-failed')
   expect(pool.toString()).toMatch(/active 0 idle 0 connecting 0 waiting 0$/)
 })
 

@@ -2,7 +2,7 @@
  * Ferry, undici, fetch, got, ky and axios behind one face: as they are, and as their README recommends
  * for the case. Waits before another try are shortened where a client lets them be.
  */
-import type { LookupAddress } from 'node:dns'
+import dns, { type LookupAddress } from 'node:dns'
 import axios, { type AxiosError } from 'axios'
 import { HttpClient } from 'ferry/client'
 import { isFerryError } from 'ferry/errors'
@@ -45,8 +45,6 @@ export interface Column {
   createAdvised?(
     topic: Topic,
   ): { readonly advice: string; readonly client: BehaviourClient } | undefined
-  /** What it cannot be told. */
-  readonly cannot?: Partial<Record<Topic, string>>
 }
 
 export type ColumnName = 'ferry' | 'undici.request' | 'fetch' | 'got' | 'ky' | 'axios'
@@ -63,13 +61,9 @@ export const COLUMNS: readonly Column[] = [
     create: () => createUndici((agent) => agent),
     createAdvised: adviseUndici,
   },
-  {
-    name: 'fetch',
-    create: createFetch,
-    cannot: { lookup: 'takes no look-up' },
-  },
+  { name: 'fetch', create: createFetch },
   { name: 'got', create: createGot },
-  { name: 'ky', create: createKy, cannot: { lookup: 'takes no look-up' } },
+  { name: 'ky', create: createKy },
   {
     name: 'axios',
     create: () => createAxios({}),
@@ -172,7 +166,8 @@ function adviseUndici(topic: Topic): ReturnType<NonNullable<Column['createAdvise
 
 function createFetch(): BehaviourClient {
   return {
-    async send({ method, url, headers = {}, content, timeoutMs }) {
+    async send({ method, url, headers = {}, content, timeoutMs, addresses }) {
+      teachSystem(url, addresses)
       const response = await fetch(url, {
         method,
         headers,
@@ -210,7 +205,8 @@ function createGot(): BehaviourClient {
 
 function createKy(): BehaviourClient {
   return {
-    async send({ method, url, headers = {}, content, timeoutMs }) {
+    async send({ method, url, headers = {}, content, timeoutMs, addresses }) {
+      teachSystem(url, addresses)
       try {
         const response = await ky(url, {
           method,
@@ -252,6 +248,20 @@ function createAxios(advised: { readonly maxContentLength?: number }): Behaviour
     },
     [Symbol.asyncDispose]: nothing,
   }
+}
+
+/** Names that the system's look-up of this process knows, for clients that take none of their own. */
+const taught = new Map<string, readonly LookupAddress[]>()
+const systemLookup = dns.lookup
+
+function teachSystem(url: string, addresses: readonly LookupAddress[] | undefined): void {
+  if (addresses === undefined) return
+  taught.set(new URL(url).hostname, addresses)
+  dns.lookup = Object.assign((host: string, ...rest: unknown[]) => {
+    const known = taught.get(host)
+    const look = known === undefined ? systemLookup : lookupOf(known)
+    return (look as (...args: unknown[]) => unknown)(host, ...rest)
+  }, systemLookup) as typeof dns.lookup
 }
 
 type LookupCallback = (

@@ -20,7 +20,11 @@ export const ENDINGS: Readonly<Record<ErrorCode, Ending>> = {
   config: { exitCode: 2, advice: 'See ferry get --help' },
   'resolve-failed': { exitCode: 3, advice: 'Check the name in the URL, and the network' },
   'connect-failed': { exitCode: 4, advice: 'Check that the server runs and the port is right' },
-  'proxy-failed': { exitCode: 4, advice: 'Check the proxy' },
+  'proxy-failed': {
+    exitCode: 4,
+    advice:
+      'Check the proxy, set by --proxy or by HTTP_PROXY, HTTPS_PROXY, ALL_PROXY; NO_PROXY goes past it',
+  },
   'tls-failed': {
     exitCode: 5,
     advice:
@@ -83,9 +87,12 @@ export const ENDINGS: Readonly<Record<ErrorCode, Ending>> = {
   'name-refused': { exitCode: 15, advice: 'Choose another name' },
 }
 
+const PROXY_AUTHENTICATION_REQUIRED = 407
 // What the facts beside an error tell more exactly than its code.
 const ADVICE_IF_CODED =
   'The server gives this file only coded, and Ferry keeps files as they are; ask its operator, or try another source'
+const ADVICE_IF_PROXY_ASKS =
+  'The proxy wants to know who asks: give user and password in its URL, http://USER:PASSWORD@HOST:PORT'
 const ADVICE_IF_REPLACED = 'See that nothing else writes there, then run the same command again'
 
 /** What the user can do about an error, as a sentence without a full stop. */
@@ -95,6 +102,7 @@ export function adviceFor(
 ): string {
   if (detail['contentCoding'] !== undefined) return ADVICE_IF_CODED
   if (detail['replaced'] === true) return ADVICE_IF_REPLACED
+  if (detail['status'] === PROXY_AUTHENTICATION_REQUIRED) return ADVICE_IF_PROXY_ASKS
   const { advice, adviceAnew = advice } = ENDINGS[code]
   return resumable ? advice : adviceAnew
 }

@@ -55,18 +55,15 @@ export function itemOf(
   const folder = said.dir ?? options.dir
   const dir = pathOf(folder ?? '.')
   const output = said.output ?? options.output
-  const ifNewer = settings.ifNewer ?? options.ifNewer
   const [url] = parseUrls(urls)
-  const guess = url === undefined ? 'download' : fileNameOf(url)
-  // Whether it is newer is asked of the file that is here, so it has to be known which that is.
-  const file = output === undefined ? (ifNewer === true ? guess : undefined) : pathOf(output)
+  const file = output === undefined ? undefined : pathOf(output)
   return {
     urls,
     // With a separator at its end it is taken for a folder in any case.
     target: file === undefined ? join(dir, sep) : resolve(dir, file),
     isFolder: file === undefined,
     folder: folder === undefined ? undefined : dir,
-    name: file === undefined ? guess : basename(file),
+    name: file === undefined ? (url === undefined ? 'download' : fileNameOf(url)) : basename(file),
     trusted: urls,
     network,
     settings,

@@ -154,6 +154,7 @@ export function factsOf({ size, checksums, pieces }: MetalinkFile): ItemSettings
 
 function checkCount(count: number, options: GetOptions): void {
   if (count === 1) return
+  if (count === 0) throw new ConfigError('input', 'Cannot fetch anything: the list names no URL')
   for (const name of ['output', 'checksum', 'mirror'] as const) {
     if (options[name] === undefined) continue
     throw new ConfigError(name, `Cannot use --${name} with ${count} URLs: it is meant for one file`)

@@ -169,7 +169,11 @@ export class GetRun {
       signal: AbortSignal.any([signal, stopping.signal]),
       // Nothing is told before the task is made: a download begins when the caller's turn has ended.
       onEvent: (event) => {
-        if (event.type === 'named') take(event.path)
+        if (event.type === 'named') {
+          take(event.path)
+          // It goes no further, and so does not lock what another one is about to write.
+          stopping.signal.throwIfAborted()
+        }
         reporter.event(task, event)
       },
     })

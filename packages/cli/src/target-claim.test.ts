@@ -10,7 +10,7 @@ const FIRST_END = Promise.resolve()
 function claimTwo(path: string): { readonly first: TargetClaim; readonly second: TargetClaim } {
   const writing = new Map<string, Promise<unknown>>()
   const first = new TargetClaim(writing, FIRST_END)
-  first.move(path)
+  void first.move(path)
   return { first, second: new TargetClaim(writing, Promise.resolve()) }
 }
 
@@ -39,7 +39,7 @@ describe('TargetClaim', () => {
   test('leaves a path when it takes another, or is released', () => {
     const { first, second } = claimTwo('/nowhere/a')
 
-    first.move('/nowhere/b')
+    void first.move('/nowhere/b')
     expect(second.move('/nowhere/a')).toBeUndefined()
     expect(second.move('/nowhere/a')).toBeUndefined()
     expect(second.move('/nowhere/b')).toBe(FIRST_END)

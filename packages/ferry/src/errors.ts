@@ -146,7 +146,7 @@ export class NetworkError extends FerryError {
 
 /** `Cannot GET http://h/x: ` before what went wrong, which then need not name the request again. */
 function nameRequest(message: string, { method, url }: FailedRequest): string {
-  if (/^Cannot [A-Z]+ https?:/.test(message)) return message
+  if (/^Cannot \S+ https?:/.test(message)) return message
   const what = `${method} ${url}`
   let reason = message
   for (const link of [' to ', ' of ', ' from ', ' ']) {

@@ -6,6 +6,7 @@ import { FakeClock } from '../testing/fake-clock.ts'
 import type { CallOptions, HttpClientOptions } from './call-options.ts'
 import { createCookieJar } from './cookies/create-cookie-jar.ts'
 import { HttpClient } from './http-client.ts'
+import type { Interceptor } from './interceptor.ts'
 import type { RequestLogger } from './interceptors/log-requests.ts'
 import { RateLimiter } from './rate-limit/rate-limiter.ts'
 
@@ -38,10 +39,10 @@ test('logger of a call is in the place of the client’s, and stands inside of i
   await using server = await hello()
   const [ofClient, ofCall] = [recordLines(), recordLines()]
   await using client = new HttpClient({ ...QUICK, logger: ofClient })
-  const rename = {
+  const rename: Interceptor = {
     scope: 'attempt',
-    preRequest: (request: { withMethod(name: string): never }) => request.withMethod('OPTIONS'),
-  } as const
+    preRequest: (request) => request.withMethod('OPTIONS'),
+  }
 
   await client.get(server.url('/1'))
   await client.get(server.url('/2'), { logger: ofCall, interceptors: [rename] })

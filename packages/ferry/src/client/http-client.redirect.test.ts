@@ -112,8 +112,9 @@ test('HttpClient does not take a redirection of content that can be sent only on
   const body = Readable.from([Buffer.from('x')])
 
   await expect(client.post(server.url(), { body })).rejects.toMatchObject({
-    code: 'remote-protocol',
-    message: `Cannot POST ${server.url()}: it was redirected, status 307, and its content can be sent only once`,
+    code: 'http-status',
+    status: 307,
+    message: `Cannot POST ${server.url()}: 307 Temporary Redirect, and its content can be sent only once`,
     attempts: 1,
   })
   expect(server.requests).toHaveLength(1)

@@ -6,6 +6,7 @@
  */
 import { type Clock, systemClock } from '../clock.ts'
 import { ConfigError, type HttpStatusError, NetworkError, StreamError } from '../errors.ts'
+import { isToken } from '../protocol/semantics/grammar.ts'
 import { HeaderFields } from '../protocol/semantics/header-fields.ts'
 import type { HttpRequest } from '../transport/http-request.ts'
 import type { HttpResponse } from '../transport/http-response.ts'
@@ -274,13 +275,15 @@ export class HttpClient<Format extends ResponseFormat = 'json'> implements Async
 
   /** @throws as `buildRequest()`, with the request named where its URL can be read */
   #build(method: string, url: Url, options: CallOptions, settings: CallSettings): HttpRequest {
-    const defaults = defaultsFor(settings, this.#defaults)
-    const { baseUrl = defaults.baseUrl } = options
+    const usual = defaultsFor(settings, this.#defaults)
+    const { baseUrl } = options
+    const defaults = baseUrl === undefined ? usual : { ...usual, baseUrl }
     try {
-      return buildRequest(method, url, options, { ...defaults, baseUrl })
+      return buildRequest(method, url, options, defaults)
     } catch (error) {
-      if (!(error instanceof NetworkError)) throw error
-      const { label } = HttpUrl.parse(joinUrl(url, baseUrl))
+      // What is no method names no request.
+      if (!(error instanceof NetworkError) || !isToken(method)) throw error
+      const { label } = HttpUrl.parse(joinUrl(url, defaults.baseUrl))
       throw error.describe({ method, url: label, attempts: 0 })
     }
   }

@@ -2,7 +2,7 @@
  * Decides what to do about a redirection (RFC 9110 §15.4): a pure function of request and response.
  * Credentials never cross to another origin.
  */
-import { RemoteProtocolError } from '../errors.ts'
+import { HttpStatusError, RemoteProtocolError } from '../errors.ts'
 import type { HeaderFields } from '../protocol/semantics/header-fields.ts'
 import { HttpRequest } from '../transport/http-request.ts'
 import { HttpUrl } from '../transport/http-url.ts'
@@ -11,16 +11,24 @@ import { withoutSecrets } from './secret-fields.ts'
 const REDIRECTS: ReadonlySet<number> = new Set([301, 302, 303, 307, 308])
 const CONTENT_FIELDS = ['content-type', 'content-length', 'content-encoding', 'content-language']
 
+/** What a redirection says. */
+export interface RedirectingResponse {
+  readonly status: number
+  readonly statusText?: string
+  readonly headers: HeaderFields
+}
+
 /**
  * The request to send next; undefined when the response is the final one. To another origin, and that
  * is also http instead of https, no secret is sent on: no credentials, no field that is named like
  * one, none of `secretHeaders`.
- * @throws {RemoteProtocolError} when Location cannot be used, or content would have to be sent a second
- * time that can be sent only once: nothing has arrived where it should then
+ * @throws {RemoteProtocolError} when Location cannot be used
+ * @throws {HttpStatusError} when content would have to be sent again that can be sent only once: it has
+ * not arrived where it should
  */
 export function decideRedirect(
   request: HttpRequest,
-  response: { readonly status: number; readonly headers: HeaderFields },
+  response: RedirectingResponse,
   secretHeaders: readonly string[] = [],
 ): HttpRequest | undefined {
   if (!REDIRECTS.has(response.status)) return undefined
@@ -29,10 +37,7 @@ export function decideRedirect(
   const url = parseLocation(location, request.url)
   const keepsMethod = keepsMethodOf(request.method, response.status)
   if (keepsMethod && !request.replayable) {
-    throw new RemoteProtocolError(
-      `Cannot ${request.method} ${request.url.label}: it was redirected, status ${response.status}, ` +
-        'and its content can be sent only once',
-    )
+    throw redirectedOnce(request, response)
   }
   let headers = request.headers
   if (url.origin.key !== request.url.origin.key) {
@@ -40,6 +45,17 @@ export function decideRedirect(
   }
   if (keepsMethod) return request.withUrl(url).withHeaders(headers)
   return new HttpRequest('GET', url, { headers: headers.without(...CONTENT_FIELDS) })
+}
+
+function redirectedOnce(
+  { method, url }: HttpRequest,
+  { status, statusText = '', headers }: RedirectingResponse,
+): HttpStatusError {
+  const words = `${status} ${statusText}`.trim()
+  return new HttpStatusError(
+    `Cannot ${method} ${url.label}: ${words}, and its content can be sent only once`,
+    { status, statusText, headers },
+  )
 }
 
 /** 301 and 302 turn POST into GET as clients always have done; 303 turns all but HEAD. */

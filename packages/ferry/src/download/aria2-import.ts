@@ -6,7 +6,7 @@
 import { readFile, rename, stat, unlink } from 'node:fs/promises'
 import { SpanSet } from '../transfer/span.ts'
 import { decodeAria2Control } from './lists/aria2-control.ts'
-import { fileError } from './part-file.ts'
+import { fileError } from '../transfer/files.ts'
 import type { PartPlace } from './part-place.ts'
 import { Journal } from './resume-record.ts'
 import type { Source } from './source.ts'

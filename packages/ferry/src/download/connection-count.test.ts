@@ -7,7 +7,12 @@ import {
 } from './connection-count.ts'
 
 const MB = 1_000_000
-const ENDLESS = { remainingSeconds: Number.POSITIVE_INFINITY, settleTicks: 1 } as const
+const ENDLESS = {
+  remainingSeconds: Number.POSITIVE_INFINITY,
+  settleTicks: 1,
+  silentTicks: 0,
+  isBursty: false,
+} as const
 
 /** The level after each tick on a network whose speed depends on the number of connections. */
 function simulate(
@@ -18,11 +23,13 @@ function simulate(
   let count: ConnectionCount = INITIAL_CONNECTION_COUNT
   const levels: number[] = []
   for (let tick = 0; tick < ticks; tick++) {
+    const bytesPerSecond = speedOf(count.level, tick)
     count = nextConnectionCount(count, {
-      bytesPerSecond: speedOf(count.level, tick),
+      ...ENDLESS,
+      bytesPerSecond,
+      steadyBytesPerSecond: bytesPerSecond,
       saturated: true,
       ceiling: ceilingAt(tick),
-      ...ENDLESS,
     })
     levels.push(count.level)
   }
@@ -78,11 +85,33 @@ test('connections grow at once when a host takes more again', () => {
   expect(levels.slice(36).every((level) => level === 3)).toBe(true)
 })
 
+test('connections grow at once where one is silent between bursts', () => {
+  let count: ConnectionCount = INITIAL_CONNECTION_COUNT
+  const levels: number[] = []
+  // A second's bytes in the first tick of each second, for each connection.
+  for (let tick = 0; tick < 40; tick++) {
+    const bytesPerSecond = tick % 10 === 0 ? count.level * 10 * MB : 0
+    count = nextConnectionCount(count, {
+      ...ENDLESS,
+      bytesPerSecond,
+      steadyBytesPerSecond: count.level * MB,
+      silentTicks: tick % 10,
+      isBursty: tick > 0,
+      saturated: true,
+      ceiling: 8,
+    })
+    levels.push(count.level)
+  }
+
+  expect(levels.indexOf(8)).toBeLessThan(10)
+  expect(levels.at(-1)).toBe(8)
+})
+
 test('connections are not added for what ends soon', () => {
   let count: ConnectionCount = INITIAL_CONNECTION_COUNT
   for (let tick = 0; tick < 200; tick++) {
-    const sample = { bytesPerSecond: MB, saturated: true, ceiling: 8, settleTicks: 1 }
-    count = nextConnectionCount(count, { ...sample, remainingSeconds: 0.5 })
+    const speed = { bytesPerSecond: MB, steadyBytesPerSecond: MB, saturated: true, ceiling: 8 }
+    count = nextConnectionCount(count, { ...ENDLESS, ...speed, remainingSeconds: 0.5 })
   }
 
   expect(count.level).toBe(1)
@@ -92,8 +121,9 @@ test('a new connection is given time to get going before it is judged', () => {
   let count: ConnectionCount = INITIAL_CONNECTION_COUNT
   const levels: number[] = []
   for (let tick = 0; tick < 12; tick++) {
-    const sample = { bytesPerSecond: count.level * MB, saturated: true, ceiling: 8 }
-    count = nextConnectionCount(count, { ...sample, remainingSeconds: 100, settleTicks: 4 })
+    const bytesPerSecond = count.level * MB
+    const speed = { bytesPerSecond, steadyBytesPerSecond: bytesPerSecond, saturated: true }
+    count = nextConnectionCount(count, { ...ENDLESS, ...speed, ceiling: 8, settleTicks: 4 })
     levels.push(count.level)
   }
 
@@ -102,10 +132,11 @@ test('a new connection is given time to get going before it is judged', () => {
 
 test('a tick in which a connection had no work says nothing', () => {
   const next = nextConnectionCount(INITIAL_CONNECTION_COUNT, {
+    ...ENDLESS,
     bytesPerSecond: MB,
+    steadyBytesPerSecond: MB,
     saturated: false,
     ceiling: 8,
-    ...ENDLESS,
   })
 
   expect(next).toEqual(INITIAL_CONNECTION_COUNT)
@@ -114,6 +145,9 @@ test('a tick in which a connection had no work says nothing', () => {
 test('connections are at least one and at most the ceiling, whatever is measured', () => {
   const sample = fc.record({
     bytesPerSecond: fc.oneof(fc.constant(0), fc.nat(100 * MB)),
+    steadyBytesPerSecond: fc.nat(100 * MB),
+    silentTicks: fc.nat(3),
+    isBursty: fc.boolean(),
     saturated: fc.boolean(),
     ceiling: fc.integer({ min: 1, max: 12 }),
     remainingSeconds: fc.constantFrom(0.1, 100),

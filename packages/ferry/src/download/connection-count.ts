@@ -4,6 +4,9 @@
  *
  *     growing: 1, 3, 6, 12 … while it helps → holding: back at what helped → probing: one more → …
  *     capped: at the most that is allowed → probing, as soon as more is
+ *
+ * Servers that keep to a rate often send in bursts, of a second say. Silence between bursts tells that a
+ * connection is held back, so that others are worth having; and speed has to be looked at for longer.
  */
 
 /** The state; `level` is the number of connections to use now. */
@@ -21,6 +24,12 @@ export interface ConnectionCount {
 /** One tick's facts. */
 export interface CountSample {
   readonly bytesPerSecond: number
+  /** The same over the last seconds. */
+  readonly steadyBytesPerSecond: number
+  /** How many ticks in a row, this one included, brought nothing although all was under way. */
+  readonly silentTicks: number
+  /** There were such ticks not long ago. */
+  readonly isBursty: boolean
   /** Every connection had work; otherwise the tick says nothing. */
   readonly saturated: boolean
   /** The most connections that are allowed now. */
@@ -35,6 +44,9 @@ export interface CountSample {
 export const COUNT_TICK_MS = 100
 // Growing is quick, since what is missed is lost; a probe looks for less, and so has to look longer.
 const SAMPLE_TICKS = { growing: 2, holding: 0, probing: 5, capped: 0 } as const
+const BURSTY_SAMPLE_TICKS = 10
+// One silent tick may be chance.
+const MIN_SILENT_TICKS = 2
 // Another connection stays only for a clear gain.
 const MIN_GAIN = 1.05
 // 5 s between probes: networks change slower than that.
@@ -66,7 +78,12 @@ export function nextConnectionCount(count: ConnectionCount, sample: CountSample)
       ? start(count, 'probing', count.level + 1, sample)
       : { ...count, ticks }
   }
-  const sampleTicks = SAMPLE_TICKS[count.phase]
+  const isHeldBack = sample.silentTicks >= MIN_SILENT_TICKS && count.level < sample.ceiling
+  if (count.phase === 'growing' && isHeldBack) {
+    // What was measured before was a burst.
+    return start({ ...count, keptBytesPerSecond: 0 }, 'growing', nextLevel(count), sample)
+  }
+  const sampleTicks = sample.isBursty ? BURSTY_SAMPLE_TICKS : SAMPLE_TICKS[count.phase]
   const { settleTicks } = sample
   const sampled = ticks > settleTicks ? count.sampledBytesPerSecond + sample.bytesPerSecond : 0
   if (ticks < settleTicks + sampleTicks) {
@@ -98,13 +115,13 @@ function start(
   count: ConnectionCount,
   phase: ConnectionCount['phase'],
   level: number,
-  { ceiling, bytesPerSecond }: CountSample,
+  { ceiling, steadyBytesPerSecond }: CountSample,
 ): ConnectionCount {
   const bounded = Math.min(level, ceiling)
   if (bounded === count.level) return hold(count, bounded, count.keptBytesPerSecond)
   // A probe is compared with the speed of now, not with that of five seconds ago.
   const kept =
-    phase === 'probing' ? { keptLevel: count.level, keptBytesPerSecond: bytesPerSecond } : {}
+    phase === 'probing' ? { keptLevel: count.level, keptBytesPerSecond: steadyBytesPerSecond } : {}
   return { ...count, ...kept, phase, level: bounded, ticks: 0, sampledBytesPerSecond: 0 }
 }
 

@@ -16,6 +16,7 @@ import {
   TransferError,
 } from '../errors.ts'
 import { type Span, SpanSet } from '../transfer/span.ts'
+import { SpeedMeter } from '../transfer/speed-meter.ts'
 import {
   COUNT_TICK_MS,
   type ConnectionCount,
@@ -26,7 +27,8 @@ import type { HostLimits } from './host-limits.ts'
 import { type Identity, isTold } from './identity.ts'
 import { PieceChecker, pieceError } from './integrity/piece-checker.ts'
 import { findLaggards, type Patience, patienceAfter } from './laggards.ts'
-import { checkFreeSpace, type PartFile } from './part-file.ts'
+import { checkFreeSpace } from '../transfer/files.ts'
+import type { PartFile } from './part-file.ts'
 import { chooseRemote, hasOther, noteSpeeds, type Remote } from './remotes.ts'
 import { Journal, type ResumeRecord } from './resume-record.ts'
 import { askedPauseMs, retryDelayMs } from './retry-download.ts'
@@ -79,6 +81,8 @@ const JOURNAL_INTERVAL_MS = 500
 // How many round trips a new connection takes to show what it can do.
 const SETTLE_LATENCIES = 3
 const MAX_SETTLE_TICKS = 10
+// A server that was silent for a moment within this time sends in bursts.
+const BURSTY_MS = 2000
 
 /** Ends a request whose bytes another connection brings. */
 class Superseded extends Error {}
@@ -92,6 +96,11 @@ export class FileFetch {
   readonly #working = new Set<Promise<void>>()
   readonly #done = Promise.withResolvers<void>()
   #count: ConnectionCount = INITIAL_CONNECTION_COUNT
+  /** Of all connections together. */
+  readonly #meter = new SpeedMeter()
+  /** Ticks in a row without a byte; and when there was one last. */
+  #silentTicks = 0
+  #silentAt = Number.NEGATIVE_INFINITY
   #lastTickBytes = 0
   #lastTickAt = 0
   #lastId = 0
@@ -560,13 +569,21 @@ export class FileFetch {
     const bytesPerSecond = ((this.fetchedBytes - this.#lastTickBytes) * 1000) / elapsedMs
     this.#lastTickAt = now
     this.#lastTickBytes = this.fetchedBytes
+    this.#meter.note(now, this.fetchedBytes)
     const working = workers.filter(({ state }) => state === 'receiving').length
+    const saturated = working >= this.#allowed()
+    this.#silentTicks = saturated && bytesPerSecond === 0 ? this.#silentTicks + 1 : 0
+    if (this.#silentTicks > 0) this.#silentAt = now
+    const { bytesPerSecond: steadyBytesPerSecond } = this.#meter
     const settle = Math.ceil((SETTLE_LATENCIES * this.#latencyMs) / COUNT_TICK_MS)
     this.#count = nextConnectionCount(this.#count, {
       bytesPerSecond,
-      saturated: working >= this.#allowed(),
+      steadyBytesPerSecond,
+      silentTicks: this.#silentTicks,
+      isBursty: now - this.#silentAt < BURSTY_MS,
+      saturated,
       ceiling: this.#ceiling(),
-      remainingSeconds: (this.#list.remainingBytes ?? 0) / Math.max(1, bytesPerSecond),
+      remainingSeconds: (this.#list.remainingBytes ?? 0) / Math.max(1, steadyBytesPerSecond),
       settleTicks: Math.min(MAX_SETTLE_TICKS, Math.max(1, settle)),
     })
   }

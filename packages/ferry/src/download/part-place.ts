@@ -7,7 +7,8 @@ import { access, constants, lstat, stat, unlink } from 'node:fs/promises'
 import { dirname } from 'node:path'
 import { isFerryError, TransferError } from '../errors.ts'
 import { FileLock } from '../transfer/file-lock.ts'
-import { fileError, type PartFile } from './part-file.ts'
+import { fileError } from '../transfer/files.ts'
+import type { PartFile } from './part-file.ts'
 import { removeJournal } from './resume-record.ts'
 
 /** The suffix of a partial file. */

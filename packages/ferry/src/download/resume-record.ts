@@ -8,10 +8,10 @@
  */
 import { type FileHandle, open, readFile, rename, unlink } from 'node:fs/promises'
 import { dirname } from 'node:path'
+import { fileError, syncFolder } from '../transfer/files.ts'
 import { formatRecord, parseRecords } from '../transfer/record-log.ts'
 import { type Span, SpanSet } from '../transfer/span.ts'
 import type { Identity } from './identity.ts'
-import { fileError, syncFolder } from './part-file.ts'
 import type { Source } from './source.ts'
 
 /** What a journal tells. */

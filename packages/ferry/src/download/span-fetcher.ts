@@ -25,7 +25,8 @@ import {
   isTold,
 } from './identity.ts'
 import type { Verifier } from './integrity/verifier.ts'
-import { checkFreeSpace, type PartFile } from './part-file.ts'
+import { checkFreeSpace } from '../transfer/files.ts'
+import type { PartFile } from './part-file.ts'
 import type { Remote } from './remotes.ts'
 import { type Decision, decideResponse } from './response-decision.ts'
 import { Journal } from './resume-record.ts'

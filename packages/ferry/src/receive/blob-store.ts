@@ -1,6 +1,6 @@
 /**
  * Where the bytes of uploads are kept: the port. A disk and a memory implement it; one suite of tests
- * (describe-blob-store.ts) says what both promise. Knows nothing of offsets that count: which bytes
+ * (blob-store.contract.test.ts) says what both promise. Knows nothing of offsets that count: which bytes
  * are believed is the journal's business.
  */
 

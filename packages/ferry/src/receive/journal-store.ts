@@ -1,6 +1,6 @@
 /**
  * Where it is noted what is known of each upload: the port. A disk and a memory implement it; one
- * suite of tests (describe-journal-store.ts) says what both promise. Knows nothing of what the
+ * suite of tests (journal-store.contract.test.ts) says what both promise. Knows nothing of what the
  * records mean.
  */
 

@@ -10,6 +10,7 @@ import { abortable } from '../client/interceptors/abortable.ts'
 import { UploadError } from '../errors.ts'
 import type { Span } from '../transfer/span.ts'
 import type { UploadContent } from './byte-source.ts'
+import { CommitRounds } from './commit-rounds.ts'
 import { concatenateUploads } from './concatenate-uploads.ts'
 import { CoreContext } from './core-context.ts'
 import { createEntry } from './create-entry.ts'
@@ -39,6 +40,7 @@ export class UploadCore implements AsyncDisposable {
   readonly #context: CoreContext
   readonly #entries: Map<string, UploadEntry>
   #cancelSweep: () => void
+  readonly #sweeps = new CommitRounds<'all'>(() => this.#sweep())
   #closing: Promise<void> | undefined
 
   private constructor(
@@ -95,7 +97,7 @@ export class UploadCore implements AsyncDisposable {
 
   /** Every upload that is known: unfinished ones, and for a while the finished. */
   *list(): Generator<UploadStatus, void> {
-    for (const entry of this.#entries.values()) yield this.#statusOf(entry)
+    for (const entry of this.#entries.values()) if (!entry.isGone) yield this.#statusOf(entry)
   }
 
   /**
@@ -208,10 +210,8 @@ export class UploadCore implements AsyncDisposable {
   }
 
   /** Removes what has expired: unfinished uploads, and the records of finished ones. */
-  async sweep(): Promise<void> {
-    for (const entry of [...this.#entries.values()]) {
-      if (this.#hasExpired(entry)) await this.#remove(entry, 'expired')
-    }
+  sweep(): Promise<void> {
+    return this.#sweeps.join('all')
   }
 
   /** Ends every writer, keeps what came, and closes the files. Idempotent. */
@@ -311,8 +311,15 @@ export class UploadCore implements AsyncDisposable {
     this.#context.emit(type, entry)
   }
 
+  async #sweep(): Promise<void> {
+    for (const entry of [...this.#entries.values()]) {
+      if (this.#hasExpired(entry)) await this.#remove(entry, 'expired')
+    }
+  }
+
   async #close(): Promise<void> {
     this.#cancelSweep()
+    await this.#sweeps.settled('all')
     const entries = [...this.#entries.values()]
     const writes = entries.flatMap((entry) =>
       [...entry.writes].map((write) => {
@@ -321,8 +328,10 @@ export class UploadCore implements AsyncDisposable {
       }),
     )
     await Promise.all(writes)
-    await Promise.all(entries.map((entry) => entry.finishing?.catch(() => {})))
-    await Promise.all(entries.map((entry) => this.#context.settled(entry)))
+    for (const entry of entries) {
+      await entry.finishing?.catch(() => {})
+      await this.#context.settled(entry)
+    }
     await this.#context.close()
   }
 

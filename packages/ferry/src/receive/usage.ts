@@ -67,7 +67,7 @@ export class Usage {
     if (allowed === undefined || wanted <= allowed) return
     throw new UploadError(
       'quota-exceeded',
-      `Cannot take more: ${wanted} ${limit} of unfinished uploads would be beyond ${allowed}`,
+      `Cannot take more: ${wanted} ${limit} in unfinished uploads would be beyond ${allowed}`,
       { detail: { limit, allowed, wanted } },
     )
   }

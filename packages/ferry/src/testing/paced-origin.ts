@@ -9,17 +9,21 @@ import { createServer, type IncomingMessage, type ServerResponse } from 'node:ht
 import type { AddressInfo } from 'node:net'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import { setTimeout as pause } from 'node:timers/promises'
+import { setImmediate as immediate, setTimeout as pause } from 'node:timers/promises'
 import { HttpClient } from '../client/http-client.ts'
 import type { DownloadOptions, DownloadResult } from '../download/download-options.ts'
 import { type Download, download } from '../download/download.ts'
 import { FakeClock } from './fake-clock.ts'
 
 const TICK_MS = 100
-// What is not a matter of bytes, such as a new request, gets this long in truth.
+// What is not a matter of bytes, such as a new request, gets this long in truth, and so many turns of
+// the event loop, in which both ends live.
 const LEAST_MS = 2
+const LEAST_TURNS = 25
+// Nothing more comes where nothing has come for so long.
+const STILL_MS = 5
 // A disk may take this long to sync.
-const MOST_MS = 300
+const MOST_MS = 3000
 
 /** How one answer behaves. */
 export interface Pace {
@@ -97,23 +101,29 @@ export class PacedOrigin implements AsyncDisposable {
 
   /** Lets time pass, and waits until the download has what is sent meanwhile. */
   async #tick(run: Download): Promise<void> {
-    const open = this.#openCount
+    const closed = this.#closedCount
     let goal = run.progress().fetchedBytes
     this.clock.advance(TICK_MS)
     for (const [index, answer] of this.answers.entries()) {
       goal += this.#send(answer, this.#paceOf(index))
     }
+    let [before, still] = [0, 0]
+    for (let turn = 0; turn < LEAST_TURNS; turn++) await immediate()
     for (let ms = 0; ms < MOST_MS; ms++) {
       await pause(1)
+      const { fetchedBytes } = run.progress()
+      still = fetchedBytes === before ? still + 1 : 0
+      before = fetchedBytes
       // What somebody has lost interest in does not arrive.
-      const hasArrived = run.progress().fetchedBytes >= goal || this.#openCount < open
+      const isLost = this.#closedCount > closed && still >= STILL_MS
+      const hasArrived = fetchedBytes >= goal || isLost
       if (run.state === 'verifying') continue
       if (ms >= LEAST_MS && (hasArrived || run.state !== 'running')) return
     }
   }
 
-  get #openCount(): number {
-    return this.answers.filter(({ isClosed }) => !isClosed).length
+  get #closedCount(): number {
+    return this.answers.filter(({ isClosed }) => isClosed).length
   }
 
   /** Gives how many bytes that was. */

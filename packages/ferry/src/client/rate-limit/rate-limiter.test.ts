@@ -299,3 +299,9 @@ test('RateLimiter waits for years in days, since platform timers end at 24.8 of 
   expect(granted).toEqual(['a', 'b'])
   expect(Math.max(...delays)).toBe(86_400_000)
 })
+
+test('a RateLimiter tells its burst', () => {
+  expect(String(new RateLimiter({ requestsPerSecond: 10, burst: 5 }))).toBe(
+    'RateLimiter 10/s (5 at once after a rest), waiting 0',
+  )
+})

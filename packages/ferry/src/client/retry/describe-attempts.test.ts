@@ -55,7 +55,7 @@ test.each([
   [999.9, '999 ms'],
   [1000, '1.0 s'],
   [59_999, '59.9 s'],
-  [60_000, '1 min 0 s'],
+  [60_000, '1 min'],
   [125_000, '2 min 5 s'],
   [7_325_000, '122 min 5 s'],
 ])('describeAttempts() writes %d ms as %s', (ms, expected) => {

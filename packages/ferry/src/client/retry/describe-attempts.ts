@@ -79,10 +79,11 @@ function listReasons(attempts: readonly AttemptRecord[]): string {
   return reasons.join(', ')
 }
 
-/** `850 ms`, `7.3 s`, `2 min 5 s`. */
+/** `850 ms`, `7.3 s`, `2 min 5 s`, `3 min`. */
 export function formatDuration(ms: number): string {
   if (ms < 1000) return `${Math.floor(ms)} ms`
   if (ms < 60_000) return `${(Math.floor(ms / 100) / 10).toFixed(1)} s`
   const seconds = Math.floor(ms / 1000)
-  return `${Math.floor(seconds / 60)} min ${seconds % 60} s`
+  const rest = seconds % 60
+  return `${Math.floor(seconds / 60)} min${rest === 0 ? '' : ` ${rest} s`}`
 }

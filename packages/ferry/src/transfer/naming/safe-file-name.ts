@@ -30,16 +30,6 @@ export function safeFileName(text: string): string {
   return findSafeName(text) ?? FALLBACK_NAME
 }
 
-/**
- * Puts a number into a name, before its extension, to tell it from others: `name (1).txt`,
- * `name (1).tar.gz`. A long name is cut to 200 bytes; of a safe name, the result is safe.
- */
-export function numberedName(name: string, number: number): string {
-  const [stem, extension] = splitExtension(name)
-  const ending = ` (${number})${extension}`
-  return cutToBytes(stem, MAX_NAME_BYTES - Buffer.byteLength(ending)) + ending
-}
-
 /** The same, and undefined where nothing is left. */
 export function findSafeName(text: string): string | undefined {
   let name = text.toWellFormed().normalize('NFC').replace(UNSAFE, '_')
@@ -50,6 +40,16 @@ export function findSafeName(text: string): string | undefined {
     name = applyRules(name)
   } while (name !== before)
   return name === '' ? undefined : name
+}
+
+/**
+ * Puts a number into a name, before its extension, to tell it from others: `name (1).txt`,
+ * `name (1).tar.gz`. A long name is cut to 200 bytes; of a safe name, the result is safe.
+ */
+export function numberedName(name: string, number: number): string {
+  const [stem, extension] = splitExtension(name)
+  const ending = ` (${number})${extension}`
+  return cutToBytes(stem, MAX_NAME_BYTES - Buffer.byteLength(ending)) + ending
 }
 
 function applyRules(name: string): string {
