@@ -205,6 +205,7 @@ test.each<[Loose, string, string]>([
 
 test.each<[Loose, string, string]>([
   [{ timeout: 5 }, 'timeout', 'its name is timeoutMs'],
+  [{ method: 'PUT' }, 'method', 'request(method, url) takes it as its first argument'],
   [{ data: 'x' }, 'data', 'its name is form or body'],
   [{ maxConnections: 1 }, 'maxConnections', 'it is an option of the client, not of a call'],
   [{ signal: {} }, 'signal', 'expected an AbortSignal'],

@@ -11,6 +11,7 @@ import {
 } from '../errors.ts'
 import { LoopbackServer } from '../testing/loopback-server.ts'
 import { type Answer, HttpTestServer, refuse } from '../testing/http-test-server.ts'
+import { HttpRequest } from '../transport/http-request.ts'
 import type { CallOptions } from './call-options.ts'
 import { HttpClient } from './http-client.ts'
 
@@ -281,6 +282,21 @@ test('an error of the content of a streamed response names its request, too', as
   const error = await failureOf(response.text())
 
   expect(error).toMatchObject({ method: 'GET', url: server.url('/x?…'), attempts: 1 })
+})
+
+test('an error of content that send() gives names its request, too', async () => {
+  await using server = await HttpTestServer.start((_, response) => {
+    response.writeHead(200, { 'Content-Length': '10' }).write('12345')
+    setTimeout(() => response.socket?.destroy(), 20)
+  })
+  await using client = new HttpClient({ ...QUICK, retries: 0 })
+  const url = server.url('/x')
+  const { body } = await client.send(new HttpRequest('GET', url))
+
+  const error = await failureOf(body.bytes())
+
+  expect(error).toMatchObject({ method: 'GET', url, attempts: 1, bytesReceived: 5 })
+  expect(error.message.startsWith(`Cannot GET ${url}: cannot finish: `)).toBe(true)
 })
 
 test('an error of a timeout names limit and phase', async () => {

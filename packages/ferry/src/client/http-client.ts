@@ -181,7 +181,7 @@ export class HttpClient<Format extends ResponseFormat = 'json'> implements Async
     const sender = this.#sender(sent, options, settings, false)
     try {
       const { response } = await sender.send()
-      response.body.explainFailure((error) => sender.explain(error) as Error)
+      response.body.explainFailure((error) => sender.describe(error))
       return response
     } catch (error) {
       throw sender.explain(error)

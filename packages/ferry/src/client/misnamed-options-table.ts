@@ -36,6 +36,7 @@ const MISNAMED: ReadonlyMap<string, string> = new Map([
 
 /** Why an option of this name cannot be used. */
 export function describeMisnamed(name: string): string {
+  if (name === 'method') return 'request(method, url) takes it as its first argument'
   const right = MISNAMED.get(name)
   return right === undefined ? 'there is no such option' : `its name is ${right}`
 }

@@ -138,8 +138,14 @@ export class RequestSender implements Disposable {
    * after an abort it is `signal.reason` as it is.
    */
   explain(error: unknown): unknown {
-    const { signal, closing } = this.#options
+    const { signal } = this.#options
     if (signal?.aborted === true) return signal.reason
+    return error instanceof Error ? this.describe(error) : error
+  }
+
+  /** The same for content that breaks off later, whose taker may have chosen the error. */
+  describe(error: Error): Error {
+    const { closing } = this.#options
     if (!(error instanceof NetworkError)) return error
     // All calls of a client end with the same one when it is closed.
     const own = error === closing.reason ? new StreamError(error.message) : error

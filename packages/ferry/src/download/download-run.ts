@@ -117,6 +117,8 @@ export class DownloadRun {
       return done('not-modified')
     }
     if (await this.#isToSkip(place)) return done('skipped')
+    // Whoever waits for the same file shall not find it locked by one that ends now.
+    signal.throwIfAborted()
     await using _lock = await place.lock()
     await using _leftover = { [Symbol.asyncDispose]: () => place.removeEmptyPart() }
     // Whoever held the lock before may have finished.

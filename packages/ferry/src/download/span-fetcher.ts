@@ -482,7 +482,9 @@ export class SpanFetcher {
     const { limit, maxReadBytes } = this.#context
     const { effectiveBytesPerSecond: bytesPerSecond } = limit
     if (bytesPerSecond === undefined) return maxReadBytes
-    const window = Math.ceil(bytesPerSecond / LIMITED_WINDOWS_PER_SECOND)
+    // All connections together: the last read of each need not be waited for.
+    const reads = LIMITED_WINDOWS_PER_SECOND * Math.max(1, this.#list.workers.size)
+    const window = Math.ceil(bytesPerSecond / reads)
     return Math.min(maxReadBytes, Math.max(MIN_LIMITED_WINDOW_BYTES, window))
   }
 }

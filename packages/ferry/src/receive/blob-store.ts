@@ -25,6 +25,13 @@ export interface BlobStore {
    * @throws {UploadError} name-refused, when a folder of the name is a link or a file
    */
   publish(id: string, name: string, options: { readonly overwrite: boolean }): Promise<void>
+  /**
+   * Lets the blob, which goes on being written, be seen under its final name too; `publish` with
+   * that name then only ends its being kept under its id.
+   * @returns false where that cannot be had, and nothing has happened
+   * @throws as `publish` does
+   */
+  expose(id: string, name: string, options: { readonly overwrite: boolean }): Promise<boolean>
   /** Whether the name is taken, by whatever. */
   isTaken(name: string): Promise<boolean>
   /** Whether the blob, still kept under its id, has that final name already. */

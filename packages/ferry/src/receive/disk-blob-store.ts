@@ -15,8 +15,9 @@ import {
 } from 'node:fs/promises'
 import { dirname, join } from 'node:path'
 import { UploadError } from '../errors.ts'
-import { fileError, publishFile, syncFolder } from '../transfer/files.ts'
+import { NO_LINKS, publishFile, syncFolder } from '../transfer/files.ts'
 import type { BlobList, BlobStore, UploadBlob } from './blob-store.ts'
+import { storeError } from './store-error.ts'
 
 // Not through a link: in a shared folder somebody else could have put it there. (Windows has no such
 // flag.)
@@ -49,7 +50,7 @@ export class DiskBlobStore implements BlobStore {
     try {
       await (await open(this.#pathOf(id), CREATE)).close()
     } catch (cause) {
-      throw fileError(`Cannot create ${this.#pathOf(id)}`, cause)
+      throw storeError(`Cannot create ${this.#pathOf(id)}`, cause)
     }
     await syncFolder(this.#folder)
   }
@@ -59,14 +60,14 @@ export class DiskBlobStore implements BlobStore {
     try {
       return new DiskBlob(path, await open(path, WRITE_IN_PLACE))
     } catch (cause) {
-      throw fileError(`Cannot write ${path}`, cause)
+      throw storeError(`Cannot write ${path}`, cause)
     }
   }
 
   async remove(id: string): Promise<void> {
     const path = this.#pathOf(id)
     await unlink(path).catch((cause: NodeJS.ErrnoException) => {
-      if (cause.code !== 'ENOENT') throw fileError(`Cannot remove ${path}`, cause)
+      if (cause.code !== 'ENOENT') throw storeError(`Cannot remove ${path}`, cause)
     })
   }
 
@@ -99,6 +100,21 @@ export class DiskBlobStore implements BlobStore {
     await publishFile(path, target, { overwrite, makeLink: this.#makeLink })
   }
 
+  /** By a second hard link. */
+  async expose(id: string, name: string, { overwrite }: { overwrite: boolean }): Promise<boolean> {
+    const target = this.#targetOf(name)
+    await this.#makeFolders(name)
+    try {
+      if (overwrite) await unlinkIfThere(target)
+      await this.#makeLink(this.#pathOf(id), target)
+    } catch (cause) {
+      if (NO_LINKS.has((cause as NodeJS.ErrnoException).code)) return false
+      throw storeError(`Cannot give ${this.#pathOf(id)} its name ${target}`, cause)
+    }
+    await syncFolder(dirname(target))
+    return true
+  }
+
   async isTaken(name: string): Promise<boolean> {
     return (await lstat(this.#targetOf(name)).catch(() => undefined)) !== undefined
   }
@@ -128,7 +144,7 @@ export class DiskBlobStore implements BlobStore {
       await mkdir(folder).then(
         () => syncFolder(parent),
         (cause: NodeJS.ErrnoException) => {
-          if (cause.code !== 'EEXIST') throw fileError(`Cannot create ${folder}`, cause)
+          if (cause.code !== 'EEXIST') throw storeError(`Cannot create ${folder}`, cause)
         },
       )
       if ((await lstat(folder)).isDirectory()) continue
@@ -164,7 +180,7 @@ class DiskBlob implements UploadBlob {
       const writeFrom = (rest: readonly Uint8Array[], at: number): void => {
         writev(fd, rest, at, (cause, written) => {
           if (cause !== null) {
-            reject(this.#error('write', cause))
+            reject(storeError(`Cannot write ${this.#path}`, cause))
             return
           }
           const left = dropBytes(rest, written)
@@ -184,7 +200,7 @@ class DiskBlob implements UploadBlob {
       const { bytesRead } = await this.#handle
         .read(bytes, done, length - done, offset + done)
         .catch((cause: unknown) => {
-          throw fileError(`Cannot read ${this.#path}`, cause)
+          throw storeError(`Cannot read ${this.#path}`, cause)
         })
       if (bytesRead === 0) break
       done += bytesRead
@@ -196,26 +212,26 @@ class DiskBlob implements UploadBlob {
     return new Promise((resolve, reject) => {
       fdatasync(this.#handle.fd, (cause) => {
         if (cause === null) resolve()
-        else reject(this.#error('sync', cause))
+        else reject(storeError(`Cannot sync ${this.#path}`, cause))
       })
     })
   }
 
   async truncate(length: number): Promise<void> {
     await this.#handle.truncate(length).catch((cause: unknown) => {
-      throw fileError(`Cannot truncate ${this.#path}`, cause)
+      throw storeError(`Cannot truncate ${this.#path}`, cause)
     })
   }
 
   close(): Promise<void> {
     return this.#handle.close()
   }
+}
 
-  #error(verb: string, cause: NodeJS.ErrnoException): Error {
-    const error = fileError(`Cannot ${verb} ${this.#path}`, cause)
-    if (cause.code !== 'ENOSPC' && cause.code !== 'EDQUOT') return error
-    return new UploadError('insufficient-storage', error.message, { cause })
-  }
+async function unlinkIfThere(path: string): Promise<void> {
+  await unlink(path).catch((cause: NodeJS.ErrnoException) => {
+    if (cause.code !== 'ENOENT') throw cause
+  })
 }
 
 /** What is left of chunks when the first bytes are gone. */

@@ -13,10 +13,11 @@ import {
   unlink,
 } from 'node:fs/promises'
 import { join } from 'node:path'
-import { fileError, syncFolder } from '../transfer/files.ts'
+import { syncFolder } from '../transfer/files.ts'
 import { formatRecord, parseRecords } from '../transfer/record-log.ts'
 import type { AppendOptions, JournalStore, UploadJournal } from './journal-store.ts'
 import { WRITE_IN_PLACE } from './disk-blob-store.ts'
+import { storeError } from './store-error.ts'
 
 const SUFFIX = '.journal'
 
@@ -46,7 +47,7 @@ export class DiskJournalStore implements JournalStore {
       await rename(fresh, path)
     } catch (cause) {
       await unlink(fresh).catch(() => {})
-      throw fileError(`Cannot create ${path}`, cause)
+      throw storeError(`Cannot create ${path}`, cause)
     }
     await syncFolder(this.#folder)
   }
@@ -59,7 +60,7 @@ export class DiskJournalStore implements JournalStore {
       const { size } = await handle.stat()
       return new DiskJournal({ path, handle, size, onTorn: () => this.#torn.add(id) })
     } catch (cause) {
-      throw fileError(`Cannot write ${path}`, cause)
+      throw storeError(`Cannot write ${path}`, cause)
     }
   }
 
@@ -83,7 +84,7 @@ export class DiskJournalStore implements JournalStore {
       this.#torn.delete(id)
       return records
     } catch (cause) {
-      throw fileError(`Cannot read ${path}`, cause)
+      throw storeError(`Cannot read ${path}`, cause)
     }
   }
 
@@ -91,7 +92,7 @@ export class DiskJournalStore implements JournalStore {
     const path = this.#pathOf(id)
     this.#torn.delete(id)
     await unlink(path).catch((cause: NodeJS.ErrnoException) => {
-      if (cause.code !== 'ENOENT') throw fileError(`Cannot remove ${path}`, cause)
+      if (cause.code !== 'ENOENT') throw storeError(`Cannot remove ${path}`, cause)
     })
   }
 
@@ -123,7 +124,7 @@ class DiskJournal implements UploadJournal {
       if (durable) await this.#handle.datasync()
       this.#size += bytes.length
     } catch (cause) {
-      this.#failure = fileError(`Cannot write ${this.#path}`, cause)
+      this.#failure = storeError(`Cannot write ${this.#path}`, cause)
       this.#onTorn()
       // A record that was not acknowledged may not come back to life.
       await this.#handle.truncate(this.#size).catch(() => {})

@@ -68,6 +68,10 @@ async function seal(context: CoreContext, { id, facts }: UploadEntry): Promise<v
 }
 
 async function publish(context: CoreContext, entry: UploadEntry): Promise<void> {
+  if (entry.facts.exposedAs !== undefined) {
+    await publishExposed(context, entry, entry.facts.exposedAs)
+    return
+  }
   const { blobs, collision } = context.settings
   const wanted = entry.facts.header.name
   for (;;) {
@@ -83,6 +87,20 @@ async function publish(context: CoreContext, entry: UploadEntry): Promise<void> 
       if (collision !== 'rename' || !isFerryError(error, 'target-exists')) throw error
     }
   }
+}
+
+/** It has its name already, unless somebody has taken the file away meanwhile. */
+async function publishExposed(
+  context: CoreContext,
+  entry: UploadEntry,
+  name: string,
+): Promise<void> {
+  const { blobs } = context.settings
+  await context.note(entry, [{ type: 'publishing', name }])
+  if (await blobs.isPublishedAs(entry.id, name)) {
+    await blobs.publish(entry.id, name, { overwrite: false })
+  } else await blobs.remove(entry.id)
+  entry.publishedAs = name
 }
 
 async function checkWhole(context: CoreContext, entry: UploadEntry, digest: Digest): Promise<void> {

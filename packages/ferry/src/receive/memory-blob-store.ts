@@ -32,7 +32,8 @@ export class MemoryBlobStore implements BlobStore {
 
   publish(id: string, name: string, { overwrite }: { overwrite: boolean }): Promise<void> {
     const blob = this.#blobs.get(id)
-    if (blob === undefined || (!overwrite && this.#published.has(name))) {
+    const held = this.#published.get(name)
+    if (blob === undefined || (!overwrite && held !== undefined && held !== blob)) {
       const code = blob === undefined ? 'not-writable' : 'target-exists'
       return Promise.reject(new TransferError(code, `Cannot give blob ${id} its name ${name}`))
     }
@@ -41,13 +42,23 @@ export class MemoryBlobStore implements BlobStore {
     return Promise.resolve()
   }
 
+  expose(id: string, name: string, { overwrite }: { overwrite: boolean }): Promise<boolean> {
+    const blob = this.#blobs.get(id)
+    if (blob === undefined || (!overwrite && this.#published.has(name))) {
+      const code = blob === undefined ? 'not-writable' : 'target-exists'
+      return Promise.reject(new TransferError(code, `Cannot give blob ${id} its name ${name}`))
+    }
+    this.#published.set(name, blob)
+    return Promise.resolve(true)
+  }
+
   isTaken(name: string): Promise<boolean> {
     return Promise.resolve(this.#published.has(name))
   }
 
-  /** One step here, which nothing interrupts. */
-  isPublishedAs(): Promise<boolean> {
-    return Promise.resolve(false)
+  isPublishedAs(id: string, name: string): Promise<boolean> {
+    const blob = this.#blobs.get(id)
+    return Promise.resolve(blob !== undefined && this.#published.get(name) === blob)
   }
 
   freeBytes(): Promise<undefined> {

@@ -12,6 +12,7 @@ import { PaceWatch } from './pace-watch.ts'
 import { decideEnd, decideLength } from './upload-decisions.ts'
 import type { ActiveWrite, UploadEntry } from './upload-entry.ts'
 import type { WriteOptions } from './upload-options.ts'
+import { extentOf } from './upload-record.ts'
 import { interrupted, UploadWriter } from './upload-writer.ts'
 
 /** How often a writer looks whether there is room left on the disk. */
@@ -62,7 +63,7 @@ async function receiveInto(
   write: AdmittedWrite,
   blob: UploadBlob,
 ): Promise<void> {
-  const { entry, offset, active, digest, signal } = write
+  const { entry, offset, active, digest, piece = false, signal } = write
   let uncheckedBytes = 0
   const writer: UploadWriter = new UploadWriter(sourceOf(write.content), {
     id: entry.id,
@@ -70,6 +71,7 @@ async function receiveInto(
     blob,
     committed: entry.facts.spans,
     digest,
+    whole: piece,
     admit(end) {
       const refusal = decideEnd(entry.facts, end, context.settings.limits.maxUploadBytes)
       if (refusal !== undefined) throw refusal
@@ -85,7 +87,8 @@ async function receiveInto(
     onWritten: (span) => entry.written.add(span),
   })
   const pace = watchPace(context, entry.id, writer)
-  const checkpoints = digest === undefined ? startCheckpoints(context, entry, writer) : undefined
+  const isWhole = piece || digest !== undefined
+  const checkpoints = isWhole ? undefined : startCheckpoints(context, entry, writer)
   const onAbort = (): void => active.stop(signal?.reason as Error)
   signal?.addEventListener('abort', onAbort, { once: true })
   if (signal?.aborted === true) onAbort()
@@ -107,7 +110,7 @@ async function acknowledge(
   write: AdmittedWrite,
   writer: UploadWriter,
 ): Promise<void> {
-  const { entry, offset, contentLength, final = false } = write
+  const { entry, offset, contentLength, final = false, piece = false } = write
   const span = { start: offset, end: writer.position }
   if (contentLength !== undefined && span.end !== offset + contentLength) {
     await keepWhatCame(context, write, writer, interrupted(entry.id, 'lost'))
@@ -118,16 +121,18 @@ async function acknowledge(
   const refusal = final ? decideLength(entry.facts, span.end, maxUploadBytes) : undefined
   if (refusal !== undefined) await keepWhatCame(context, write, writer, refusal)
   if (final) entry.pending.push({ type: 'length', length: span.end }, { type: 'told' })
+  if (piece) entry.pending.push({ type: 'piece', end: span.end })
   await context.commit(entry)
   if (!entry.facts.spans.covers(span)) throw uncommitted(entry.id, span)
 }
 
 /** Acknowledges what is only in memory, unless it was to be checked or is the last. */
-function promise({ entry, digest, final, onPromised }: AdmittedWrite, span: Span): void {
+function promise(write: AdmittedWrite, span: Span): void {
+  const { entry, digest, final, piece, onPromised } = write
   const { facts, promised } = entry
   const all = new SpanSet([...facts.spans, ...entry.written, ...promised, span])
   const isLast = facts.length !== undefined && all.covers({ start: 0, end: facts.length })
-  if (digest !== undefined || final === true || isLast) return
+  if (digest !== undefined || final === true || piece === true || isLast) return
   promised.add(span)
   onPromised()
 }
@@ -143,12 +148,16 @@ function uncommitted(id: string, { start, end }: Span): TransferError {
 /** @throws the failure, always */
 async function keepWhatCame(
   context: CoreContext,
-  { entry }: AdmittedWrite,
+  { entry, piece }: AdmittedWrite,
   writer: UploadWriter,
   failure: Error,
 ): Promise<never> {
   await writer.flush()
   await context.commit(entry)
+  // Where the file is seen already, nothing of a piece that did not come whole is to stay in it.
+  if (piece === true && entry.writes.size === 1) {
+    await context.blobs.use(entry.id, (blob) => blob.truncate(extentOf(entry.facts)))
+  }
   throw failure
 }
 

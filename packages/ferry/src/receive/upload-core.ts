@@ -15,6 +15,7 @@ import { concatenateUploads } from './concatenate-uploads.ts'
 import { CoreContext } from './core-context.ts'
 import { createEntry } from './create-entry.ts'
 import type { Digest } from './digest.ts'
+import { exposeUpload } from './expose-upload.ts'
 import { finishUpload } from './finish-upload.ts'
 import { type AdmittedWrite, charge, receiveContent } from './receive-content.ts'
 import { recoverUploads, removeUpload } from './recover-uploads.ts'
@@ -154,6 +155,28 @@ export class UploadCore implements AsyncDisposable {
     charge(this.#context, entry, length)
     entry.pending.push({ type: 'length', length })
     await abortable(this.#commitAndFinish(entry), signal)
+    return this.#statusOf(entry)
+  }
+
+  /**
+   * Where the pieces of an upload end that were written as such, in the order in which they came;
+   * only those that are acknowledged.
+   */
+  pieceEnds(id: string): number[] {
+    const { facts } = this.#find(id)
+    return facts.pieceEnds.filter((end) => end === 0 || facts.spans.startBefore(end) < end)
+  }
+
+  /**
+   * Shows an upload under its final name before it is finished: what is acknowledged, and it may be
+   * a part of what is on its way. Again, it tells the same. On file systems without hard links
+   * nothing is seen until it is finished.
+   * @throws {TransferError} target-exists, by the policy `fail`
+   */
+  async expose(id: string, signal?: AbortSignal): Promise<UploadStatus> {
+    this.#checkOpen(signal)
+    const entry = this.#find(id)
+    await exposeUpload(this.#context, entry)
     return this.#statusOf(entry)
   }
 

@@ -20,6 +20,8 @@ export class UploadEntry {
   activeAt: number
   /** The work of finishing it, while that goes on. */
   finishing: Promise<void> | undefined
+  /** The work of showing it under its final name, while that goes on. */
+  exposing: Promise<void> | undefined
   /** Its file has its final name, whether or not the journal says so yet. */
   publishedAs: string | undefined
   /** Nobody may use it any more. */
@@ -51,7 +53,7 @@ export class UploadEntry {
       offset: promised.count === 0 ? offsetOf(facts) : spans.endFrom(0),
       spans: [...spans],
       length: facts.length,
-      name: completed?.name ?? header.name,
+      name: completed?.name ?? facts.exposedAs ?? header.name,
       metadata: header.metadata,
       owner: header.owner,
       door: header.door,

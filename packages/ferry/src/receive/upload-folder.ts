@@ -3,9 +3,10 @@ import { lstat, mkdir } from 'node:fs/promises'
 import { join } from 'node:path'
 import { TransferError } from '../errors.ts'
 import { FileLock } from '../transfer/file-lock.ts'
-import { fileError, syncFolder } from '../transfer/files.ts'
+import { syncFolder } from '../transfer/files.ts'
 import { DiskBlobStore } from './disk-blob-store.ts'
 import { DiskJournalStore } from './disk-journal-store.ts'
+import { storeError } from './store-error.ts'
 import { UploadCore } from './upload-core.ts'
 import type { UploadCoreOptions } from './upload-options.ts'
 
@@ -61,14 +62,14 @@ export class UploadFolder implements AsyncDisposable {
 
 async function makeFolder(path: string): Promise<void> {
   await mkdir(path, { recursive: true }).catch((cause: unknown) => {
-    throw fileError(`Cannot create ${path}`, cause)
+    throw storeError(`Cannot create ${path}`, cause)
   })
 }
 
 /** Nobody else may look into it, and a link in its place is not followed. */
 async function makeOwnFolder(path: string): Promise<void> {
   await mkdir(path, { mode: 0o700 }).catch((cause: NodeJS.ErrnoException) => {
-    if (cause.code !== 'EEXIST') throw fileError(`Cannot create ${path}`, cause)
+    if (cause.code !== 'EEXIST') throw storeError(`Cannot create ${path}`, cause)
   })
   if ((await lstat(path)).isDirectory()) return
   throw new TransferError('not-writable', `Cannot receive into ${path}: it is no folder`)

@@ -85,6 +85,8 @@ export interface WriteOptions {
   readonly digest?: Digest | undefined
   /** The whole ends where these bytes end, and is to be finished. */
   readonly final?: boolean
+  /** They count all together or not at all, and where they end is remembered: see `pieceEnds`. */
+  readonly piece?: boolean
   /** What has come before an abort is kept. */
   readonly signal?: AbortSignal | undefined
 }

@@ -49,6 +49,10 @@ export type UploadRecord =
     }
   | { readonly type: 'length'; readonly length: number }
   | { readonly type: 'digest'; readonly digest: Digest }
+  /** A piece, in the order in which pieces came, ends here. */
+  | { readonly type: 'piece'; readonly end: number }
+  /** Its bytes are seen under this final name, although it is not finished. */
+  | { readonly type: 'exposed'; readonly name: string }
   /** The client has said that nothing more comes. */
   | { readonly type: 'told' }
   /** It may have this final name from now on. */
@@ -67,6 +71,10 @@ export interface UploadFacts {
   length: number | undefined
   digest: Digest | undefined
   isTold: boolean
+  /** Where pieces end, in the order in which they came. */
+  readonly pieceEnds: number[]
+  /** The final name under which it is seen already. */
+  exposedAs: string | undefined
   publishingAs: string | undefined
   /** The final name, and when it got it (epoch ms). */
   completed: { readonly name: string; readonly at: number } | undefined
@@ -88,6 +96,8 @@ export function createFacts(header: UploadHeader): UploadFacts {
     length: header.length,
     digest: header.digest,
     isTold: false,
+    pieceEnds: [],
+    exposedAs: undefined,
     publishingAs: undefined,
     completed: undefined,
     isRemoved: false,
@@ -107,6 +117,12 @@ export function applyRecord(facts: UploadFacts, record: UploadRecord): void {
       return
     case 'digest':
       facts.digest = record.digest
+      return
+    case 'piece':
+      facts.pieceEnds.push(record.end)
+      return
+    case 'exposed':
+      facts.exposedAs = record.name
       return
     case 'told':
       facts.isTold = true
@@ -202,7 +218,10 @@ function isUsable(record: Record<string, unknown>): boolean {
       return isOffset(record['length'])
     case 'digest':
       return isDigest(record['digest'])
+    case 'piece':
+      return isOffset(record['end'])
     case 'publishing':
+    case 'exposed':
       return typeof record['name'] === 'string'
     case 'completed':
       return typeof record['name'] === 'string' && isOffset(record['at'])

@@ -30,6 +30,8 @@ export interface WriterOptions {
   readonly committed: SpanSet
   /** Checked before anything counts as written. */
   readonly digest: Digest | undefined
+  /** All counts as written together, once all has come; with a digest it always does. */
+  readonly whole?: boolean
   /** Throws when bytes up to `end` may not come. */
   readonly admit: (end: number) => void
   /** Bytes have come from the source. */
@@ -43,6 +45,7 @@ export class UploadWriter implements ByteSink {
   readonly #options: WriterOptions
   readonly #source: ByteSource
   readonly #hash: Hash | undefined
+  readonly #isWhole: boolean
   readonly #ended = Promise.withResolvers<Error | undefined>()
   #hasEnded = false
   #failure: Error | undefined
@@ -63,6 +66,7 @@ export class UploadWriter implements ByteSink {
     this.#received = options.offset
     this.#written = options.offset
     this.#hash = options.digest === undefined ? undefined : createDigestHash(options.digest)
+    this.#isWhole = options.whole === true || this.#hash !== undefined
   }
 
   /** Where the next byte from the source belongs. */
@@ -98,9 +102,11 @@ export class UploadWriter implements ByteSink {
     await this.flush()
     if (this.#failure !== undefined) throw this.#failure
     const { digest, id, offset } = this.#options
-    if (digest === undefined || this.#hash === undefined) return
-    const wrong = compareDigest(`the piece of upload ${id} at ${offset}`, digest, this.#hash)
-    if (wrong !== undefined) throw wrong
+    if (!this.#isWhole) return
+    if (digest !== undefined && this.#hash !== undefined) {
+      const wrong = compareDigest(`the piece of upload ${id} at ${offset}`, digest, this.#hash)
+      if (wrong !== undefined) throw wrong
+    }
     if (this.#written > offset) this.#options.onWritten({ start: offset, end: this.#written })
   }
 
@@ -161,7 +167,7 @@ export class UploadWriter implements ByteSink {
     try {
       await this.#write(chunks, { start, end })
       this.#written = end
-      if (this.#hash === undefined) this.#options.onWritten({ start, end })
+      if (!this.#isWhole) this.#options.onWritten({ start, end })
     } catch (error) {
       this.#failure = error as Error
       this.stop(this.#failure)

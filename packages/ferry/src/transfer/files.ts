@@ -34,8 +34,8 @@ async function renameOverwriting(path: string, target: string): Promise<void> {
   await unlink(path).catch(() => {})
 }
 
-// How systems say that a file system, or a file, takes no hard links.
-const NO_LINKS: ReadonlySet<string | undefined> = new Set([
+/** How systems say that a file system, or a file, takes no hard links. */
+export const NO_LINKS: ReadonlySet<string | undefined> = new Set([
   'EPERM',
   'ENOTSUP',
   'EOPNOTSUPP',

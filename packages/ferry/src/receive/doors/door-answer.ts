@@ -1,0 +1,79 @@
+/** Sends answers, also while the content of the request is still coming. */
+import type { IncomingMessage, ServerResponse } from 'node:http'
+import { systemClock } from '../../clock.ts'
+
+/** A response that is known as a whole. */
+export interface DoorAnswer {
+  readonly status: number
+  readonly reason?: string
+  readonly fields: Readonly<Record<string, string | undefined>>
+  readonly body?: string
+}
+
+// What a client may still send after an answer that it has not read yet.
+const MAX_DISCARDED_BYTES = 4_194_304
+const MAX_DISCARD_MS = 5000
+
+/** Whether a request has content; it may turn out to be empty. */
+export function hasContent({ headers }: IncomingMessage): boolean {
+  return headers['transfer-encoding'] !== undefined || (contentLength({ headers }) ?? 0) > 0
+}
+
+/** The bytes of its content that a request announces; undefined for chunked content. */
+export function contentLength({
+  headers,
+}: Pick<IncomingMessage, 'headers'>): number | undefined {
+  if (headers['transfer-encoding'] !== undefined) return undefined
+  return Number(headers['content-length'] ?? 0)
+}
+
+/**
+ * Sends an answer. A client that still sends gets it all the same: what comes is dropped for a while,
+ * and then the connection closed.
+ */
+export async function sendAnswer(
+  request: IncomingMessage,
+  response: ServerResponse,
+  answer: DoorAnswer,
+): Promise<void> {
+  const { status, reason, body = '' } = answer
+  if (response.destroyed) return
+  const isUnread = hasContent(request) && !request.complete
+  const fields = Object.entries(answer.fields).flatMap(([name, value]) =>
+    value === undefined ? [] : [[name, value] as const],
+  )
+  response.statusCode = status
+  if (reason !== undefined) response.statusMessage = reason
+  for (const [name, value] of fields) response.setHeader(name, value)
+  // RFC 9110 §8.6: none with 204.
+  if (status !== 204) response.setHeader('Content-Length', Buffer.byteLength(body))
+  if (!isUnread) {
+    request.resume()
+    response.end(body)
+    return
+  }
+  response.setHeader('Connection', 'close')
+  response.flushHeaders()
+  if (body !== '') response.write(body)
+  await discardContent(request)
+  response.end()
+}
+
+/** Resolves when nothing more comes, or enough has come. */
+function discardContent(request: IncomingMessage): Promise<void> {
+  return new Promise((resolve) => {
+    let left = MAX_DISCARDED_BYTES
+    const finish = (): void => {
+      cancel()
+      request.pause()
+      resolve()
+    }
+    const cancel = systemClock.after(MAX_DISCARD_MS, finish, { background: true })
+    request.once('end', finish).once('close', finish)
+    request.on('data', (chunk: Uint8Array) => {
+      left -= chunk.length
+      if (left < 0) finish()
+    })
+    request.resume()
+  })
+}

@@ -1,0 +1,69 @@
+import { expect, test } from 'vitest'
+import { FilePool } from './file-pool.ts'
+
+/** A pool of files that note when they are opened and closed. */
+function createPool(): { pool: FilePool<{ close(): Promise<void> }>; log: string[] } {
+  const log: string[] = []
+  const pool = new FilePool((id) => {
+    log.push(`open ${id}`)
+    if (id === 'bad') return Promise.reject(new Error('no such file'))
+    return Promise.resolve({
+      close() {
+        log.push(`close ${id}`)
+        return Promise.resolve()
+      },
+    })
+  })
+  return { pool, log }
+}
+
+const nothing = (): Promise<void> => Promise.resolve()
+
+test('FilePool lends one open file to all, one after another or at once', async () => {
+  const { pool, log } = createPool()
+
+  await Promise.all([pool.use('a', nothing), pool.use('a', nothing)])
+  await pool.use('a', nothing)
+  expect(log).toEqual(['open a'])
+  await pool.close()
+
+  expect(log).toEqual(['open a', 'close a'])
+})
+
+test('FilePool closes a retired file after its last user, and opens it anew for the next', async () => {
+  const { pool, log } = createPool()
+  const work = Promise.withResolvers<void>()
+  const using = pool.use('a', () => work.promise)
+  await Promise.resolve()
+
+  pool.retire('a')
+  await pool.use('a', nothing)
+  expect(log).toEqual(['open a', 'open a'])
+  work.resolve()
+  await using
+  await pool.close()
+
+  expect(log).toEqual(['open a', 'open a', 'close a', 'close a'])
+})
+
+test('FilePool keeps the files that were used last, and not too many', async () => {
+  const { pool, log } = createPool()
+  for (let id = 0; id < 70; id++) await pool.use(`f${id}`, nothing)
+  await new Promise(setImmediate)
+
+  expect(log.filter((line) => line.startsWith('close'))).toEqual(
+    [0, 1, 2, 3, 4, 5].map((id) => `close f${id}`),
+  )
+  await pool.close()
+  expect(log.length).toBe(140)
+})
+
+test('FilePool tries a file again that could not be opened', async () => {
+  const { pool, log } = createPool()
+
+  await expect(pool.use('bad', nothing)).rejects.toThrow('no such file')
+  await expect(pool.use('bad', nothing)).rejects.toThrow('no such file')
+  await pool.close()
+
+  expect(log).toEqual(['open bad', 'open bad'])
+})
