@@ -147,6 +147,23 @@ test.concurrent('download() begins anew where the server now ignores ranges and 
   expect(turns).toEqual(['restart'])
 })
 
+test.concurrent('download() fills all gaps from one answer where the server now ignores ranges', async () => {
+  await using fixture = await DownloadFixture.start({
+    content: CONTENT,
+    bytesPerSecond: SIZE / 4,
+  })
+  await fixture.runUntil(SIZE / 2, { maxConnections: 4 })
+  expect((await loadResumeRecord(fixture.journalPath))?.spans.count).toBeGreaterThan(1)
+  fixture.server.requests.length = 0
+  Object.assign(fixture.server.options, { ranges: 'ignored', bytesPerSecond: undefined })
+
+  const { content } = await goOn(fixture)
+
+  expect(content.equals(CONTENT)).toBe(true)
+  // The first one was asked on a condition.
+  expect(fixture.server.requests.length).toBeLessThanOrEqual(2)
+})
+
 test.concurrent('download() compares what little there is', async () => {
   const { fixture } = await startPart()
   await using _ = fixture

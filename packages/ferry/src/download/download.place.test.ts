@@ -8,6 +8,7 @@ import { join, sep } from 'node:path'
 import { expect, test } from 'vitest'
 import { DownloadFixture, hastyClock } from '../testing/download-fixture.ts'
 import type { FaultServerOptions } from '../testing/fault-server-answer.ts'
+import { HostLimits } from './host-limits.ts'
 import { FaultServer } from '../testing/fault-server.ts'
 import type { DownloadEvent, DownloadOptions, DownloadResult } from './download-options.ts'
 import { download, type Download } from './download.ts'
@@ -134,6 +135,19 @@ test.concurrent('download() into a folder gives up a first answer that falls sil
 
   expect((await fixture.content()).equals(CONTENT)).toBe(true)
   expect(fixture.server.requests).toHaveLength(2)
+})
+
+test.concurrent('download() never takes the first answer of one place for that of another', async () => {
+  await using fixture = await start()
+  const other = randomBytes(SIZE)
+  await using mirror = await FaultServer.start({ content: other, etag: '"other"' })
+  // Its host has all the connections that it may have, but for the first answer.
+  const hosts = new HostLimits({ maxConnectionsPerHost: 1 })
+  hosts.take(new URL(fixture.server.url).origin, performance.now())
+
+  await startInto(fixture, { hosts, mirrors: [mirror.url] }).result
+
+  expect((await fixture.content()).equals(other)).toBe(true)
 })
 
 test.concurrent('download() into a folder can be stopped while its first answer comes', async () => {

@@ -434,10 +434,11 @@ export class SpanFetcher {
       if (error !== satisfied) throw error
     } finally {
       worker.responseEnd = 0
-      worker.unproven = false
       await writer.close()
-      // Not before its writes have ended: what is fetched instead goes to the same place.
+      // Not before its writes have ended: what is fetched instead goes to the same place. Until then
+      // nobody may go by how far it has come.
       if (!isGood) worker.writer = undefined
+      worker.unproven = false
     }
     for (const span of pending) this.#keeper.add(span)
     // Another may have taken over the span meanwhile.

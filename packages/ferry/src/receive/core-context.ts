@@ -75,13 +75,18 @@ export class CoreContext {
   async #commit(entry: UploadEntry): Promise<void> {
     const { ack, boot, now } = this.settings
     const spans = entry.written.copy()
-    const records: UploadRecord[] = entry.pending.splice(0)
+    // The pieces before their bytes: a crash in between leaves a piece without bytes, which does not
+    // count, and never bytes that belong to no piece.
+    const pending = entry.pending.splice(0)
+    const pieces = pending.filter(({ type }) => type === 'piece')
+    const records: UploadRecord[] = pending.filter(({ type }) => type !== 'piece')
     const added = findNews(entry.facts, spans, records)
     const durable = ack === 'durable'
     if (added.length > 0) {
       const bound = durable ? {} : { boot }
       records.unshift({ type: 'spans', spans: toPairs(added), at: now(), ...bound })
     }
+    records.unshift(...pieces)
     try {
       if (durable && added.length > 0) await this.blobs.use(entry.id, (blob) => blob.sync())
       if (records.length > 0) await this.#append(entry, records, { durable })

@@ -121,7 +121,7 @@ async function acknowledge(
   const refusal = final ? decideLength(entry.facts, span.end, maxUploadBytes) : undefined
   if (refusal !== undefined) await keepWhatCame(context, write, writer, refusal)
   if (final) entry.pending.push({ type: 'length', length: span.end }, { type: 'told' })
-  if (piece) entry.pending.push({ type: 'piece', end: span.end })
+  if (piece) entry.pending.push({ type: 'piece', ...span })
   await context.commit(entry)
   if (!entry.facts.spans.covers(span)) throw uncommitted(entry.id, span)
 }

@@ -158,13 +158,11 @@ export class UploadCore implements AsyncDisposable {
     return this.#statusOf(entry)
   }
 
-  /**
-   * Where the pieces of an upload end that were written as such, in the order in which they came;
-   * only those that are acknowledged.
-   */
+  /** Where the acknowledged pieces of an upload end that were appended as such, in their order. */
   pieceEnds(id: string): number[] {
     const { facts } = this.#find(id)
-    return facts.pieceEnds.filter((end) => end === 0 || facts.spans.startBefore(end) < end)
+    const offset = facts.spans.endFrom(0)
+    return facts.pieceEnds.filter((end) => end <= offset)
   }
 
   /**

@@ -49,8 +49,8 @@ export type UploadRecord =
     }
   | { readonly type: 'length'; readonly length: number }
   | { readonly type: 'digest'; readonly digest: Digest }
-  /** A piece, in the order in which pieces came, ends here. */
-  | { readonly type: 'piece'; readonly end: number }
+  /** Bytes that belong together; what was told before of places behind its start was lost. */
+  | { readonly type: 'piece'; readonly start: number; readonly end: number }
   /** Its bytes are seen under this final name, although it is not finished. */
   | { readonly type: 'exposed'; readonly name: string }
   /** The client has said that nothing more comes. */
@@ -71,7 +71,7 @@ export interface UploadFacts {
   length: number | undefined
   digest: Digest | undefined
   isTold: boolean
-  /** Where pieces end, in the order in which they came. */
+  /** Where pieces end, one behind the other. */
   readonly pieceEnds: number[]
   /** The final name under which it is seen already. */
   exposedAs: string | undefined
@@ -119,6 +119,7 @@ export function applyRecord(facts: UploadFacts, record: UploadRecord): void {
       facts.digest = record.digest
       return
     case 'piece':
+      while ((facts.pieceEnds.at(-1) ?? 0) > record.start) facts.pieceEnds.pop()
       facts.pieceEnds.push(record.end)
       return
     case 'exposed':
@@ -219,7 +220,7 @@ function isUsable(record: Record<string, unknown>): boolean {
     case 'digest':
       return isDigest(record['digest'])
     case 'piece':
-      return isOffset(record['end'])
+      return isOffset(record['start']) && isOffset(record['end'])
     case 'publishing':
     case 'exposed':
       return typeof record['name'] === 'string'

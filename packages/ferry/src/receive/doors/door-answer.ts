@@ -20,9 +20,7 @@ export function hasContent({ headers }: IncomingMessage): boolean {
 }
 
 /** The bytes of its content that a request announces; undefined for chunked content. */
-export function contentLength({
-  headers,
-}: Pick<IncomingMessage, 'headers'>): number | undefined {
+export function contentLength({ headers }: Pick<IncomingMessage, 'headers'>): number | undefined {
   if (headers['transfer-encoding'] !== undefined) return undefined
   return Number(headers['content-length'] ?? 0)
 }

@@ -118,11 +118,12 @@ class TusDoor implements Door {
     )
     // creation-with-upload: the content is the beginning of the file.
     const digest = hasContent(request) ? readContentFields(request) : undefined
-    const finish = concat.type === 'partial' ? 'when-told' : 'when-full'
+    const isLater = concat.type === 'partial' || hasContent(request)
+    const finish = isLater ? 'when-told' : 'when-full'
     const created = await core.create({ ...upload, length, finish })
     if (!hasContent(request)) return this.#created(tus, created)
     try {
-      const filled = await append(tus, created, { offset: 0, digest })
+      const filled = await finishWhenFull(core, await append(tus, created, { offset: 0, digest }))
       return this.#created(tus, filled, { 'Upload-Offset': String(filled.offset) })
     } catch (error) {
       // Its URL was never told, so that nobody could go on with it.
@@ -158,8 +159,9 @@ class TusDoor implements Door {
   }
 }
 
-async function describe({ core, ...context }: TusRequest, id: string): Promise<DoorAnswer> {
-  findUpload({ core, ...context }, id)
+async function describe(tus: TusRequest, id: string): Promise<DoorAnswer> {
+  const { core } = tus
+  findUpload(tus, id)
   // Whoever asks is about to go on; an older request must not move the offset afterwards.
   const upload = await finishWhenFull(core, await core.interrupt(id))
   const { offset, length, metadata, expiresAt } = upload

@@ -55,8 +55,10 @@ export function parseLength(
 export function parseMetadata(field: string | undefined): TusMetadata {
   const metadata = new Map<string, string>()
   for (const pair of (field ?? '') === '' ? [] : (field as string).split(',')) {
-    const [, key, value = ''] = /^([!-+\--~]+)(?: ([A-Za-z0-9+/]*={0,2}))?$/.exec(trimOws(pair)) ?? []
-    if (key === undefined) throw new Refusal(400, 'Cannot read Upload-Metadata: expected key base64')
+    const [, key, value = ''] =
+      /^([!-+\--~]+)(?: ([A-Za-z0-9+/]*={0,2}))?$/.exec(trimOws(pair)) ?? []
+    if (key === undefined)
+      throw new Refusal(400, 'Cannot read Upload-Metadata: expected key base64')
     if (metadata.has(key)) throw new Refusal(400, 'Cannot read Upload-Metadata: a key comes twice')
     metadata.set(key, Buffer.from(value, 'base64').toString())
   }
@@ -88,7 +90,8 @@ export function parseConcat(field: string | undefined): TusConcat {
   if (field === undefined) return { type: 'whole' }
   if (field === 'partial') return { type: 'partial' }
   const [, urls] = /^final; *(.+)$/.exec(field) ?? []
-  if (urls === undefined) throw new Refusal(400, 'Cannot read Upload-Concat: expected partial or final')
+  if (urls === undefined)
+    throw new Refusal(400, 'Cannot read Upload-Concat: expected partial or final')
   const ids = urls.split(' ').flatMap((url) => (url === '' ? [] : [idFromUrl(url)]))
   return { type: 'final', ids, field }
 }

@@ -30,7 +30,8 @@ export class TrailerContent implements Digest {
   /** @throws {Refusal | UploadError} when there is no checksum, or another one */
   get hex(): string {
     const field = this.#request.trailers['upload-checksum']
-    if (field === undefined) throw new Refusal(400, 'Cannot take the content: its checksum is missing')
+    if (field === undefined)
+      throw new Refusal(400, 'Cannot take the content: its checksum is missing')
     const { algorithm, hex } = parseChecksum(field)
     if (algorithm === this.algorithm) return hex
     const actual = this.#digestBy(algorithm)

@@ -1,0 +1,119 @@
+/**
+ * The fields of draft-ietf-httpbis-resumable-upload, read and written. Pure. A field that breaks the
+ * grammar of structured fields (RFC 9651) counts as absent.
+ */
+import type { IncomingHttpHeaders } from 'node:http'
+import { fileNameFromDisposition } from '../../protocol/semantics/content-disposition.ts'
+import { parseContentDigest, parseReprDigest } from '../../protocol/semantics/digest-fields.ts'
+import { type BareItem, parseItemList } from '../../protocol/semantics/structured-fields.ts'
+import type { Digest } from '../digest.ts'
+import type { UploadStatus } from '../upload-options.ts'
+
+/** What differs from one interop version of the draft to the next, as far as it matters here. */
+export interface IetfDialect {
+  /** Undefined when the client tells none that is accepted: it gets no 104 then (draft §4.2). */
+  readonly interopVersion: number | undefined
+  /** Version 3 says the opposite, under another name. */
+  readonly isInverted: boolean
+  /** From version 6 on, appended content has a media type of its own. */
+  readonly needsMediaType: boolean
+}
+
+export const PARTIAL_UPLOAD = 'application/partial-upload'
+
+const INVERTED_UP_TO = 3
+const MEDIA_TYPE_FROM = 6
+
+/** Finds how a client speaks; clients that tell no accepted version speak as the newest draft. */
+export function findDialect(
+  headers: IncomingHttpHeaders,
+  accepted: ReadonlySet<number>,
+): IetfDialect {
+  const told = parseInteger(headers['upload-draft-interop-version'])
+  if (told === undefined || !accepted.has(told)) {
+    return { interopVersion: undefined, isInverted: false, needsMediaType: true }
+  }
+  return {
+    interopVersion: told,
+    isInverted: told <= INVERTED_UP_TO,
+    needsMediaType: told >= MEDIA_TYPE_FROM,
+  }
+}
+
+/** Whether the whole ends with the content; undefined when the client does not say. */
+export function parseComplete(
+  headers: IncomingHttpHeaders,
+  { isInverted }: IetfDialect,
+): boolean | undefined {
+  const value = parseBoolean(headers[isInverted ? 'upload-incomplete' : 'upload-complete'])
+  return value === undefined || !isInverted ? value : !value
+}
+
+/** The field that says whether an upload is complete. */
+export function formatComplete(isComplete: boolean, dialect: IetfDialect): Record<string, string> {
+  if (dialect.isInverted) return { 'Upload-Incomplete': isComplete ? '?0' : '?1' }
+  return { 'Upload-Complete': isComplete ? '?1' : '?0' }
+}
+
+/** Upload-Offset or Upload-Length, in bytes. */
+export function parseBytes(field: string | string[] | undefined): number | undefined {
+  const bytes = parseInteger(field)
+  return bytes === undefined || bytes < 0 ? undefined : bytes
+}
+
+/** The field Upload-Limit; `min-size=0` when there is no limit (draft §4.1.4). */
+export function formatLimit(
+  { maxUploadBytes, now }: { readonly maxUploadBytes: number | undefined; readonly now: number },
+  upload?: Pick<UploadStatus, 'expiresAt'>,
+): string {
+  const limits = [
+    ...(maxUploadBytes === undefined ? [] : [`max-size=${maxUploadBytes}`]),
+    ...(upload?.expiresAt === undefined
+      ? []
+      : [`max-age=${Math.max(0, Math.floor((upload.expiresAt - now) / 1000))}`]),
+  ]
+  return limits.length === 0 ? 'min-size=0' : limits.join(', ')
+}
+
+/** Digests that come with a request (RFC 9530): of its content, and of the whole file. */
+export function parseDigests(headers: IncomingHttpHeaders): {
+  readonly content: Digest | undefined
+  readonly whole: Digest | undefined
+} {
+  return {
+    content: parseContentDigest(textOf(headers['content-digest']))[0],
+    whole: parseReprDigest(textOf(headers['repr-digest']))[0],
+  }
+}
+
+/** What a creation tells of the file, in the words of upload-notes.ts. */
+export function parseMetadata(headers: IncomingHttpHeaders): Record<string, string> {
+  const filename = fileNameFromDisposition(headers['content-disposition'] ?? '')
+  const filetype = headers['content-type']
+  const coding = headers['content-encoding']
+  return {
+    ...(filename === undefined ? {} : { filename }),
+    ...(filetype === undefined || filetype === PARTIAL_UPLOAD ? {} : { filetype }),
+    ...(coding === undefined ? {} : { 'content-encoding': coding }),
+  }
+}
+
+function parseInteger(field: string | string[] | undefined): number | undefined {
+  const bare = parseBare(field)
+  return bare?.type === 'integer' ? bare.value : undefined
+}
+
+function parseBoolean(field: string | string[] | undefined): boolean | undefined {
+  const bare = parseBare(field)
+  return bare?.type === 'boolean' ? bare.value : undefined
+}
+
+/** RFC 9651 §3.3: exactly one item. */
+function parseBare(field: string | string[] | undefined): BareItem | undefined {
+  const items = parseItemList(textOf(field)) ?? []
+  return items.length === 1 ? items[0]?.bare : undefined
+}
+
+function textOf(field: string | string[] | undefined): string {
+  return Array.isArray(field) ? field.join(', ') : (field ?? '')
+}
