@@ -27,6 +27,7 @@ const FOR_TESTS: readonly Tool[] = [
   'nghttpx',
   'python3-h2',
   'python3-websockets',
+  'python3-tusclient',
   'gnutls-serv',
   'strace',
 ]

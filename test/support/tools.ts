@@ -31,6 +31,7 @@ export const DEBIAN_PACKAGES = {
   // Modules of python3; h2 brings hyperframe and hpack.
   'python3-h2': 'python3-h2',
   'python3-websockets': 'python3-websockets',
+  'python3-tusclient': 'python3-tuspy',
   'gnutls-serv': 'gnutls-bin',
   strace: 'strace',
 } as const

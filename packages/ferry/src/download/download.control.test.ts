@@ -1,7 +1,7 @@
 /** Pausing, resuming, cancelling, limiting and watching a download. */
 import { createHash, randomBytes } from 'node:crypto'
 import { writeFile } from 'node:fs/promises'
-import { setTimeout as pause } from 'node:timers/promises'
+import { setImmediate as immediate, setTimeout as pause } from 'node:timers/promises'
 import { expect, test } from 'vitest'
 import { DownloadFixture } from '../testing/download-fixture.ts'
 import type { Fault } from '../testing/fault-server-answer.ts'
@@ -160,6 +160,26 @@ test.concurrent('Download that is paused as its last byte comes can be resumed',
   await run.result
 
   expect((await fixture.content()).equals(CONTENT)).toBe(true)
+})
+
+test.concurrent('Download can be paused at any moment between its last byte and its publishing', async () => {
+  await using fixture = await start()
+  const content = CONTENT.subarray(0, 100_000)
+  const checksum = { algorithm: 'sha256', hex: createHash('sha256').update(content).digest('hex') }
+  Object.assign(fixture.server.options, { content, bytesPerSecond: undefined })
+
+  for (let delay = 0; delay < 30; delay++) {
+    const run = fixture.start({ checksum, onExists: 'overwrite' })
+    await untilReceived(run, content.length)
+    for (let turn = 0; turn < delay; turn++) await immediate()
+    run.pause()
+    await pause(10)
+    run.resume()
+    // Does not come to an end if it has lost its way between the states.
+    await run.result
+  }
+
+  expect((await fixture.content()).equals(content)).toBe(true)
 })
 
 test.concurrent('Download that was to begin anew does not do so after a pause', async () => {

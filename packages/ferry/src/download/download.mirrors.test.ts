@@ -117,6 +117,19 @@ test.concurrent.each(unproven)(
   },
 )
 
+test.concurrent('download() does not go by what a mirror says of its own file', async () => {
+  const digest = createHash('sha256').update(OTHER).digest('base64')
+  const headers = { 'Repr-Digest': `sha-256=:${digest}:` }
+  await using mirrored = await Mirrored.start({}, { headers })
+
+  const { proof } = await mirrored.run({ trustMirrors: true })
+
+  expect((await mirrored.fixture.content()).equals(CONTENT)).toBe(true)
+  expect(proof).toBe('validator')
+  expect(mirrored.turns).toEqual([])
+  expect(mirrored.mirror.requests.length).toBeGreaterThan(1)
+})
+
 test.concurrent('download() names a dropped mirror without its secrets', async () => {
   await using mirrored = await Mirrored.start()
   const { port } = mirrored.mirror

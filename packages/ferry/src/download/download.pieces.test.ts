@@ -121,6 +121,20 @@ test.concurrent('download() leaves a mirror that brings a bad piece, and only fe
   expect(fetchedBytes).toBeLessThan(SIZE * 1.7)
 })
 
+test.concurrent('download() does not wait for the rest of what a mirror with bad pieces is bringing', async () => {
+  const half = SIZE / 2
+  const content = Buffer.concat([CONTENT.subarray(0, half), randomBytes(half)])
+  const bytesPerSecond = SIZE / 4
+  await using fixture = await DownloadFixture.start({ content: CONTENT, bytesPerSecond })
+  await using mirror = await FaultServer.start({ content, bytesPerSecond })
+
+  await fixture.start({ pieces: PIECES, maxConnections: 2, mirrors: [mirror.url] }).result
+
+  expect((await fixture.content()).equals(CONTENT)).toBe(true)
+  // It would have been nearly a half.
+  expect(mirror.sentBytes).toBeLessThan(SIZE * 0.4)
+})
+
 test.concurrent('download() checks what an earlier run has left', async () => {
   const events: DownloadEvent[] = []
   await using fixture = await DownloadFixture.start({ content: CONTENT, bytesPerSecond: SIZE })

@@ -64,6 +64,30 @@ test('download() gives up a slow connection although it has far to go', async ()
   expect(slow?.sentBytes).toBeLessThan(200_000)
 })
 
+test('download() gives up no connection for being slow under a limit', async () => {
+  await using origin = await PacedOrigin.start(CONTENT, (index) => ({
+    bytesPerSecond: index === 1 ? 50_000 : MB,
+  }))
+
+  await checked(origin, await origin.run({ maxConnections: 4, limitBytesPerSecond: 1000 * MB }))
+
+  // Nobody could say who is to blame. Without a limit it gets a second.
+  expect(origin.answers[1]?.sentBytes).toBeGreaterThan(90_000)
+})
+
+test('download() takes no connection for silent that it does not listen to', async () => {
+  await using origin = await PacedOrigin.start(CONTENT, () => ({
+    bytesPerSecond: 10 * MB,
+    stallsAfter: MB,
+  }))
+
+  // The first read is enough for minutes.
+  const options = { maxConnections: 1, limitBytesPerSecond: 1000 }
+  expect(await origin.run(options, 40_000).catch(() => undefined)).toBeUndefined()
+
+  expect(origin.answers).toHaveLength(1)
+})
+
 test('download() takes the work of a connection that falls silent', async () => {
   await using origin = await PacedOrigin.start(CONTENT, (index) => ({
     bytesPerSecond: MB,

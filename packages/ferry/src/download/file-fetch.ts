@@ -16,19 +16,14 @@ import {
   TransferError,
 } from '../errors.ts'
 import { type Span, SpanSet } from '../transfer/span.ts'
-import { SpeedMeter } from '../transfer/speed-meter.ts'
-import {
-  COUNT_TICK_MS,
-  type ConnectionCount,
-  INITIAL_CONNECTION_COUNT,
-  nextConnectionCount,
-} from './connection-count.ts'
+import { COUNT_TICK_MS } from './connection-count.ts'
+import { DownloadPace } from './download-pace.ts'
 import type { HostLimits } from './host-limits.ts'
 import { type Identity, isTold } from './identity.ts'
-import { PieceChecker, pieceError } from './integrity/piece-checker.ts'
-import { findLaggards, type Patience, patienceAfter } from './laggards.ts'
+import { findLaggards } from './laggards.ts'
 import { checkFreeSpace } from '../transfer/files.ts'
 import type { PartFile } from './part-file.ts'
+import { PieceGuard } from './piece-guard.ts'
 import { chooseRemote, hasOther, noteSpeeds, type Remote } from './remotes.ts'
 import { Journal, type ResumeRecord } from './resume-record.ts'
 import { askedPauseMs, retryDelayMs } from './retry-download.ts'
@@ -78,11 +73,6 @@ export type FetchEvent =
 
 // At most this much work is lost to a kill, plus the time that a sync takes.
 const JOURNAL_INTERVAL_MS = 500
-// How many round trips a new connection takes to show what it can do.
-const SETTLE_LATENCIES = 3
-const MAX_SETTLE_TICKS = 10
-// A server that was silent for a moment within this time sends in bursts.
-const BURSTY_MS = 2000
 
 /** Ends a request whose bytes another connection brings. */
 class Superseded extends Error {}
@@ -95,39 +85,26 @@ export class FileFetch {
   readonly #fetcher: SpanFetcher
   readonly #working = new Set<Promise<void>>()
   readonly #done = Promise.withResolvers<void>()
-  #count: ConnectionCount = INITIAL_CONNECTION_COUNT
-  /** Of all connections together. */
-  readonly #meter = new SpeedMeter()
-  /** Ticks in a row without a byte; and when there was one last. */
-  #silentTicks = 0
-  #silentAt = Number.NEGATIVE_INFINITY
-  #lastTickBytes = 0
-  #lastTickAt = 0
+  readonly #pace: DownloadPace
+  readonly #guard: PieceGuard
   #lastId = 0
   #stopped = false
   #lastKeptAt = 0
-  /** How long the head of a response takes. */
-  #latencyMs = 0
-  /** Connections that were given up for being slow. */
-  #givenUp = 0
-  #checker: PieceChecker | undefined
-  /** From where pieces are, by their first byte; undefined for several places. */
-  readonly #deliverers = new Map<number, Remote | undefined>()
 
   constructor(context: FileFetchContext) {
     const { record, file } = context
     const held = record?.spans ?? new SpanSet()
     this.#context = context
     this.#list = new WorkList(record?.identity.size, held)
+    this.#pace = new DownloadPace(context.clock.now())
     this.#keeper = new SpanKeeper(file, held.copy(), (span) => this.#noteWritten(span))
+    this.#guard = this.#createGuard()
     this.#fetcher = new SpanFetcher(context, this.#list, this.#keeper, {
-      onHead: (latencyMs) => {
-        this.#latencyMs = this.#latencyMs === 0 ? latencyMs : (this.#latencyMs + latencyMs) / 2
-      },
-      onBegin: (size) => this.#startChecks(size, []),
-      onWritten: (span, remote) => this.#noteDelivered(span, remote),
+      onHead: (latencyMs) => this.#pace.noteHead(latencyMs),
+      onBegin: (size) => this.#guard.begin(size, []),
+      onWritten: (span, remote) => this.#guard.noteRemote(span, remote),
     })
-    if (record?.identity.size !== undefined) this.#startChecks(record.identity.size, held)
+    if (record?.identity.size !== undefined) this.#guard.begin(record.identity.size, held)
     // A failure may come while nobody waits for the end yet.
     this.#done.promise.catch(() => {})
   }
@@ -187,7 +164,6 @@ export class FileFetch {
         this.#keeper.begin(await Journal.create(journalPath, { ...record, source }))
       }
       this.#lastKeptAt = clock.now()
-      this.#lastTickAt = clock.now()
       this.#spawn()
       cancelTick = clock.after(COUNT_TICK_MS, tick)
       await this.#done.promise
@@ -202,8 +178,7 @@ export class FileFetch {
     await this.#windUp()
     this.#checkWritten()
     // Of a file of unknown size only the finished one shows its pieces.
-    if (this.#checker === undefined)
-      await this.#context.verifier.checkPieces(this.#keeper.prefixEnd)
+    if (!this.#guard.hasBegun) await this.#context.verifier.checkPieces(this.#keeper.prefixEnd)
   }
 
   /** Ends every connection and keeps what has come. */
@@ -213,7 +188,7 @@ export class FileFetch {
       stopping.abort(new StreamError('stopped'))
     }
     await Promise.all(this.#working)
-    await this.#checker?.close()
+    await this.#guard.close()
     await this.#keeper.close()
   }
 
@@ -259,14 +234,14 @@ export class FileFetch {
   /** No connection fetches anything and nothing is unclaimed; some may wait to try again in vain. */
   #isNothingLeft(): boolean {
     const waiting = [...this.#list.workers.values()].every(({ state }) => state === 'waiting')
-    return waiting && this.#list.isAllAssigned && this.#checker?.isSettled !== false
+    return waiting && this.#list.isAllAssigned && this.#guard.isSettled
   }
 
   #allowed(): number {
     const { verifier } = this.#context
     const { identity } = this
     const isSafe = verifier.isProvable || (identity !== undefined && isTold(identity))
-    return this.isResumable && isSafe ? Math.min(this.#count.level, this.#ceiling()) : 1
+    return this.isResumable && isSafe ? Math.min(this.#pace.level, this.#ceiling()) : 1
   }
 
   /** The most connections that may be used now: ours, and what the hosts take. */
@@ -299,19 +274,15 @@ export class FileFetch {
     return this.#list.claim({
       now: this.#context.clock.now(),
       newBytesPerSecond: remote.bytesPerSecond === 0 ? this.#typicalSpeed() : remote.bytesPerSecond,
-      latencyMs: this.#latencyMs,
-      silentLimitMs: this.#patience().silentMs,
+      latencyMs: this.#pace.latencyMs,
+      silentLimitMs: this.#pace.patience.silentMs,
       onReplace: (worker) => this.#giveUp(worker),
     })
   }
 
-  #patience(): Patience {
-    return patienceAfter(this.#givenUp, this.#latencyMs)
-  }
-
   /** Ends a request whose span has been handed on. */
   #giveUp(worker: Worker): void {
-    this.#givenUp++
+    this.#pace.noteGivenUp()
     worker.stopping.abort(new Superseded())
   }
 
@@ -492,48 +463,24 @@ export class FileFetch {
 
   #noteWritten(span: Span): void {
     this.#context.verifier.advance(this.#keeper.prefixEnd)
-    this.#checker?.note(span)
+    this.#guard.note(span)
   }
 
-  /** @param held what an earlier run has left, which nobody has checked yet */
-  #startChecks(size: number, held: Iterable<Span>): void {
-    const { verifier } = this.#context
-    const { pieces } = verifier
-    if (pieces === undefined) return
-    this.#checker = new PieceChecker({
-      pieces,
-      size,
-      covers: (span) => this.#keeper.covers(span),
-      digestSpan: (algorithm, span) => verifier.digestSpan(algorithm, span),
-      onBad: (span, times) => this.#rejectPiece(span, times),
+  #createGuard(): PieceGuard {
+    const { verifier, file, maxRetries, remotes, onEvent } = this.#context
+    return new PieceGuard({
+      verifier,
+      keeper: this.#keeper,
+      list: this.#list,
+      path: file.path,
+      maxRetries,
+      onBad: (span, error, remote) => {
+        onEvent({ type: 'bad-piece', span, error })
+        if (remote !== undefined && hasOther(remotes, remote)) this.#dropWithWork(remote, error)
+      },
       onSettled: () => this.#spawn(),
       onError: (error) => this.#stop(error),
     })
-    for (const span of held) this.#checker.note(span)
-  }
-
-  /** The piece comes again, from somebody else if there is one. */
-  async #rejectPiece(span: Span, times: number): Promise<void> {
-    const { remotes, maxRetries, onEvent, file, verifier } = this.#context
-    const error = pieceError(file.path, span)
-    if (times > maxRetries) throw error
-    onEvent({ type: 'bad-piece', span, error })
-    const remote = this.#deliverers.get(span.start)
-    this.#deliverers.delete(span.start)
-    if (remote !== undefined && hasOther(remotes, remote)) this.#dropWithWork(remote, error)
-    verifier.takeBack()
-    await this.#keeper.reject(span)
-    this.#list.reject(span)
-  }
-
-  /** Remembers from where the pieces are. */
-  #noteDelivered({ start, end }: Span, remote: Remote): void {
-    const lengthBytes = this.#context.verifier.pieces?.lengthBytes
-    if (lengthBytes === undefined) return
-    for (let at = start - (start % lengthBytes); at < end; at += lengthBytes) {
-      const isOnly = !this.#deliverers.has(at) || this.#deliverers.get(at) === remote
-      this.#deliverers.set(at, isOnly ? remote : undefined)
-    }
   }
 
   // ── Time
@@ -554,7 +501,12 @@ export class FileFetch {
       noteSpeeds(remote, speeds)
     }
     this.#fetcher.notePace()
-    this.#adjustCount(now, workers)
+    this.#pace.tick(now, {
+      fetchedBytes: this.fetchedBytes,
+      saturated: workers.filter(({ state }) => state === 'receiving').length >= this.#allowed(),
+      ceiling: this.#ceiling(),
+      remainingBytes: this.#list.remainingBytes,
+    })
     if (this.isResumable) this.#giveUpLaggards(now, workers)
     this.#spawn()
     if (now - this.#lastKeptAt >= JOURNAL_INTERVAL_MS && !this.#keeper.isBusy) {
@@ -562,30 +514,6 @@ export class FileFetch {
       const writers = workers.flatMap(({ writer }) => writer ?? [])
       this.#keeper.keep(writers).catch((error: unknown) => this.#stop(error as Error))
     }
-  }
-
-  #adjustCount(now: number, workers: readonly Worker[]): void {
-    const elapsedMs = Math.max(1, now - this.#lastTickAt)
-    const bytesPerSecond = ((this.fetchedBytes - this.#lastTickBytes) * 1000) / elapsedMs
-    this.#lastTickAt = now
-    this.#lastTickBytes = this.fetchedBytes
-    this.#meter.note(now, this.fetchedBytes)
-    const working = workers.filter(({ state }) => state === 'receiving').length
-    const saturated = working >= this.#allowed()
-    this.#silentTicks = saturated && bytesPerSecond === 0 ? this.#silentTicks + 1 : 0
-    if (this.#silentTicks > 0) this.#silentAt = now
-    const { bytesPerSecond: steadyBytesPerSecond } = this.#meter
-    const settle = Math.ceil((SETTLE_LATENCIES * this.#latencyMs) / COUNT_TICK_MS)
-    this.#count = nextConnectionCount(this.#count, {
-      bytesPerSecond,
-      steadyBytesPerSecond,
-      silentTicks: this.#silentTicks,
-      isBursty: now - this.#silentAt < BURSTY_MS,
-      saturated,
-      ceiling: this.#ceiling(),
-      remainingSeconds: (this.#list.remainingBytes ?? 0) / Math.max(1, steadyBytesPerSecond),
-      settleTicks: Math.min(MAX_SETTLE_TICKS, Math.max(1, settle)),
-    })
   }
 
   #giveUpLaggards(now: number, workers: readonly Worker[]): void {
@@ -599,7 +527,7 @@ export class FileFetch {
       requestMs: isLimited ? 0 : now - worker.requestedAt,
       remainingBytes: worker.end - cursorOf(worker),
     }))
-    for (const id of findLaggards(fares, this.#patience())) {
+    for (const id of findLaggards(fares, this.#pace.patience)) {
       const worker = this.#list.workers.get(id)
       if (worker === undefined) continue
       this.#list.release(worker)

@@ -17,11 +17,11 @@ class Writing {
   cursor: number
   end: number
 
-  constructor(worker: Worker) {
+  constructor(worker: Worker, maxBytes: number) {
     this.cursor = worker.start
     this.end = worker.end
     worker.writer = this as unknown as SegmentWriter
-    worker.responseEnd = worker.end
+    worker.responseEnd = Math.min(worker.end, worker.start + maxBytes)
     worker.state = 'receiving'
   }
 
@@ -39,6 +39,8 @@ class Bench {
   readonly replaced: Worker[] = []
   /** Of each worker, whether its bytes may come twice. */
   readonly born = new Map<Worker, 'owner' | 'hedge'>()
+  /** More is never asked for at once. */
+  maxResponseBytes = Number.POSITIVE_INFINITY
   receivedBytes = 0
   hedgedBytes = 0
   /** That came and could not be believed, or were wrong. */
@@ -84,9 +86,11 @@ class Bench {
 
   /** Its response has begun, and brings so many bytes of it. */
   receive(worker: Worker, bytes: number): void {
-    const writing = (worker.writer as unknown as Writing | undefined) ?? new Writing(worker)
+    const writing =
+      (worker.writer as unknown as Writing | undefined) ??
+      new Writing(worker, this.maxResponseBytes)
     const start = writing.cursor
-    writing.cursor = Math.min(writing.end, start + bytes)
+    writing.cursor = Math.min(writing.end, worker.responseEnd, start + bytes)
     this.#noteReceived(worker, writing.cursor - start)
     if (!worker.unproven) this.fetched.add({ start, end: writing.cursor })
   }
@@ -99,7 +103,8 @@ class Bench {
   /** Its request ends, however far it has come; so does that of whom this makes superfluous. */
   leave(worker: Worker): Worker | undefined {
     const { writer } = worker
-    const isWhole = writer !== undefined && writer.cursor >= worker.end
+    const end = Math.min(worker.end, worker.responseEnd)
+    const isWhole = writer !== undefined && writer.cursor >= end
     if (worker.unproven && isWhole) this.fetched.add({ start: worker.start, end: writer.cursor })
     else if (worker.unproven) this.lostBytes += cursorOf(worker) - worker.start
     if (writer !== undefined && (!worker.unproven || isWhole)) worker.start = writer.cursor
@@ -370,6 +375,7 @@ test('WorkList has every byte fetched, by one at a time but for hedges, whatever
         const held = new SpanSet(left.map(([start, bytes]) => span(start, start + bytes)))
         held.remove(span(size, Number.POSITIVE_INFINITY))
         const bench = new Bench(size, held)
+        bench.maxResponseBytes = MiB
         for (const { type, which, bytes, speed } of events) {
           const active = bench.workers.filter((worker) => !bench.replaced.includes(worker))
           const worker = active[which % Math.max(1, active.length)]

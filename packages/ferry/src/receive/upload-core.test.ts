@@ -214,6 +214,22 @@ test('UploadCore ends the older writer, and commits what had come of it first', 
   expect(dead.destroyed).toBe(false)
 })
 
+test('UploadCore lets only the newest of several writers go on that come at once', async () => {
+  await using core = await new MemoryUploads().open()
+  const { id } = await core.create({})
+  const senders = [createSender(), createSender(), createSender()]
+  const outcomes = Promise.allSettled(senders.map((sender) => core.write(id, 0, sender)))
+  await new Promise(setImmediate)
+
+  for (const sender of senders) sender.push(null)
+
+  expect((await outcomes).map(({ status }) => status)).toEqual([
+    'rejected',
+    'rejected',
+    'fulfilled',
+  ])
+})
+
 test('UploadCore.interrupt() makes the offset one that the next writer can use', async () => {
   await using core = await new MemoryUploads().open()
   const { id } = await core.create({})

@@ -261,7 +261,11 @@ export class UploadCore implements AsyncDisposable {
     checkBytes(offset, contentLength ?? 0, offset + (contentLength ?? 0))
     const entry = this.#find(id)
     const span = { start: offset, end: offset + (contentLength ?? Number.POSITIVE_INFINITY) }
-    await this.#makeWay(entry, contiguous ? undefined : span)
+    const inWay = contiguous ? undefined : span
+    // Looked at anew after each wait: between the last look and our own entry nobody may come in.
+    for (let way = this.#clear(entry, inWay); way !== undefined; way = this.#clear(entry, inWay)) {
+      await way
+    }
     // It may have been finished or removed meanwhile.
     this.#checkOpen(signal)
     this.#find(id)
@@ -291,16 +295,13 @@ export class UploadCore implements AsyncDisposable {
     }
   }
 
-  /** Ends the writers that may meet a span, or all of them, also those that come meanwhile. */
-  async #makeWay(entry: UploadEntry, span: Span | undefined): Promise<void> {
-    for (;;) {
-      const inWay = [...entry.writes].filter(
-        (write) => span === undefined || overlaps(write.span, span),
-      )
-      if (inWay.length > 0) await this.#endWriters(inWay, entry.id)
-      else if (entry.finishing !== undefined) await entry.finishing.catch(() => {})
-      else return
-    }
+  /** Ends the writers that may meet a span, or all of them; undefined when nobody is in the way. */
+  #clear(entry: UploadEntry, span: Span | undefined): Promise<void> | undefined {
+    const inWay = [...entry.writes].filter(
+      (write) => span === undefined || overlaps(write.span, span),
+    )
+    if (inWay.length > 0) return this.#endWriters(inWay, entry.id)
+    return entry.finishing?.catch(() => {})
   }
 
   async #endWriters(writes: readonly ActiveWrite[], id: string): Promise<void> {
@@ -387,7 +388,10 @@ export class UploadCore implements AsyncDisposable {
 
   #checkOpen(signal: AbortSignal | undefined): void {
     signal?.throwIfAborted()
-    if (this.#closing !== undefined) throw interrupted('', 'closed')
+    if (this.#closing === undefined) return
+    throw new UploadError('upload-interrupted', 'Cannot use the uploads: the server ends', {
+      detail: { reason: 'closed' },
+    })
   }
 
   #statusOf(entry: UploadEntry): UploadStatus {

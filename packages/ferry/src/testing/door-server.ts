@@ -32,9 +32,14 @@ export class DoorServer implements AsyncDisposable {
   readonly failures: readonly unknown[]
   /** Open connections. */
   readonly sockets: Set<Socket> = new Set()
+  /** As with versions of Node that cannot write interim responses themselves. */
+  withoutInformation = false
   readonly #server: Server
 
   private constructor(server: Server, failures: readonly unknown[]) {
+    server.prependListener('request', (_, response) => {
+      if (this.withoutInformation) Object.assign(response, { writeInformation: undefined })
+    })
     const { port } = server.address() as AddressInfo
     this.url = `http://127.0.0.1:${port}`
     this.failures = failures

@@ -23,7 +23,7 @@ const LEAST_TURNS = 25
 // Nothing more comes where nothing has come for so long.
 const STILL_MS = 5
 // A disk may take this long to sync.
-const MOST_MS = 3000
+const MOST_MS = 1000
 
 /** How one answer behaves. */
 export interface Pace {

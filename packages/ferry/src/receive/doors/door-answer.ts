@@ -19,6 +19,11 @@ export function hasContent({ headers }: IncomingMessage): boolean {
   return headers['transfer-encoding'] !== undefined || (contentLength({ headers }) ?? 0) > 0
 }
 
+/** The media type of its content in lower case, without parameters. */
+export function mediaTypeOf({ headers }: IncomingMessage): string | undefined {
+  return headers['content-type']?.split(';', 1)[0]?.trim().toLowerCase()
+}
+
 /** The bytes of its content that a request announces; undefined for chunked content. */
 export function contentLength({ headers }: Pick<IncomingMessage, 'headers'>): number | undefined {
   if (headers['transfer-encoding'] !== undefined) return undefined

@@ -11,7 +11,13 @@ import { decodePercent } from '../../protocol/semantics/percent-encoding.ts'
 import type { Digest } from '../digest.ts'
 import type { UploadCore } from '../upload-core.ts'
 import type { UploadStatus } from '../upload-options.ts'
-import { contentLength, type DoorAnswer, hasContent, sendAnswer } from './door-answer.ts'
+import {
+  contentLength,
+  type DoorAnswer,
+  hasContent,
+  mediaTypeOf,
+  sendAnswer,
+} from './door-answer.ts'
 import { type Door, type DoorContext, type DoorOptions, findUpload, lastSegment } from './door.ts'
 import {
   findDialect,
@@ -166,7 +172,7 @@ class IetfDoor implements Door {
   /** §4.4. */
   async #append(ietf: IetfRequest, id: string): Promise<DoorAnswer> {
     const { core, request, response, dialect } = ietf
-    if (dialect.needsMediaType && request.headers['content-type'] !== PARTIAL_UPLOAD) {
+    if (dialect.needsMediaType && mediaTypeOf(request) !== PARTIAL_UPLOAD) {
       throw new Refusal(415, `Cannot append content of this type: expected ${PARTIAL_UPLOAD}`)
     }
     const offset = parseBytes(request.headers['upload-offset'])
@@ -221,7 +227,7 @@ class IetfDoor implements Door {
 
   /** §4.4: the last request once more, because its answer was lost. */
   #repeat(ietf: IetfRequest, upload: UploadStatus, piece: Piece): DoorAnswer {
-    const isLast = [piece.offset, lengthOf(piece, undefined)].includes(upload.length)
+    const isLast = (lengthOf(piece, undefined) ?? upload.length) === upload.length
     if (!piece.isFinal || !isLast) throw completedUpload()
     return this.#finished(ietf, upload)
   }

@@ -7,7 +7,8 @@
 import type { IncomingHttpHeaders } from 'node:http'
 import { parseReprDigest } from '../../protocol/semantics/digest-fields.ts'
 import type { Digest } from '../digest.ts'
-import { Refusal } from './indexedcp-refusal.ts'
+import { TitledRefusal } from './indexedcp-refusal.ts'
+import { Refusal } from './refusal.ts'
 
 /** What a request tells of its chunk. */
 export interface ChunkFields {
@@ -59,7 +60,7 @@ const UPLOAD_ID = /^[\x21-\x7e]{1,128}$/
 /** @throws {Refusal} for anything that cannot be read */
 export function parseChunkFields(headers: IncomingHttpHeaders): ChunkFields {
   const coding = headers['content-encoding'] ?? 'identity'
-  if (coding !== 'identity') throw new Refusal(415, 'a chunk may have no content coding')
+  if (coding !== 'identity') throw new Refusal(415, 'Cannot take a chunk with a content coding')
   return {
     // Without one it is 0, as for the Python server.
     index: parseCount(headers, 'X-Chunk-Index', MAX_INDEX) ?? 0,
@@ -123,9 +124,11 @@ function parseCount(
   const count = Number(text)
   if (/^\d{1,16}$/.test(text) && count <= max) return count
   throw field === 'X-Chunk-Index'
-    ? new Refusal(400, `X-Chunk-Index has to be a whole number from 0 to ${MAX_INDEX}`, {
-        title: 'Invalid chunk index',
-      })
+    ? new TitledRefusal(
+        400,
+        'Invalid chunk index',
+        `X-Chunk-Index has to be a whole number from 0 to ${MAX_INDEX}`,
+      )
     : invalid(field)
 }
 
@@ -141,5 +144,5 @@ function oneOf(headers: IncomingHttpHeaders, field: string): string | undefined 
 }
 
 function invalid(field: string): Refusal {
-  return new Refusal(400, `${field} cannot be read`)
+  return new Refusal(400, `Cannot read ${field}`)
 }

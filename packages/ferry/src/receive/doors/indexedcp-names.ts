@@ -1,6 +1,6 @@
 /** The names under which IndexedCP clients find their files at the server. Pure. */
 import { toFinalName } from '../final-name.ts'
-import { Refusal } from './indexedcp-refusal.ts'
+import { TitledRefusal } from './indexedcp-refusal.ts'
 
 /**
  * What becomes of the path that a client gives: `ignore` takes its last segment, `sanitize` refuses
@@ -8,7 +8,7 @@ import { Refusal } from './indexedcp-refusal.ts'
  */
 export type PathMode = 'ignore' | 'sanitize' | 'allow-paths'
 
-/** @throws {Refusal} 400, in the words of the protocol */
+/** @throws {TitledRefusal} 400, in the words of the protocol */
 export function storedNameOf(mode: PathMode, clientName: string): string {
   const segments = clientName.split(/[/\\]/)
   const isRooted = segments[0] === '' || /^[a-z]:/i.test(clientName)
@@ -30,6 +30,6 @@ export function lastSegmentOf(clientName: string): string {
   return clientName.split(/[/\\]/).findLast((segment) => segment !== '') ?? clientName
 }
 
-function invalidName(message: string): Refusal {
-  return new Refusal(400, message, { title: 'Invalid filename' })
+function invalidName(message: string): TitledRefusal {
+  return new TitledRefusal(400, 'Invalid filename', message)
 }

@@ -10,7 +10,13 @@ import { isFerryError } from '../../errors.ts'
 import type { UploadContent } from '../byte-source.ts'
 import type { Digest } from '../digest.ts'
 import type { CreateUpload, UploadStatus } from '../upload-options.ts'
-import { contentLength, type DoorAnswer, hasContent, sendAnswer } from './door-answer.ts'
+import {
+  contentLength,
+  type DoorAnswer,
+  hasContent,
+  mediaTypeOf,
+  sendAnswer,
+} from './door-answer.ts'
 import { type Door, type DoorContext, type DoorOptions, findUpload, lastSegment } from './door.ts'
 import { Refusal, tellFailure } from './refusal.ts'
 import {
@@ -127,7 +133,7 @@ class TusDoor implements Door {
       return this.#created(tus, filled, { 'Upload-Offset': String(filled.offset) })
     } catch (error) {
       // Its URL was never told, so that nobody could go on with it.
-      await core.terminate(created.id)
+      await core.terminate(created.id).catch(() => {})
       throw error
     }
   }
@@ -253,7 +259,7 @@ function findParts(tus: TusRequest, ids: readonly string[]): readonly string[] {
 
 /** Checks the media type, and gives the checksum of the content. */
 function readContentFields(request: IncomingMessage): Digest | undefined {
-  if (fieldOf(request, 'content-type') !== CONTENT_TYPE) {
+  if (mediaTypeOf(request) !== CONTENT_TYPE) {
     throw new Refusal(415, `Cannot take content of this type: expected ${CONTENT_TYPE}`)
   }
   if (hasChecksumTrailer(request)) return new TrailerContent(request)
