@@ -10,7 +10,8 @@ import { setTimeout as pause } from 'node:timers/promises'
 import { expect, test } from 'vitest'
 import { HttpClient } from '../client/http-client.ts'
 import { hastyClock } from '../testing/download-fixture.ts'
-import { download, type DownloadEvent, type DownloadResult } from './download.ts'
+import { download } from './download.ts'
+import type { DownloadEvent, DownloadResult } from './download-options.ts'
 
 const CONTENT = randomBytes(2_000_000)
 const BYTES_PER_SECOND = 2_000_000

@@ -4,7 +4,8 @@ import { expect, test } from 'vitest'
 import { isFerryError } from '../errors.ts'
 import { DownloadFixture } from '../testing/download-fixture.ts'
 import type { Fault, FaultServerOptions, LoggedRequest } from '../testing/fault-server-answer.ts'
-import { download, type DownloadEvent } from './download.ts'
+import { download } from './download.ts'
+import type { DownloadEvent } from './download-options.ts'
 import { parseResumeRecord } from './resume-record.ts'
 
 const CONTENT = randomBytes(2_000_000)

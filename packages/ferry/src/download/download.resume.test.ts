@@ -4,7 +4,8 @@ import { appendFile, readFile, rm, symlink, truncate, unlink, writeFile } from '
 import { join } from 'node:path'
 import { expect, test } from 'vitest'
 import { DownloadFixture } from '../testing/download-fixture.ts'
-import { download, type DownloadEvent } from './download.ts'
+import { download } from './download.ts'
+import type { DownloadEvent } from './download-options.ts'
 import { parseResumeRecord } from './resume-record.ts'
 
 const CONTENT = randomBytes(3_000_000)

@@ -358,7 +358,9 @@ export class FileFetch {
   async #mayTryAgain(worker: Worker, error: Error): Promise<boolean> {
     const { maxRetries, remotes, clock } = this.#context
     const { remote } = worker
-    const neverReached = error instanceof ConnectError && this.fetchedBytes === 0
+    // What was reached in an earlier run is there, though perhaps not now.
+    const neverReached =
+      error instanceof ConnectError && this.fetchedBytes === 0 && this.#context.record === undefined
     const delayMs = this.#delayAfter(error, worker.failures + 1)
     const mayRetry = !neverReached && delayMs !== undefined && worker.failures < maxRetries
     // One that was served before may have come a moment too soon.

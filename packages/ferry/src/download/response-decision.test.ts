@@ -316,6 +316,7 @@ test('decideResponse() accepts a part only when every byte of it was asked for a
           range,
           conditional: true,
           identity: { size: 30, etag: '"a"' },
+          isProvable: false,
         }
         const headers = HeaderFields.from({
           ETag: same ? '"a"' : '"b"',

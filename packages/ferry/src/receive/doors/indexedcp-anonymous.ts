@@ -65,7 +65,7 @@ export class AnonymousUploads {
         await version.ready
         return await this.#takeInto(version, chunk)
       } catch (error) {
-        const isGone = GONE.some((code) => isFerryError(error, code))
+        const isGone = !this.#versions.isOpen(version)
         if (isGone) this.#versions.forget(version)
         // Another request has put the same chunk there a moment ago, or the upload was finished.
         const isLate = isGone || isFerryError(error, 'offset-mismatch')
@@ -102,9 +102,14 @@ export class AnonymousUploads {
 
   async #takeInto(version: Version, chunk: AnonymousChunk): Promise<TakenChunk> {
     const { sender, request, contentLength, contentDigest } = chunk
+    // It may be another client that has the same name for another file, so that neither is ended.
+    for (;;) {
+      const receiving = version.receiving.get(sender.index)
+      if (receiving === undefined) break
+      await receiving
+    }
     const held = this.#versions.heldChunk(version, sender.index)
     if (held === undefined) {
-      this.#versions.touch(version, sender)
       await this.#put(version, sender, { content: request, contentLength, contentDigest })
       return this.#taken(version, sender, false)
     }
@@ -114,7 +119,6 @@ export class AnonymousUploads {
     const newer = this.#versions.add(sender, await chunk.chooseName(), version)
     newer.users++
     try {
-      this.#versions.touch(newer, sender)
       await newer.ready
       await this.#put(newer, sender, { content: compared.content, contentLength, contentDigest })
       return await this.#taken(newer, sender, false)
@@ -123,10 +127,26 @@ export class AnonymousUploads {
     }
   }
 
+  async #put(version: Version, sender: ChunkSender, place: Place): Promise<void> {
+    const { receiving } = version
+    const received = Promise.withResolvers<void>()
+    receiving.set(sender.index, received.promise)
+    this.#versions.touch(version, sender)
+    try {
+      await this.#receive(version, sender.index, place)
+    } finally {
+      receiving.delete(sender.index)
+      received.resolve()
+    }
+    if (version.ahead.size > 0) await this.#versions.placeAhead(version)
+  }
+
   /** Appends a chunk where it is the next, and keeps it apart where it is not. */
-  async #put(version: Version, { index }: ChunkSender, place: Place): Promise<void> {
+  async #receive(version: Version, index: number, place: Place): Promise<void> {
     const { content, contentLength, contentDigest: digest } = place
     const options = { contentLength, digest, piece: true }
+    // Another request came first while a new version was made.
+    if (index < version.ends.length || version.ahead.has(index)) throw overtaken(index)
     if (index === version.ends.length) {
       const start = startOfChunk(version.ends, index)
       const { offset } = await this.#core.append(version.id as string, start, content, options)
@@ -142,7 +162,6 @@ export class AnonymousUploads {
         throw error
       }
     }
-    if (version.ahead.size > 0) await this.#versions.placeAhead(version)
   }
 
   async #taken(version: Version, sender: ChunkSender, isKnown: boolean): Promise<TakenChunk> {
@@ -155,7 +174,6 @@ export class AnonymousUploads {
   }
 }
 
-const GONE = ['upload-complete', 'upload-not-found', 'upload-expired'] as const
 const MAX_TRIES = 5
 
 function ambiguous({ clientName }: ChunkSender): Refusal {
@@ -165,6 +183,10 @@ function ambiguous({ clientName }: ChunkSender): Refusal {
       'two are under way from the same address; send X-Upload-Id',
     { 'Retry-After': String(SENDING_MS / 1000) },
   )
+}
+
+function overtaken(index: number): Refusal {
+  return new Refusal(409, `Cannot take chunk ${index}: another request has just brought it`)
 }
 
 function tooFarAhead({ ends }: Version): Refusal {

@@ -288,6 +288,18 @@ test('two clients that cannot be told apart are refused rather than mixed', asyn
   expect(await site.files()).toEqual({ 'a.bin': 'a40', 'a (1).bin': 'b40' })
 })
 
+test('an upload that somebody ended by its id begins anew', async () => {
+  await using site = await Site.open()
+  await site.send(A)
+  const [upload] = [...site.server.core.list()]
+  await site.server.core.terminate(upload?.id as string)
+
+  const reply = await site.send(B, { index: 0 })
+
+  expect(reply.status).toBe(200)
+  expect(await site.files()).toEqual({ 'a.bin': 'a40', 'a (1).bin': 'b40' })
+})
+
 test('owners do not meet, also with one name', async () => {
   const keys = new KeyRing([
     { owner: 'ann', sha256: sha256('key-a') },

@@ -14,6 +14,7 @@ function version(ends: readonly number[], more: Partial<Version> = {}): Version 
     isExposed: true,
     ends: [...ends],
     ahead: new Map(),
+    receiving: new Map(),
     activeAt: NOW,
     peer: 'p',
     users: 0,

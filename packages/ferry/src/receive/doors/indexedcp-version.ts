@@ -21,6 +21,8 @@ export interface Version {
   readonly ends: number[]
   /** Chunks that wait for those before them. */
   readonly ahead: Map<number, AheadChunk>
+  /** Chunks that are coming now; each resolves when it has come, or not. */
+  readonly receiving: Map<number, Promise<void>>
   /** When the last chunk came, on the clock. */
   activeAt: number
   /** Who sent it: address and program. */

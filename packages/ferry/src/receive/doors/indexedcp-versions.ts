@@ -105,13 +105,29 @@ export class Versions {
     return placed
   }
 
-  /** The bytes of a chunk that is there. */
+  /** The bytes of a chunk that is there, also when it gets its place meanwhile. */
   heldChunk(version: Version, index: number): HeldContent | undefined {
-    const ahead = version.ahead.get(index)
-    if (ahead !== undefined) return this.#held(ahead.id, 0, ahead.length)
-    if (index >= version.ends.length) return undefined
-    const { ends } = version
-    return this.#held(version.id as string, startOfChunk(ends, index), lengthOfChunk(ends, index))
+    const { ends, ahead } = version
+    const isPlaced = (): boolean => index < ends.length
+    const length = isPlaced() ? lengthOfChunk(ends, index) : ahead.get(index)?.length
+    if (length === undefined) return undefined
+    return {
+      length,
+      read: (offset, bytes) => {
+        const id = isPlaced() ? version.id : ahead.get(index)?.id
+        const start = (isPlaced() ? startOfChunk(ends, index) : 0) + offset
+        return this.#core.read(id as string, { start, end: start + bytes })
+      },
+    }
+  }
+
+  /** Whether the core still takes bytes for it. */
+  isOpen({ id }: Version): boolean {
+    try {
+      return id === undefined || this.#core.status(id).state === 'unfinished'
+    } catch {
+      return false
+    }
   }
 
   /** No chunk finds it any more. */
@@ -129,14 +145,6 @@ export class Versions {
 
   *#all(): Generator<Version, void> {
     for (const versions of this.#byFile.values()) yield* versions
-  }
-
-  #held(id: string, start: number, length: number): HeldContent {
-    return {
-      length,
-      read: (offset, bytes) =>
-        this.#core.read(id, { start: start + offset, end: start + offset + bytes }),
-    }
   }
 
   async #create(version: Version, index: number, after: Version | undefined): Promise<void> {
@@ -174,7 +182,7 @@ export class Versions {
       const index = version.ends.length
       const chunk = version.ahead.get(index)
       if (chunk === undefined) return
-      await this.#copy(version, index, this.#held(chunk.id, 0, chunk.length))
+      await this.#copy(version, index, this.heldChunk(version, index) as HeldContent)
       version.ahead.delete(index)
       await this.#core.terminate(chunk.id)
     }
@@ -271,6 +279,7 @@ function emptyVersion(of: Pick<Version, 'owner' | 'clientName' | 'peer' | 'store
     isExposed: false,
     ends: [],
     ahead: new Map(),
+    receiving: new Map(),
     activeAt: 0,
     users: 0,
     placing: Promise.resolve(),
