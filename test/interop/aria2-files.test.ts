@@ -52,7 +52,11 @@ test.each<NodeJS.Signals>(['SIGKILL', 'SIGINT'])(
 
     // Ferry finishes it, and fetches little more than what is missing.
     const result = await download(url, join(dir.path, 'file.bin')).result
-    const heldBytes = progress.spans.reduce((sum, { start, end }) => sum + end - start, 0)
+    // The last byte of the file comes again, since what is before it has to be compared.
+    const heldBytes = progress.spans.reduce(
+      (sum, { start, end }) => sum + Math.min(end, CONTENT.length - 1) - start,
+      0,
+    )
     expect(result).toMatchObject({ resumedBytes: heldBytes, proof: 'overlap' })
     expect(result.fetchedBytes).toBe(CONTENT.length - heldBytes)
     expect((await dir.read('file.bin')).equals(CONTENT)).toBe(true)

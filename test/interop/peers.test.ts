@@ -36,7 +36,7 @@ test('ferry, curl and aria2 fetch the same bytes', async () => {
   for (const name of await dir.names()) expect(await dir.digest(name)).toBe(DIGEST)
 })
 
-test('ferry goes on with nothing of another program, and leaves what that has', async () => {
+test('ferry leaves what another program has and it cannot read', async () => {
   await using nginx = await Nginx.start()
   await using dir = await TempDir.create()
   await nginx.put('file.bin', CONTENT)
@@ -46,7 +46,7 @@ test('ferry goes on with nothing of another program, and leaves what that has', 
 
   const refused = await runFerry(['get', nginx.url('file.bin')], { cwd: dir.path })
 
-  expect(refused.exitCode).toBe(13)
+  expect(refused).toMatchObject({ exitCode: 13, stderr: expect.stringContaining('file.bin.aria2') })
   expect(await dir.names()).toEqual(['file.bin', 'file.bin.aria2'])
   expect((await dir.read('file.bin')).length).toBe(1000)
 })

@@ -4,8 +4,9 @@
  * compared with the server's.
  */
 import { readFile, rename, stat, unlink } from 'node:fs/promises'
+import { TransferError } from '../errors.ts'
 import { SpanSet } from '../transfer/span.ts'
-import { decodeAria2Control } from './lists/aria2-control.ts'
+import { type Aria2Progress, decodeAria2Control } from './lists/aria2-control.ts'
 import { fileError } from '../transfer/files.ts'
 import type { PartPlace } from './part-place.ts'
 import { Journal } from './resume-record.ts'
@@ -21,15 +22,14 @@ export async function isBegunByAria2(place: PartPlace): Promise<boolean> {
 /**
  * Makes the target a partial file of ours. A crash in between leaves aria2's files as they were, or
  * ours complete.
- * @throws {ConfigError} when the control file is none that can be used
- * @throws {TransferError} when it cannot be read, or the file not be renamed
+ * @throws {TransferError} target-exists, when the control file is none that can be used
  */
 export async function importAria2Part(place: PartPlace, source: Source): Promise<void> {
   const controlPath = controlPathOf(place)
   const bytes = await readFile(controlPath).catch((cause: unknown) => {
     throw fileError(`Cannot read ${controlPath}`, cause)
   })
-  const { size, spans } = decodeAria2Control(bytes)
+  const { size, spans } = decode(bytes, place)
   const journal = await Journal.create(place.journalPath, {
     source,
     identity: { size },
@@ -42,6 +42,18 @@ export async function importAria2Part(place: PartPlace, source: Source): Promise
     throw fileError(`Cannot take over ${place.target}`, cause)
   }
   await unlink(controlPath).catch(() => {})
+}
+
+function decode(bytes: Buffer, place: PartPlace): Aria2Progress {
+  try {
+    return decodeAria2Control(bytes)
+  } catch (cause) {
+    throw new TransferError(
+      'target-exists',
+      `Cannot write ${place.target}: ${controlPathOf(place)} says that it is aria2's, but not what is in it`,
+      { cause },
+    )
+  }
 }
 
 function controlPathOf({ target }: PartPlace): string {

@@ -472,9 +472,12 @@ function keepUnconfirmed({ spans, identity: { size = 0 } }: ResumeRecord): void 
   if (spans.covers({ start: 0, end: size })) spans.remove({ start: size - 1, end: size })
 }
 
-/** Only what comes right behind something that is here is compared with it. */
-function keepComparable({ spans }: ResumeRecord): void {
-  spans.remove({ start: spans.endFrom(0), end: Number.POSITIVE_INFINITY })
+/**
+ * What is here is compared with the server's where something is fetched right behind it; behind the end
+ * of the file there is nothing, so that its last byte comes again.
+ */
+function keepComparable({ spans, identity: { size = 0 } }: ResumeRecord): void {
+  spans.remove({ start: size - 1, end: size })
 }
 
 function otherSource(

@@ -24,7 +24,10 @@ export interface TestResponse {
   readonly interims: readonly { readonly status: number; readonly fields: IncomingHttpHeaders }[]
 }
 
-/** Serves one core by some doors. Whoever opens it closes it; the core stays open. */
+/**
+ * Serves one core by some doors. Whoever opens it closes it, which waits for the doors; the core stays
+ * open.
+ */
 export class DoorServer implements AsyncDisposable {
   /** Ends without a slash. */
   readonly url: string
@@ -35,8 +38,12 @@ export class DoorServer implements AsyncDisposable {
   /** As with versions of Node that cannot write interim responses themselves. */
   withoutInformation = false
   readonly #server: Server
+  readonly #handled: ReadonlySet<Promise<void>>
 
-  private constructor(server: Server, failures: readonly unknown[]) {
+  private constructor(
+    server: Server,
+    { failures, handled }: { failures: readonly unknown[]; handled: ReadonlySet<Promise<void>> },
+  ) {
     server.prependListener('request', (_, response) => {
       if (this.withoutInformation) Object.assign(response, { writeInformation: undefined })
     })
@@ -44,6 +51,7 @@ export class DoorServer implements AsyncDisposable {
     this.url = `http://127.0.0.1:${port}`
     this.failures = failures
     this.#server = server
+    this.#handled = handled
     server.on('connection', (socket) => {
       this.sockets.add(socket)
       socket.once('close', () => this.sockets.delete(socket))
@@ -56,17 +64,21 @@ export class DoorServer implements AsyncDisposable {
    */
   static async open(core: UploadCore, ...doors: readonly [Door, ...Door[]]): Promise<DoorServer> {
     const failures: unknown[] = []
+    const handled = new Set<Promise<void>>()
     const server = createServer((incoming, response) => {
       const { pathname, searchParams } = new URL(incoming.url ?? '', 'http://localhost')
       const isTus = 'tus-resumable' in incoming.headers
       const door = (isTus ? doors[0] : doors.at(-1)) as Door
       const owner = incoming.headers['x-owner'] as string | undefined
-      door
-        .handle(incoming, response, { core, owner, path: pathname, query: searchParams })
-        .catch((error: unknown) => failures.push(error))
+      const context = { core, owner, path: pathname, query: searchParams }
+      handled.add(
+        door.handle(incoming, response, context).catch((error: unknown) => {
+          failures.push(error)
+        }),
+      )
     })
     await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve))
-    return new DoorServer(server, failures)
+    return new DoorServer(server, { failures, handled })
   }
 
   /** Sends a request on a connection of its own, and resolves with the whole answer. */
@@ -107,6 +119,7 @@ export class DoorServer implements AsyncDisposable {
 
   async [Symbol.asyncDispose](): Promise<void> {
     this.#server.closeAllConnections()
+    await Promise.all(this.#handled)
     await new Promise((resolve) => this.#server.close(resolve))
   }
 }

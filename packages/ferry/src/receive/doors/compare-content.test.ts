@@ -31,5 +31,7 @@ test.each([
   const compared = await compareContent(chunks(...texts), held('abcdef'))
 
   if (compared.isSame) throw new Error('expected a difference')
-  expect(Buffer.concat(await Array.fromAsync(compared.content)).toString()).toBe(whole)
+  const content: Uint8Array[] = []
+  for await (const chunk of compared.content) content.push(chunk)
+  expect(Buffer.concat(content).toString()).toBe(whole)
 })

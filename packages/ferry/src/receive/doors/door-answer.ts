@@ -51,7 +51,6 @@ export async function sendAnswer(
   // RFC 9110 §8.6: none with 204.
   if (status !== 204) response.setHeader('Content-Length', Buffer.byteLength(body))
   if (!isUnread) {
-    request.resume()
     response.end(body)
     return
   }

@@ -1,5 +1,5 @@
 import { createHash } from 'node:crypto'
-import { connect } from 'node:net'
+import { connect, type Socket } from 'node:net'
 import { setImmediate as turn } from 'node:timers/promises'
 import { expect, test } from 'vitest'
 import type { TestRequest, TestResponse } from '../../testing/door-server.ts'
@@ -13,6 +13,7 @@ type Fields = Readonly<Record<string, string>>
 const WHOLE = { 'Upload-Complete': '?1' }
 const BEGINNING = { 'Upload-Complete': '?0' }
 const FILENAME = { 'Content-Disposition': 'attachment; filename="a.txt"' }
+const DISPOSITION = 'Content-Disposition: attachment; filename="a.txt"'
 const TYPES = 'https://iana.org/assignments/http-problem-types#'
 
 function open(
@@ -50,6 +51,30 @@ function append(
     ...further.fields,
   }
   return site.send({ method: 'PATCH', url, ...further, fields })
+}
+
+/** Opens a connection and sends on it the head of a request with 11 bytes, and the first 5 of them. */
+function beginRequest(
+  site: DoorSite,
+  { line, fields = [] }: { readonly line: string; readonly fields?: readonly string[] },
+): Socket {
+  const { hostname, port } = new URL(site.server.url)
+  const head = [
+    `${line} HTTP/1.1`,
+    'Host: localhost',
+    'Upload-Complete: ?1',
+    'Content-Type: application/partial-upload',
+    'Upload-Offset: 0',
+    'Content-Length: 11',
+    ...fields,
+  ]
+  const socket = connect(Number(port), hostname)
+  socket.write(`${head.join('\r\n')}\r\n\r\nhello`)
+  return socket
+}
+
+function isReceiving({ core }: DoorSite): boolean {
+  return [...core.list()].some((upload) => upload.isReceiving)
 }
 
 function digest(content: string, algorithm = 'sha-256'): string {
@@ -125,6 +150,18 @@ test('A file whose length nobody knows ends where its last piece does', async ()
   expect(site.content('a.txt')).toBe('helloworld')
 })
 
+test('A length may be told with any piece, and binds then', async () => {
+  await using site = await open()
+  const url = await begin(site)
+
+  await append(site, url, 0, { body: 'he', fields: { 'Upload-Length': '5' } })
+  const { fields } = await site.send({ method: 'HEAD', url })
+  const short = await append(site, url, 2, { body: 'l', fields: WHOLE })
+
+  expect(fields['upload-length']).toBe('5')
+  expect(short.status).toBe(400)
+})
+
 test('The last request is answered again as it was', async () => {
   await using site = await open()
   const url = await begin(site, {}, 'hello')
@@ -182,6 +219,7 @@ test('Nothing may go on with an upload that got more than its length', async () 
   const answer = await append(site, url, 2, { body: ['x', 'y', 'z'] })
 
   expect(answer.status).toBe(400)
+  expect(JSON.parse(answer.body)).toMatchObject({ type: `${TYPES}inconsistent-upload-length` })
   expect((await site.send({ method: 'HEAD', url })).status).toBe(404)
 })
 
@@ -295,40 +333,61 @@ test.each([
   }
 })
 
-test.each([true, false])('104 tells how far an upload is (Node has it: %s)', async (isNative) => {
+test.each([
+  ['PATCH', true],
+  ['PATCH', false],
+  ['POST', true],
+])('104 tells how far an upload by %s is (Node has it: %s)', async (method, isNative) => {
   await using site = await open()
-  const url = new URL(await begin(site))
-  if (!isNative) site.server.withoutInformation = true
-  const socket = connect(Number(url.port), url.hostname)
-  const head = [
-    `PATCH ${url.pathname} HTTP/1.1`,
-    'Host: localhost',
-    'Connection: close',
-    'Upload-Draft-Interop-Version: 8',
-    'Upload-Complete: ?1',
-    'Content-Type: application/partial-upload',
-    'Upload-Offset: 0',
-    'Content-Length: 10',
-  ]
-  socket.write(`${head.join('\r\n')}\r\n\r\nhello`)
-  while (![...site.core.list()].some(({ isReceiving }) => isReceiving)) await turn()
+  const other = await begin(site)
+  site.server.withoutInformation = !isNative
+  const created = method === 'POST' ? '/files' : new URL(await begin(site)).pathname
+  const socket = beginRequest(site, {
+    line: `${method} ${created}`,
+    fields: ['Upload-Draft-Interop-Version: 8', 'Connection: close'],
+  })
   let text = ''
   socket.setEncoding('utf8').on('data', (part: string) => (text += part))
-  while (!text.includes('\r\n\r\n')) {
+  while (!isReceiving(site)) await turn()
+  await append(site, other, 0, { body: 'another' })
+  while (!/upload-offset: 5\r\n\r\n/i.test(text)) {
     site.uploads.clock.advance(1000)
     await turn()
   }
-  const first = text
-  socket.write('world')
+  const heads = text.toLowerCase().split('\r\n\r\n').slice(0, -1)
+  socket.write('world!')
   await new Promise((resolve) => socket.once('close', resolve))
 
-  const fields = first.trimEnd().toLowerCase().split('\r\n')
-  expect(fields).toEqual([
+  // A creation is told where it is before.
+  expect(heads.length).toBe(method === 'POST' ? 2 : 1)
+  expect(heads.at(-1)?.split('\r\n')).toEqual([
     expect.stringMatching(/^http\/1.1 104 /),
     'upload-draft-interop-version: 8',
     'upload-offset: 5',
   ])
   expect(text).toContain('HTTP/1.1 201 Created\r\n')
+})
+
+test('Nobody listens for a request that is over', async () => {
+  await using site = await open()
+  const { core } = site
+  const subscribe = core.subscribe.bind(core)
+  let listeners = 0
+  core.subscribe = (listener) => {
+    listeners++
+    const end = subscribe(listener)
+    return () => {
+      listeners--
+      end()
+    }
+  }
+
+  const version = { 'Upload-Draft-Interop-Version': '8' }
+  const url = await begin(site, version, 'he')
+  await append(site, url, 2, { body: 'llo', fields: version })
+  await append(site, url, 2, { body: 'llo', fields: version })
+
+  expect(listeners).toBe(0)
 })
 
 test('Clients of version 3 say the opposite, and know no media type', async () => {
@@ -355,53 +414,68 @@ test('Clients of version 3 say the opposite, and know no media type', async () =
 
 test('An upload that is interrupted at creation goes on when its client knows where', async () => {
   await using site = await open()
-  const { port } = new URL(site.server.url)
-  const send = async (version: string): Promise<string | undefined> => {
-    const socket = connect(Number(port), '127.0.0.1')
-    socket.write(
-      `POST /files HTTP/1.1\r\nHost: localhost\r\nContent-Length: 10\r\nUpload-Complete: ?1\r\n` +
-        `Content-Disposition: inline; filename="a.txt"\r\n${version}\r\nhello`,
-    )
-    while (![...site.core.list()].some(({ isReceiving }) => isReceiving)) await turn()
+  const send = async (fields: readonly string[]): Promise<string | undefined> => {
+    const socket = beginRequest(site, { line: 'POST /files', fields: [...fields, DISPOSITION] })
+    while (!isReceiving(site)) await turn()
     socket.destroy()
-    while ([...site.core.list()].some(({ isReceiving }) => isReceiving)) await turn()
+    while (isReceiving(site)) await turn()
     await turn()
     return [...site.core.list()][0]?.id
   }
 
-  expect(await send('')).toBeUndefined()
-  const id = await send('Upload-Draft-Interop-Version: 9\r\n')
-  const last = await append(site, `/files/${id}`, 5, { body: 'world', fields: WHOLE })
+  expect(await send([])).toBeUndefined()
+  const id = await send(['Upload-Draft-Interop-Version: 9'])
+  const last = await append(site, `/files/${id}`, 5, { body: 'world!', fields: WHOLE })
 
   expect(last.status).toBe(201)
-  expect(site.content('a.txt')).toBe('helloworld')
+  expect(site.content('a.txt')).toBe('helloworld!')
 })
 
 test('HEAD ends an older request, so that its offset stays right', async () => {
   await using site = await open()
-  const url = new URL(await begin(site))
-  const socket = connect(Number(url.port), url.hostname)
-  const head = [
-    `PATCH ${url.pathname} HTTP/1.1`,
-    'Host: localhost',
-    'Upload-Complete: ?1',
-    'Content-Type: application/partial-upload',
-    'Upload-Offset: 0',
-    'Content-Length: 10',
-  ]
-  socket.write(`${head.join('\r\n')}\r\n\r\nhello`)
-  while (![...site.core.list()].some(({ isReceiving }) => isReceiving)) await turn()
+  const url = await begin(site)
+  const socket = beginRequest(site, { line: `PATCH ${new URL(url).pathname}` })
+  while (!isReceiving(site)) await turn()
+
+  const answer = await site.send({ method: 'HEAD', url })
+
   let text = ''
-  socket.setEncoding('utf8').on('data', (part: string) => (text += part))
-
-  const answer = await site.send({ method: 'HEAD', url: url.href })
-  socket.end('world')
-  await new Promise((resolve) => socket.once('close', resolve))
-
+  for await (const part of socket.setEncoding('utf8')) {
+    text += String(part)
+    socket.end('world!')
+  }
   expect(answer.fields['upload-offset']).toBe('5')
   expect(text).toContain('HTTP/1.1 409 Conflict\r\n')
-  expect((await append(site, url.href, 5, { body: 'WORLD', fields: WHOLE })).status).toBe(201)
+  expect((await append(site, url, 5, { body: 'WORLD', fields: WHOLE })).status).toBe(201)
   expect(site.content('a.txt')).toBe('helloWORLD')
+})
+
+test('A later piece ends an older request', async () => {
+  await using site = await open()
+  const url = await begin(site)
+  const socket = beginRequest(site, { line: `PATCH ${new URL(url).pathname}` })
+  while (!isReceiving(site)) await turn()
+
+  const last = await append(site, url, 5, { body: 'WORLD', fields: WHOLE })
+
+  expect(socket.destroyed).toBe(false)
+  socket.destroy()
+  expect(last.status).toBe(201)
+  expect(site.content('a.txt')).toBe('helloWORLD')
+})
+
+test('Bytes that a client of the draft has brought are a whole file for one of tus', async () => {
+  await using site = await open()
+  const url = await begin(site, { 'Upload-Length': '5' }, 'hello')
+  expect(site.content('a.txt')).toBeUndefined()
+
+  const answer = await site.send({ method: 'HEAD', url, fields: { 'Tus-Resumable': '1.0.0' } })
+
+  expect(answer).toMatchObject({
+    status: 200,
+    fields: { 'upload-offset': '5', 'upload-metadata': 'filename YS50eHQ=' },
+  })
+  expect(site.content('a.txt')).toBe('hello')
 })
 
 test('What was begun by one protocol is finished by the other', async () => {

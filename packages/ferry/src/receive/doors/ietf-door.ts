@@ -11,13 +11,7 @@ import { decodePercent } from '../../protocol/semantics/percent-encoding.ts'
 import type { Digest } from '../digest.ts'
 import type { UploadCore } from '../upload-core.ts'
 import type { UploadStatus } from '../upload-options.ts'
-import {
-  contentLength,
-  type DoorAnswer,
-  hasContent,
-  mediaTypeOf,
-  sendAnswer,
-} from './door-answer.ts'
+import { contentLength, type DoorAnswer, mediaTypeOf, sendAnswer } from './door-answer.ts'
 import { type Door, type DoorContext, type DoorOptions, findUpload, lastSegment } from './door.ts'
 import {
   findDialect,
@@ -140,7 +134,6 @@ class IetfDoor implements Door {
     const { interopVersion } = dialect
     using interim = interopVersion === undefined ? undefined : new Interim(response, interopVersion)
     interim?.announce(this.#locationOf(ietf, created.id), this.#limit(created))
-    if (!piece.isFinal && !hasContent(request)) return this.#created(ietf, created)
     interim?.follow(core, created.id)
     try {
       return await this.#receive(ietf, created, { ...piece, digest: content }, (filled) =>
@@ -237,7 +230,6 @@ class IetfDoor implements Door {
       status: 201,
       fields: {
         ...this.#stateOf(ietf, upload),
-        ...formatComplete(false, ietf.dialect),
         Location: this.#locationOf(ietf, upload.id),
       },
     }

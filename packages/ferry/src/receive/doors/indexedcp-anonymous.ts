@@ -60,15 +60,17 @@ export class AnonymousUploads {
   async take(chunk: AnonymousChunk): Promise<TakenChunk> {
     for (let left = MAX_TRIES; ; left--) {
       const version = await this.#findOrAdd(chunk)
+      if (!this.#versions.isOpen(version)) {
+        this.#versions.forget(version)
+        continue
+      }
       version.users++
       try {
         await version.ready
         return await this.#takeInto(version, chunk)
       } catch (error) {
-        const isGone = !this.#versions.isOpen(version)
-        if (isGone) this.#versions.forget(version)
         // Another request has put the same chunk there a moment ago, or the upload was finished.
-        const isLate = isGone || isFerryError(error, 'offset-mismatch')
+        const isLate = isFerryError(error, 'offset-mismatch') || !this.#versions.isOpen(version)
         if (!isLate || left === 1 || chunk.request.readableDidRead) throw error
       } finally {
         version.users--

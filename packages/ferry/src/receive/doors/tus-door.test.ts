@@ -1,5 +1,5 @@
 import { createHash } from 'node:crypto'
-import { connect } from 'node:net'
+import { connect, type Socket } from 'node:net'
 import { setImmediate as turn } from 'node:timers/promises'
 import { expect, test } from 'vitest'
 import type { TestRequest, TestResponse } from '../../testing/door-server.ts'
@@ -49,6 +49,29 @@ function ask(site: DoorSite, method: string, url: string, fields = {}): Promise<
 
 function checksum(algorithm: string, content: string): string {
   return `${algorithm} ${createHash(algorithm).update(content).digest('base64')}`
+}
+
+/** Opens a connection and sends on it the head of a PATCH, and the beginning of its content. */
+function beginPatch(
+  url: string,
+  { offset, framing, body }: { offset: number; framing: string; body: string },
+): Socket {
+  const { hostname, port, pathname } = new URL(url)
+  const head = [
+    `PATCH ${pathname} HTTP/1.1`,
+    'Host: localhost',
+    'Tus-Resumable: 1.0.0',
+    'Content-Type: application/offset+octet-stream',
+    `Upload-Offset: ${offset}`,
+    framing,
+  ]
+  const socket = connect(Number(port), hostname)
+  socket.write(`${head.join('\r\n')}\r\n\r\n${body}`)
+  return socket
+}
+
+function isReceiving({ core }: DoorSite): boolean {
+  return [...core.list()].some((upload) => upload.isReceiving)
 }
 
 test('OPTIONS tells the versions, extensions, algorithms and the largest upload', async () => {
@@ -102,6 +125,16 @@ test('An upload of length 0 is finished when it is created', async () => {
   const url = await create(site, { 'Upload-Length': '0', ...FILENAME })
 
   expect((await ask(site, 'HEAD', url)).fields['upload-offset']).toBe('0')
+  expect(site.content('a.txt')).toBe('')
+})
+
+test('An upload of length 0 may come with content that is empty', async () => {
+  await using site = await open()
+  const fields = { ...CONTENT, 'Upload-Length': '0', ...FILENAME }
+
+  const answer = await site.send({ method: 'POST', url: '/files', fields, body: [] })
+
+  expect(answer).toMatchObject({ status: 201, fields: { 'upload-offset': '0' } })
   expect(site.content('a.txt')).toBe('')
 })
 
@@ -267,6 +300,26 @@ test.each(['sha1', 'sha256', 'sha512', 'md5'])('A %s may come behind the content
   expect(site.content('a.txt')).toBe('hello')
 })
 
+test('Too much content is refused before its checksum has come', async () => {
+  await using site = await open()
+  const url = await create(site, { 'Upload-Length': '5' })
+  const socket = beginPatch(url, {
+    offset: 0,
+    framing: 'Transfer-Encoding: chunked\r\nTrailer: Upload-Checksum',
+    body: '6\r\nhello!\r\n',
+  })
+  let text = ''
+  for await (const part of socket.setEncoding('utf8')) {
+    text += String(part)
+    if (!text.endsWith('its length is 5\n')) continue
+    for (let turns = 0; turns < 20; turns++) await turn()
+    expect(site.server.sockets.size).toBe(1)
+    socket.end('0\r\n\r\n')
+  }
+
+  expect(text).toMatch(/^HTTP\/1.1 400 /)
+})
+
 test('Answers tell when an unfinished upload expires, and then it is gone', async () => {
   await using site = await open({ expiresInMs: 60_000, keepCompletedMs: 60_000 })
   const created = await post(site, { 'Upload-Length': '5' })
@@ -343,63 +396,70 @@ test('X-HTTP-Method-Override takes the place of the method', async () => {
 
 test('A broken connection keeps what had come; whoever asks next goes on there', async () => {
   await using site = await open()
-  const url = new URL(await create(site, { 'Upload-Length': '10', ...FILENAME }))
-  const socket = connect(Number(url.port), url.hostname)
-  const head = [
-    `PATCH ${url.pathname} HTTP/1.1`,
-    'Host: localhost',
-    'Tus-Resumable: 1.0.0',
-    'Content-Type: application/offset+octet-stream',
-    'Upload-Offset: 0',
-    'Content-Length: 10',
-  ]
-  socket.write(`${head.join('\r\n')}\r\n\r\nhello`)
-  while (![...site.core.list()].some(({ isReceiving }) => isReceiving)) await turn()
+  const url = await create(site, { 'Upload-Length': '10', ...FILENAME })
+  const socket = beginPatch(url, { offset: 0, framing: 'Content-Length: 10', body: 'hello' })
+  while (!isReceiving(site)) await turn()
   socket.destroy()
-  while ([...site.core.list()].some(({ isReceiving }) => isReceiving)) await turn()
+  while (isReceiving(site)) await turn()
 
-  expect((await ask(site, 'HEAD', url.href)).fields['upload-offset']).toBe('5')
-  expect((await patch(site, url.href, 5, { body: 'world' })).status).toBe(204)
+  expect((await ask(site, 'HEAD', url)).fields['upload-offset']).toBe('5')
+  expect((await patch(site, url, 5, { body: 'world' })).status).toBe(204)
+  expect(site.content('a.txt')).toBe('helloworld')
+})
+
+test('HEAD ends an older request, so that its offset stays right', async () => {
+  await using site = await open()
+  const url = await create(site, { 'Upload-Length': '10', ...FILENAME })
+  const socket = beginPatch(url, { offset: 0, framing: 'Content-Length: 10', body: 'hello' })
+  while (!isReceiving(site)) await turn()
+
+  const { fields } = await ask(site, 'HEAD', url)
+
+  expect(fields['upload-offset']).toBe('5')
+  let text = ''
+  for await (const part of socket.setEncoding('utf8')) {
+    text += String(part)
+    socket.end('world')
+  }
+  expect(text).toMatch(/^HTTP\/1.1 409 /)
+})
+
+test('A later piece with the length ends an older request too', async () => {
+  await using site = await open()
+  const url = await create(site, { 'Upload-Defer-Length': '1', ...FILENAME })
+  const socket = beginPatch(url, { offset: 0, framing: 'Content-Length: 100', body: 'hello' })
+  while (!isReceiving(site)) await turn()
+
+  const last = await patch(site, url, 5, { body: 'world', fields: { 'Upload-Length': '10' } })
+
+  expect(socket.destroyed).toBe(false)
+  socket.destroy()
+  expect(last).toMatchObject({ status: 204, fields: { 'upload-offset': '10' } })
   expect(site.content('a.txt')).toBe('helloworld')
 })
 
 test('A refusal reaches a client that has not sent everything', async () => {
   await using site = await open()
-  const url = new URL(await create(site, { 'Upload-Length': '10' }))
-  const socket = connect(Number(url.port), url.hostname)
-  const head = [
-    `PATCH ${url.pathname} HTTP/1.1`,
-    'Host: localhost',
-    'Tus-Resumable: 1.0.0',
-    'Content-Type: application/offset+octet-stream',
-    'Upload-Offset: 3',
-    'Content-Length: 7',
-  ]
-  socket.write(`${head.join('\r\n')}\r\n\r\nhel`)
+  const url = await create(site, { 'Upload-Length': '10' })
+  const socket = beginPatch(url, { offset: 3, framing: 'Content-Length: 7', body: 'hel' })
   let text = ''
-  for await (const chunk of socket.setEncoding('utf8')) {
-    text += String(chunk)
-    if (text.includes('\n', text.indexOf('\r\n\r\n') + 4)) socket.end('lowo')
+  for await (const part of socket.setEncoding('utf8')) {
+    text += String(part)
+    if (!text.endsWith('it stands at 0\n')) continue
+    // A connection that was closed by now would answer with a reset to what is still sent.
+    for (let turns = 0; turns < 20; turns++) await turn()
+    expect(site.server.sockets.size).toBe(1)
+    socket.end('lowo')
   }
 
   expect(text).toMatch(/^HTTP\/1.1 409 Conflict\r\n/)
   expect(text).toMatch(/\r\nConnection: close\r\n/i)
-  expect(text).toMatch(/it stands at 0\n$/)
 })
 
 test('A client that goes on sending after a refusal loses its connection', async () => {
   await using site = await open()
-  const url = new URL(await create(site, { 'Upload-Length': '100000000' }))
-  const socket = connect(Number(url.port), url.hostname)
-  const head = [
-    `PATCH ${url.pathname} HTTP/1.1`,
-    'Host: localhost',
-    'Tus-Resumable: 1.0.0',
-    'Content-Type: application/offset+octet-stream',
-    'Upload-Offset: 3',
-    'Content-Length: 100000000',
-  ]
-  socket.write(`${head.join('\r\n')}\r\n\r\n`)
+  const url = await create(site, { 'Upload-Length': '100000000' })
+  const socket = beginPatch(url, { offset: 3, framing: 'Content-Length: 100000000', body: '' })
   socket.on('error', () => {}).resume()
   const closed = new Promise((resolve) => socket.once('close', resolve))
   const send = (): void => {
@@ -410,6 +470,21 @@ test('A client that goes on sending after a refusal loses its connection', async
 
   await closed
   expect(socket.bytesWritten).toBeLessThan(50_000_000)
+})
+
+test('A connection goes on after a refusal of content that has come whole', async () => {
+  await using site = await open()
+  const url = await create(site, { 'Upload-Length': '5' })
+  const framing = 'Upload-Checksum: sha1 AAAA\r\nContent-Length: 5'
+  const socket = beginPatch(url, { offset: 0, framing, body: 'hello' })
+  const last =
+    `DELETE ${new URL(url).pathname} HTTP/1.1\r\nHost: localhost\r\nTus-Resumable: 1.0.0\r\n` +
+    'Connection: close\r\n\r\n'
+  socket.once('data', () => socket.write(last))
+  let text = ''
+  for await (const part of socket.setEncoding('utf8')) text += String(part)
+
+  expect(text.match(/HTTP\/1.1 \d+/g)).toEqual(['HTTP/1.1 460', 'HTTP/1.1 204'])
 })
 
 test.each([
