@@ -1,6 +1,7 @@
 import { createHash, randomBytes } from 'node:crypto'
 import { mkdir, readFile } from 'node:fs/promises'
 import { join } from 'node:path'
+import { pathToFileURL } from 'node:url'
 import { expect, test } from 'vitest'
 import { DownloadFixture } from '../testing/download-fixture.ts'
 import { parseChecksum } from './integrity/checksum.ts'
@@ -326,4 +327,12 @@ test('download() keeps credentials out of errors and of the journal', async () =
   expect(error).toMatchObject({ code: 'representation-changed' })
   expect(`${JSON.stringify(error)} ${(error as Error).message}`).not.toMatch(/s3cret|boris/)
   expect(fixture.server.requests[0]?.headers.authorization).toMatch(/^Basic /)
+})
+
+test('download() takes a file: URL for its target', async () => {
+  await using fixture = await DownloadFixture.start({ content: SMALL })
+
+  await download(fixture.server.url, pathToFileURL(fixture.target)).result
+
+  expect((await fixture.content()).equals(SMALL)).toBe(true)
 })

@@ -1,6 +1,7 @@
 /** A download as its user sees it: state, events, progress, pause and resume. The work is in download-run.ts. */
 import { stat } from 'node:fs/promises'
 import { resolve, sep } from 'node:path'
+import { fileURLToPath } from 'node:url'
 import { statSync } from 'node:fs'
 import { type Clock, systemClock, wait } from '../clock.ts'
 import { HttpUrl } from '../transport/http-url.ts'
@@ -22,19 +23,19 @@ import { PART_SUFFIX, PartPlace } from './part-place.ts'
 const PROGRESS_INTERVAL_MS = 250
 
 /**
- * Starts a download of `url` into `target`: a path; or a folder, one that exists or is written with a
+ * Starts a download of `url` into `target`: a path, or a URL with `file:`; or a folder, one that exists or is written with a
  * separator at its end, into which the file goes under the name that the server gives.
  * @throws {ConfigError} at once, for a URL or option that cannot be used; everything else comes
  * through `result`
  */
 export function download(
   url: string | URL,
-  target: string,
+  target: string | URL,
   options: DownloadOptions = {},
 ): Download {
   return new Download(
     [url, ...(options.mirrors ?? [])].map((one) => HttpUrl.parse(one)),
-    target,
+    target instanceof URL ? fileURLToPath(target) : target,
     options,
   )
 }

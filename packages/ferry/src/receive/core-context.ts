@@ -51,6 +51,16 @@ export class CoreContext {
     return this.#rounds.join(entry)
   }
 
+  /** Waits until the bytes of an upload survive a power cut; a failure costs all uncommitted ones. */
+  async sync(entry: UploadEntry): Promise<void> {
+    try {
+      await this.blobs.use(entry.id, (blob) => blob.sync())
+    } catch (error) {
+      entry.noteLoss()
+      throw error
+    }
+  }
+
   /** Resolves when no commit of the upload is under way. */
   settled(entry: UploadEntry): Promise<void> {
     return this.#rounds.settled(entry)
@@ -88,10 +98,10 @@ export class CoreContext {
     }
     records.unshift(...pieces)
     try {
-      if (durable && added.length > 0) await this.blobs.use(entry.id, (blob) => blob.sync())
+      if (durable && added.length > 0) await this.sync(entry)
       if (records.length > 0) await this.#append(entry, records, { durable })
     } finally {
-      // After a failed sync too: the system may have dropped the bytes, so they have to come again.
+      // After a failure too: what the journal does not tell has to come again.
       for (const span of spans) entry.written.remove(span)
       for (const span of spans) entry.promised.remove(span)
     }

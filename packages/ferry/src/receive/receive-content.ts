@@ -72,6 +72,7 @@ async function receiveInto(
     committed: entry.facts.spans,
     digest,
     whole: piece,
+    losses: () => entry.losses,
     admit(end) {
       const refusal = decideEnd(entry.facts, end, context.settings.limits.maxUploadBytes)
       if (refusal !== undefined) throw refusal
@@ -117,6 +118,7 @@ async function acknowledge(
   }
   if (context.settings.ack === 'memory') promise(write, span)
   await writer.finish()
+  if (!isHeld(entry, span)) await keepWhatCame(context, write, writer, uncommitted(entry.id, span))
   const { maxUploadBytes } = context.settings.limits
   const refusal = final ? decideLength(entry.facts, span.end, maxUploadBytes) : undefined
   if (refusal !== undefined) await keepWhatCame(context, write, writer, refusal)
@@ -135,6 +137,11 @@ function promise(write: AdmittedWrite, span: Span): void {
   if (digest !== undefined || final === true || piece === true || isLast) return
   promised.add(span)
   onPromised()
+}
+
+/** Whether all of a span is committed, or in the blob and to be committed. */
+function isHeld({ facts, written }: UploadEntry, span: Span): boolean {
+  return facts.spans.gapsWithin(span).every((gap) => written.covers(gap))
 }
 
 /** A commit that others had asked for may have failed before, and have dropped some of the bytes. */

@@ -26,6 +26,7 @@ export class UploadEntry {
   publishedAs: string | undefined
   /** Nobody may use it any more. */
   isGone = false
+  #losses = 0
 
   constructor(facts: UploadFacts, activeAt: number) {
     this.facts = facts
@@ -39,6 +40,20 @@ export class UploadEntry {
 
   get owner(): string | undefined {
     return this.facts.header.owner
+  }
+
+  /** How often the blob may have lost what was written and not committed. */
+  get losses(): number {
+    return this.#losses
+  }
+
+  /**
+   * Counts nothing any more that is not committed. A system that cannot sync may drop whatever was
+   * written up to then, also what came after the sync had begun, and tells so only once.
+   */
+  noteLoss(): void {
+    this.#losses++
+    this.written.remove({ start: 0, end: Number.POSITIVE_INFINITY })
   }
 
   /** What is told of it; `now` on the core's clock, `epochNow` in epoch ms. */

@@ -89,6 +89,7 @@ function createWriter(options: Partial<WriterOptions> = {}): {
     blob,
     committed: new SpanSet(),
     digest: undefined,
+    losses: () => 0,
     admit: () => {},
     onReceived: () => {},
     onWritten: (span) => written.push(span),
@@ -170,7 +171,7 @@ test('UploadWriter that is stopped before it runs never starts its source', asyn
   const { blob } = createWriter()
   const writer = new UploadWriter(source, {
     ...{ id: 'id', offset: 0, blob, committed: new SpanSet(), digest: undefined },
-    ...{ admit: () => {}, onReceived: () => {}, onWritten: () => {} },
+    ...{ losses: () => 0, admit: () => {}, onReceived: () => {}, onWritten: () => {} },
   })
 
   writer.stop(reason)

@@ -32,11 +32,13 @@ export interface WriterOptions {
   readonly digest: Digest | undefined
   /** All counts as written together, once all has come; with a digest it always does. */
   readonly whole?: boolean
+  /** How often the blob may have lost what was written to it and not committed. */
+  readonly losses: () => number
   /** Throws when bytes up to `end` may not come. */
   readonly admit: (end: number) => void
   /** Bytes have come from the source. */
   readonly onReceived: (bytes: number) => void
-  /** Bytes are in the blob. */
+  /** Bytes are in the blob; not called for those that it may have lost again. */
   readonly onWritten: (span: Span) => void
 }
 
@@ -46,6 +48,8 @@ export class UploadWriter implements ByteSink {
   readonly #source: ByteSource
   readonly #hash: Hash | undefined
   readonly #isWhole: boolean
+  /** The losses before the first byte went to the blob. */
+  #firstLosses = 0
   readonly #ended = Promise.withResolvers<Error | undefined>()
   #hasEnded = false
   #failure: Error | undefined
@@ -107,7 +111,8 @@ export class UploadWriter implements ByteSink {
       const wrong = compareDigest(`the piece of upload ${id} at ${offset}`, digest, this.#hash)
       if (wrong !== undefined) throw wrong
     }
-    if (this.#written > offset) this.#options.onWritten({ start: offset, end: this.#written })
+    if (this.#written > offset)
+      this.#count({ start: offset, end: this.#written }, this.#firstLosses)
   }
 
   /** Takes nothing more from the source; what has come is written. */
@@ -162,12 +167,14 @@ export class UploadWriter implements ByteSink {
 
   async #writeBlock(chunks: readonly Uint8Array[]): Promise<void> {
     const start = this.#written
+    const lossesBefore = this.#options.losses()
+    if (start === this.#options.offset) this.#firstLosses = lossesBefore
     let end = start
     for (const { length } of chunks) end += length
     try {
       await this.#write(chunks, { start, end })
       this.#written = end
-      if (!this.#isWhole) this.#options.onWritten({ start, end })
+      if (!this.#isWhole) this.#count({ start, end }, lossesBefore)
     } catch (error) {
       this.#failure = error as Error
       this.stop(this.#failure)
@@ -178,6 +185,11 @@ export class UploadWriter implements ByteSink {
       this.#isPaused = false
       if (!this.#hasEnded) this.#source.resume()
     }
+  }
+
+  /** Tells of bytes, unless the blob may have lost them since the first of them went there. */
+  #count(span: Span, lossesBefore: number): void {
+    if (this.#options.losses() === lossesBefore) this.#options.onWritten(span)
   }
 
   /** Tells those who wait for a place that is written, or never will be. */
