@@ -51,16 +51,6 @@ export class CoreContext {
     return this.#rounds.join(entry)
   }
 
-  /** Waits until the bytes of an upload survive a power cut; a failure costs all uncommitted ones. */
-  async sync(entry: UploadEntry): Promise<void> {
-    try {
-      await this.blobs.use(entry.id, (blob) => blob.sync())
-    } catch (error) {
-      entry.noteLoss()
-      throw error
-    }
-  }
-
   /** Resolves when no commit of the upload is under way. */
   settled(entry: UploadEntry): Promise<void> {
     return this.#rounds.settled(entry)
@@ -98,7 +88,7 @@ export class CoreContext {
     }
     records.unshift(...pieces)
     try {
-      if (durable && added.length > 0) await this.sync(entry)
+      if (durable && added.length > 0) await this.#sync(entry)
       if (records.length > 0) await this.#append(entry, records, { durable })
     } finally {
       // After a failure too: what the journal does not tell has to come again.
@@ -108,6 +98,16 @@ export class CoreContext {
     if (added.length === 0) return
     entry.activeAt = this.settings.clock.now()
     this.emit('progress', entry)
+  }
+
+  /** Waits until the bytes of an upload survive a power cut; a failure costs all uncommitted ones. */
+  async #sync(entry: UploadEntry): Promise<void> {
+    try {
+      await this.blobs.use(entry.id, (blob) => blob.sync())
+    } catch (error) {
+      entry.noteLoss()
+      throw error
+    }
   }
 
   async #append(

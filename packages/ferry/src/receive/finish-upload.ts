@@ -60,9 +60,11 @@ async function endWrites({ id, writes }: UploadEntry): Promise<void> {
 }
 
 /** Behind the end there may be bytes that never counted. */
-async function seal(context: CoreContext, entry: UploadEntry): Promise<void> {
-  await context.blobs.use(entry.id, (blob) => blob.truncate(entry.facts.length as number))
-  await context.sync(entry)
+async function seal(context: CoreContext, { id, facts }: UploadEntry): Promise<void> {
+  await context.blobs.use(id, async (blob) => {
+    await blob.truncate(facts.length as number)
+    await blob.sync()
+  })
 }
 
 async function publish(context: CoreContext, entry: UploadEntry): Promise<void> {

@@ -111,8 +111,8 @@ export class UploadWriter implements ByteSink {
       const wrong = compareDigest(`the piece of upload ${id} at ${offset}`, digest, this.#hash)
       if (wrong !== undefined) throw wrong
     }
-    if (this.#written > offset)
-      this.#count({ start: offset, end: this.#written }, this.#firstLosses)
+    const span = { start: offset, end: this.#written }
+    if (span.end > offset) this.#count(span, this.#firstLosses)
   }
 
   /** Takes nothing more from the source; what has come is written. */
