@@ -412,7 +412,9 @@ test('ferry get never replaces what it has fetched in the same run, by whatever 
   await symlink('file.bin', dir.join('b.bin'))
   const second = server.url.replace('file.bin', 'b.bin')
 
-  const run = await runFerry(['get', '-q', '--overwrite', server.url, second], { cwd: dir.path })
+  const run = await runFerry(['get', '-q', '-j', '1', '--overwrite', server.url, second], {
+    cwd: dir.path,
+  })
 
   expectRefusal(run, { exitCode: 2, line: 'it is the file that another URL has become' })
   expect(await dir.digest('file.bin')).toBe(DIGEST)

@@ -52,7 +52,7 @@ const MIN_GAIN = 1.05
 // 5 s between probes: networks change slower than that.
 const HOLD_TICKS = 50
 // What ends sooner than this is not made faster by a connection that has yet to be opened.
-const MIN_REMAINING_SECONDS = 2
+const MIN_REMAINING_SECONDS = 1.25
 
 export const INITIAL_CONNECTION_COUNT: ConnectionCount = {
   level: 1,
