@@ -181,9 +181,10 @@ test('the limiter learns from 429, and holds other calls back as well', async ()
 // ── How many run at once
 
 test('a permit is held to the end of the content', async () => {
+  const told = Promise.withResolvers<void>()
   await using server = await HttpTestServer.start((_, response) => {
     response.writeHead(200, { 'Content-Length': 10 }).write('hello')
-    setTimeout(() => response.end('world'), 30)
+    void told.promise.then(() => response.end('world'))
   })
   const rateLimiter = new RateLimiter({ maxConcurrent: 1 })
   await using client = new HttpClient({ ...QUICK, rateLimiter })
@@ -193,6 +194,7 @@ test('a permit is held to the end of the content', async () => {
   const other = client.get(server.url()).then((text) => text)
   await turn()
   expect(rateLimiter.waiting).toBe(1)
+  told.resolve()
   expect(await response.text()).toBe('helloworld')
 
   expect(await other).toBe('helloworld')
