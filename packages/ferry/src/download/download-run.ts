@@ -30,7 +30,7 @@ import { findFreePath } from '../transfer/naming/free-path.ts'
 import { fileNameOf } from './naming/file-name.ts'
 import { type Opening, openDownload } from './opening.ts'
 import { PartFile } from './part-file.ts'
-import { checkFolder, PART_SUFFIX, PartPlace } from './part-place.ts'
+import { checkFolder, PartPlace } from './part-place.ts'
 import { createRemote, type Remote } from './remotes.ts'
 import { policyOf } from './retry-download.ts'
 import { loadResumeRecord, removeJournal, type ResumeRecord } from './resume-record.ts'
@@ -90,14 +90,17 @@ export class DownloadRun {
   async run(signal: AbortSignal): Promise<DownloadResult> {
     const startedAt = this.#context.clock.now()
     signal.throwIfAborted()
-    const { options } = this.#context
+    const { options, target } = this.#context
     await using client = new OwnedClient(options.client)
     const remotes = await this.#createRemotes()
-    const opened = await this.#open(remotes, client.client, signal)
+    // Before anything is asked for that could not be kept.
+    if (target.isFolder) await checkFolder(target.path)
+    const guessed = target.isFolder ? await this.#guessPath(remotes) : target.path
+    const opened = await this.#open(remotes, { guessed, client: client.client, signal })
     // What nobody has taken by then is of no use.
     using _opening = { [Symbol.dispose]: () => opened?.response.body.cancel() }
     this.#opening = opened
-    const place = await this.#findPlace(opened)
+    const place = await this.#findPlace(remotes, guessed, opened)
     const done = async (
       outcome: DownloadResult['outcome'],
       checksum?: Checksum,
@@ -140,18 +143,14 @@ export class DownloadRun {
   /** Asks the server where its answer has to be known before anything can begin. */
   async #open(
     remotes: readonly Remote[],
-    client: RequestClient,
-    signal: AbortSignal,
+    { guessed, client, signal }: Means & { readonly guessed: string | undefined },
   ): Promise<Opening | undefined> {
     const { target, options } = this.#context
-    // Before anything is asked for that could not be kept.
-    if (target.isFolder) await checkFolder(target.path)
     const modifiedAt =
       options.ifNewer === true && !target.isFolder
         ? (await stat(target.path).catch(() => undefined))?.mtimeMs
         : undefined
-    const needsName = target.isFolder && (await this.#guessPlace(remotes)) === undefined
-    if (!needsName && modifiedAt === undefined) return undefined
+    if (guessed !== undefined && modifiedAt === undefined) return undefined
     return openDownload(remotes, {
       client,
       headers: this.#headers,
@@ -170,11 +169,11 @@ export class DownloadRun {
   }
 
   /** A part of this file under the URL's own name spares the question what it is called. */
-  async #guessPlace(remotes: readonly Remote[]): Promise<PartPlace | undefined> {
+  async #guessPath(remotes: readonly Remote[]): Promise<string | undefined> {
     const { target, urls } = this.#context
     for (const url of urls) {
       const place = new PartPlace(join(target.path, fileNameOf(url)))
-      if (await this.#isPartOf(place, remotes)) return place
+      if (await this.#isPartOf(place, remotes)) return place.target
     }
     return undefined
   }
@@ -188,13 +187,14 @@ export class DownloadRun {
     return fits.includes(true)
   }
 
-  async #findPlace(opened: Opening | undefined): Promise<PartPlace> {
+  async #findPlace(
+    remotes: readonly Remote[],
+    guessed: string | undefined,
+    opened: Opening | undefined,
+  ): Promise<PartPlace> {
     const { target, options, onPlace } = this.#context
-    const remotes = await this.#createRemotes()
-    const guessed =
-      target.isFolder && opened === undefined ? await this.#guessPlace(remotes) : undefined
-    let path =
-      guessed?.target ?? (opened && target.isFolder ? join(target.path, opened.name) : target.path)
+    // Without a guess the server has been asked.
+    let path = guessed ?? join(target.path, (opened as Opening).name)
     if (options.onExists === 'rename') {
       path = await findFreePath(dirname(path), basename(path), (candidate) =>
         this.#isTaken(candidate, remotes),
@@ -210,7 +210,7 @@ export class DownloadRun {
   async #isTaken(path: string, remotes: readonly Remote[]): Promise<boolean> {
     const place = new PartPlace(path)
     if (await place.targetExists()) return true
-    if ((await stat(path + PART_SUFFIX).catch(() => undefined)) === undefined) return false
+    if ((await place.partSize()) === undefined) return false
     return !(await this.#isPartOf(place, remotes))
   }
 

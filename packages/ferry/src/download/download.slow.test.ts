@@ -14,7 +14,7 @@ async function checked(
   result: DownloadResult | undefined,
   content = CONTENT,
 ): Promise<DownloadResult> {
-  expect(result).toBeDefined()
+  expect(result).toMatchObject({ outcome: 'fetched', size: content.length })
   expect((await readFile(origin.target)).equals(content)).toBe(true)
   return result as DownloadResult
 }
