@@ -505,7 +505,7 @@ export class FileFetch {
     this.#fetcher.notePace()
     this.#pace.tick(now, {
       fetchedBytes: this.fetchedBytes,
-      saturated: workers.filter(({ state }) => state === 'receiving').length >= this.#allowed(),
+      saturated: workers.filter(isReceiving).length >= this.#allowed(),
       ceiling: this.#ceiling(),
       remainingBytes: this.#list.remainingBytes,
     })
@@ -536,6 +536,11 @@ export class FileFetch {
       this.#giveUp(worker)
     }
   }
+}
+
+/** Its response comes, and nothing of ours holds it back: no limit, no slow disk. */
+function isReceiving({ state, writer }: Worker): boolean {
+  return state === 'receiving' && writer?.isPaused !== true
 }
 
 /** The server, or the way to it, is to blame: another connection may fare better. */

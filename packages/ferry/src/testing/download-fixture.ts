@@ -82,6 +82,8 @@ export class DownloadFixture implements AsyncDisposable {
     } finally {
       clearInterval(timer)
     }
+    // What is asked for next is not to meet what was given up.
+    await this.server.idle()
   }
 
   /** Names in the folder, sorted. */

@@ -125,15 +125,12 @@ export class FaultServer implements AsyncDisposable {
 
   /** Resolves when so many bytes of content were sent in all. */
   whenSent(bytes: number): Promise<void> {
-    return new Promise((resolve) => {
-      const look = (): void => {
-        if (this.sentBytes < bytes) return
-        this.#waiters.delete(look)
-        resolve()
-      }
-      this.#waiters.add(look)
-      look()
-    })
+    return this.#until(() => this.sentBytes >= bytes)
+  }
+
+  /** Resolves once no answer is under way: a client that left may be noticed late. */
+  idle(): Promise<void> {
+    return this.#until(() => this.#active === 0)
   }
 
   /** Breaks every connection that stands; the server goes on. */
@@ -144,6 +141,18 @@ export class FaultServer implements AsyncDisposable {
   async [Symbol.asyncDispose](): Promise<void> {
     this.disconnect()
     await new Promise<unknown>((resolve) => this.#server.close(resolve))
+  }
+
+  #until(condition: () => boolean): Promise<void> {
+    return new Promise((resolve) => {
+      const look = (): void => {
+        if (!condition()) return
+        this.#waiters.delete(look)
+        resolve()
+      }
+      this.#waiters.add(look)
+      look()
+    })
   }
 
   #admit(socket: Socket): void {
@@ -165,13 +174,14 @@ export class FaultServer implements AsyncDisposable {
     try {
       const answer = this.#decide(logged, fault)
       logged.status = answer.status
-      if (fault?.type === 'late') await pause(fault.delayMs)
+      if (fault?.type === 'late') await Promise.race([pause(fault.delayMs), closed(response)])
       if (response.destroyed) return
       response.writeHead(answer.status, answer.headers)
       if (logged.method === 'HEAD') response.end()
       else await this.#send(response, answer.content, logged, fault)
     } finally {
       this.#active--
+      for (const look of [...this.#waiters]) look()
     }
   }
 
