@@ -131,6 +131,18 @@ test.concurrent('downloads give their connections back however they end', async 
   expect(takeAll(hosts, new URL(fixture.server.url).origin)).toBe(3)
 })
 
+test.concurrent('download() opens no more connections where its own limit holds it back', async () => {
+  await using fixture = await start()
+
+  // By a client of its own, whose clock is not in haste.
+  await download(fixture.server.url, fixture.target, {
+    limitBytesPerSecond: 1_000_000,
+    maxConnections: 8,
+  }).result
+
+  expect(fixture.server.connectionCount).toBe(1)
+})
+
 /** How many connections are free. */
 function takeAll(hosts: HostLimits, name: string): number {
   let count = 0

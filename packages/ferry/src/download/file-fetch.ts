@@ -505,7 +505,7 @@ export class FileFetch {
     this.#fetcher.notePace()
     this.#pace.tick(now, {
       fetchedBytes: this.fetchedBytes,
-      saturated: workers.filter(isReceiving).length >= this.#allowed(),
+      saturated: workers.filter(wasReceiving).length >= this.#allowed(),
       ceiling: this.#ceiling(),
       remainingBytes: this.#list.remainingBytes,
     })
@@ -538,9 +538,9 @@ export class FileFetch {
   }
 }
 
-/** Its response comes, and nothing of ours holds it back: no limit, no slow disk. */
-function isReceiving({ state, writer }: Worker): boolean {
-  return state === 'receiving' && writer?.isPaused !== true
+/** Its response comes, and nothing of ours has held it back since the last tick: no limit, no slow disk. */
+function wasReceiving({ state, writer }: Worker): boolean {
+  return writer?.takePaused() !== true && state === 'receiving'
 }
 
 /** The server, or the way to it, is to blame: another connection may fare better. */

@@ -74,6 +74,7 @@ export class SegmentWriter implements BodySink {
   readonly #inFlight = new Set<number>()
   #lastWrite = 0
   #paused = false
+  #hasPaused = false
   /** Runs while the rate limit asks for a pause. */
   #pauseTimer: NodeJS.Timeout | undefined
   #failure: Error | undefined
@@ -122,6 +123,13 @@ export class SegmentWriter implements BodySink {
     return this.#paused
   }
 
+  /** Whether it has paused since this was asked last. */
+  takePaused(): boolean {
+    const hasPaused = this.#hasPaused
+    this.#hasPaused = this.#paused
+    return hasPaused
+  }
+
   /** Wants the bytes up to `end` from now on: fewer than before, or more unless they have passed. */
   setEnd(end: number): void {
     if (this.#position > this.#cursor) return
@@ -164,6 +172,7 @@ export class SegmentWriter implements BodySink {
     }
     this.#limit(this.#events.onReceived(Math.max(0, wanted)))
     this.#paused = this.#pauseTimer !== undefined || this.#inFlight.size >= MAX_BLOCKS_IN_FLIGHT
+    this.#hasPaused ||= this.#paused
     return !this.#paused
   }
 
