@@ -20,7 +20,7 @@ import {
   type DownloadProof,
   type DownloadResult,
 } from './download-options.ts'
-import { checkLength, FileFetch } from './file-fetch.ts'
+import { FileFetch } from './file-fetch.ts'
 import { HostLimits } from './host-limits.ts'
 import { canBeContinued, isTold } from './identity.ts'
 import type { Checksum } from './integrity/checksum.ts'
@@ -335,7 +335,7 @@ export class DownloadRun {
       this.#resumedBytes = record?.spans.bytes ?? 0
       this.#fetch = fetch
       await fetch.run()
-      await checkLength(file, fetch.identity?.size ?? options.size ?? (await file.length()))
+      await file.checkLength(fetch.identity?.size ?? options.size ?? (await file.length()))
       await file.sync()
       return file
     } catch (error) {

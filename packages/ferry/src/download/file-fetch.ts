@@ -1,23 +1,16 @@
 /**
  * Fetches one version of a file into its partial file over as many connections as help.
  *
- * Owns the connections: how many there are, what each one does next, and what happens when one fails.
- * Decisions are in planner.ts, connection-count.ts, remotes.ts, laggards.ts and retry-download.ts,
+ * Owns the connections: how many there are, and what each one does next. What happens when one fails
+ * is in fetch-troubles.ts. Decisions are in planner.ts, connection-count.ts, remotes.ts and laggards.ts,
  * requests in span-fetcher.ts, spans in work-list.ts, syncing and journal in span-keeper.ts.
  */
-import { wait } from '../clock.ts'
 import type { RetryPolicy } from '../client/retry/retry-policy.ts'
-import {
-  ConnectError,
-  HttpStatusError,
-  isFerryError,
-  NetworkError,
-  StreamError,
-  TransferError,
-} from '../errors.ts'
+import { StreamError, TransferError } from '../errors.ts'
 import { type Span, SpanSet } from '../transfer/span.ts'
 import { COUNT_TICK_MS } from './connection-count.ts'
 import { DownloadPace } from './download-pace.ts'
+import { FetchTroubles } from './fetch-troubles.ts'
 import type { HostLimits } from './host-limits.ts'
 import { type Identity, isTold } from './identity.ts'
 import { findLaggards } from './laggards.ts'
@@ -26,13 +19,7 @@ import type { PartFile } from './part-file.ts'
 import { PieceGuard } from './piece-guard.ts'
 import { chooseRemote, hasOther, noteSpeeds, type Remote } from './remotes.ts'
 import { Journal, type ResumeRecord } from './resume-record.ts'
-import { askedPauseMs, retryDelayMs } from './retry-download.ts'
-import {
-  noRangesError,
-  SpanFetcher,
-  type SpanFetcherContext,
-  UnprovenMirror,
-} from './span-fetcher.ts'
+import { SpanFetcher, type SpanFetcherContext } from './span-fetcher.ts'
 import { SpanKeeper } from './span-keeper.ts'
 import { type Assignment, WorkList } from './work-list.ts'
 import {
@@ -87,6 +74,7 @@ export class FileFetch {
   readonly #done = Promise.withResolvers<void>()
   readonly #pace: DownloadPace
   readonly #guard: PieceGuard
+  readonly #troubles: FetchTroubles
   #lastId = 0
   #stopped = false
   #lastKeptAt = 0
@@ -105,6 +93,9 @@ export class FileFetch {
       onWritten: (span, remote) => this.#guard.noteRemote(span, remote),
     })
     if (record?.identity.size !== undefined) this.#guard.begin(record.identity.size, held)
+    this.#troubles = new FetchTroubles(context, this.#list, this.#fetcher, (error) =>
+      this.#stop(error),
+    )
     // A failure may come while nobody waits for the end yet.
     this.#done.promise.catch(() => {})
   }
@@ -298,7 +289,7 @@ export class FileFetch {
       for (;;) {
         const error = await this.#fetchSpan(worker)
         if (this.#stopped) break
-        if (error !== undefined && !(await this.#mayTryAgain(worker, error))) break
+        if (error !== undefined && !(await this.#troubles.mayTryAgain(worker, error))) break
         if (this.#stopped || this.#list.workers.size > this.#allowed()) break
         if (!this.#takeNext(worker)) break
       }
@@ -314,7 +305,7 @@ export class FileFetch {
     worker.stopping = new AbortController()
     try {
       const outcome = await this.#fetcher.fetch(worker)
-      if (outcome === 'ranges-ignored') this.#noteIgnoredRange(worker)
+      if (outcome === 'ranges-ignored') this.#troubles.noteIgnoredRange(worker)
       if (outcome === 'taken') {
         worker.failures = 0
         worker.remote.failures = 0
@@ -352,115 +343,6 @@ export class FileFetch {
     return true
   }
 
-  // ── Failures
-
-  /** Decides after a failure; waits where waiting is part of the answer. */
-  async #mayTryAgain(worker: Worker, error: Error): Promise<boolean> {
-    const { maxRetries, remotes, clock } = this.#context
-    const { remote } = worker
-    // What was reached in an earlier run is there, though perhaps not now.
-    const neverReached =
-      error instanceof ConnectError && this.fetchedBytes === 0 && this.#context.record === undefined
-    const delayMs = this.#delayAfter(error, worker.failures + 1)
-    const mayRetry = !neverReached && delayMs !== undefined && worker.failures < maxRetries
-    // One that was served before may have come a moment too soon.
-    const turnedAway = worker.totalBytes === 0 || worker.failures > 0 || !mayRetry
-    if (turnedAway && isOfServer(error) && this.#othersDeliver(worker)) {
-      this.#doWithFewer(worker, { rangesFail: isFerryError(error, 'range-mismatch') })
-      if (error instanceof HttpStatusError) this.#notePause(remote, error)
-      return false
-    }
-    if (isOfServer(error) && hasOther(remotes, remote)) {
-      this.#leaveAlone(remote, error)
-      return true
-    }
-    if (!mayRetry) {
-      this.#stop(error)
-      return false
-    }
-    worker.failures++
-    if (this.identity !== undefined && !this.#fetcher.canContinue) await this.#fetcher.forget()
-    this.#notePause(remote, error)
-    worker.state = 'waiting'
-    this.#context.onEvent({ type: 'retry', error, attempt: worker.failures, delayMs })
-    await wait(delayMs, worker.stopping.signal, clock).catch(() => {})
-    return true
-  }
-
-  /** undefined when it would fail in the same way. */
-  #delayAfter(error: Error, failures: number): number | undefined {
-    const { retryPolicy } = this.#context
-    return retryDelayMs(error, { failures, random: Math.random(), now: Date.now() }, retryPolicy)
-  }
-
-  /** What one download is told holds for all: a host that asks for a pause is left alone by everybody. */
-  #notePause(remote: Remote, error: Error): void {
-    const pauseMs = askedPauseMs(error, Date.now(), this.#context.retryPolicy)
-    if (pauseMs === undefined) return
-    const { hosts, clock } = this.#context
-    hosts.notePause(remote.url.origin.key, pauseMs, clock.now())
-  }
-
-  /** Another remote takes over; this one is asked again later, unless that would be in vain. */
-  #leaveAlone(remote: Remote, error: Error): void {
-    const { maxRetries, clock, onEvent } = this.#context
-    const delayMs = this.#delayAfter(error, remote.failures + 1)
-    // Before the first response there is no version that the others would have to agree with.
-    const isStarting = this.identity === undefined
-    if (delayMs !== undefined && remote.failures < maxRetries && !isStarting) {
-      remote.failures++
-      remote.restsUntil = clock.now() + delayMs
-      onEvent({ type: 'retry', error, attempt: remote.failures, delayMs })
-      return
-    }
-    this.#drop(remote, error)
-  }
-
-  #drop(remote: Remote, error: Error): void {
-    if (remote.error !== undefined) return
-    remote.error = error
-    this.#context.onEvent({ type: 'mirror-dropped', url: remote.url.label, error })
-  }
-
-  /** What it is bringing now is as doubtful as what it has brought. */
-  #dropWithWork(remote: Remote, error: Error): void {
-    this.#drop(remote, error)
-    for (const worker of this.#list.workers.values()) {
-      if (worker.remote === remote) worker.stopping.abort(new Superseded())
-    }
-  }
-
-  /** Another connection brings bytes, or has and asks for more; one that tries again may be as lost. */
-  #othersDeliver(worker: Worker): boolean {
-    return [...this.#list.workers.values()].some(
-      (other) =>
-        other !== worker &&
-        other.remote === worker.remote &&
-        other.totalBytes > 0 &&
-        (other.state === 'receiving' || (other.state === 'requesting' && other.failures === 0)),
-    )
-  }
-
-  /**
-   * One connection was turned away while others work: the server wants fewer, or has backends of
-   * which some do not go along. A real change shows when the last connection needs a range.
-   */
-  #doWithFewer({ remote }: Worker, { rangesFail }: { rangesFail: boolean }): void {
-    const { hosts, clock, remotes } = this.#context
-    hosts.noteTooMany(remote.url.origin.key, clock.now())
-    if (hasOther(remotes, remote)) return
-    // A server that gets ranges wrong is left to the connection that asked for none.
-    if (rangesFail && !remote.rangesWork) this.#fetcher.ignoreRanges()
-  }
-
-  /** The whole file came instead of a range, which is of use to a lonely connection only. */
-  #noteIgnoredRange(worker: Worker): void {
-    const { remote } = worker
-    this.#doWithFewer(worker, { rangesFail: true })
-    if (!hasOther(this.#context.remotes, remote)) return
-    this.#drop(remote, noRangesError(remote))
-  }
-
   // ── Pieces
 
   #noteWritten(span: Span): void {
@@ -483,6 +365,14 @@ export class FileFetch {
       onSettled: () => this.#spawn(),
       onError: (error) => this.#stop(error),
     })
+  }
+
+  /** What it is bringing now is as doubtful as what it has brought. */
+  #dropWithWork(remote: Remote, error: Error): void {
+    this.#troubles.drop(remote, error)
+    for (const worker of this.#list.workers.values()) {
+      if (worker.remote === remote) worker.stopping.abort(new Superseded())
+    }
   }
 
   // ── Time
@@ -541,25 +431,4 @@ export class FileFetch {
 /** Its response comes, and nothing of ours has held it back since the last tick: no limit, no slow disk. */
 function wasReceiving({ state, writer }: Worker): boolean {
   return writer?.takePaused() !== true && state === 'receiving'
-}
-
-/** The server, or the way to it, is to blame: another connection may fare better. */
-function isOfServer(error: Error): boolean {
-  return (
-    error instanceof NetworkError ||
-    error instanceof UnprovenMirror ||
-    isFerryError(error, 'range-mismatch') ||
-    isFerryError(error, 'representation-changed') ||
-    isFerryError(error, 'size-mismatch')
-  )
-}
-
-/** @throws {TransferError} size-mismatch, when fewer or more bytes are there than the server had */
-export async function checkLength(file: PartFile, size: number): Promise<void> {
-  const length = await file.length()
-  if (length === size) return
-  throw new TransferError(
-    'size-mismatch',
-    `Cannot accept ${file.path}: expected ${size} bytes, got ${length}`,
-  )
 }

@@ -5,7 +5,11 @@ export {
   parseChecksum,
   strongestChecksum,
 } from './integrity/checksum.ts'
-export { digestFile, FileDigest, type FileDigestOptions } from './integrity/file-digest.ts'
+export {
+  digestFile,
+  FileDigest,
+  type FileDigestOptions,
+} from '../transfer/integrity/file-digest.ts'
 export { Download, download, partialFileExists } from './download.ts'
 export type {
   DownloadEvent,

@@ -5,6 +5,7 @@
 import { type FileHandle, lstat, open } from 'node:fs/promises'
 import { constants, write } from 'node:fs'
 import { fileError } from '../transfer/files.ts'
+import { TransferError } from '../errors.ts'
 
 // Not through a link: in a shared folder somebody else could have put it there. (Windows has no such
 // flag.)
@@ -144,6 +145,16 @@ export class PartFile implements AsyncDisposable {
   /** Bytes in the file. */
   async length(): Promise<number> {
     return (await this.#handle.stat()).size
+  }
+
+  /** @throws {TransferError} size-mismatch, when fewer or more bytes are there than the server had */
+  async checkLength(size: number): Promise<void> {
+    const length = await this.length()
+    if (length === size) return
+    throw new TransferError(
+      'size-mismatch',
+      `Cannot accept ${this.path}: expected ${size} bytes, got ${length}`,
+    )
   }
 
   /** Whether its name still leads to it: somebody may have removed or replaced it. */

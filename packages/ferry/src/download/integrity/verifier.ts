@@ -4,9 +4,9 @@
  */
 import { representationDigests } from '../../protocol/semantics/digest-fields.ts'
 import type { HeaderFields } from '../../protocol/semantics/header-fields.ts'
+import { FileDigest } from '../../transfer/integrity/file-digest.ts'
 import type { Span } from '../../transfer/span.ts'
 import { checkDigest, type Checksum, strongestChecksum } from './checksum.ts'
-import { FileDigest } from './file-digest.ts'
 import { pieceError, type PieceHashes } from './piece-checker.ts'
 
 /** The proof of one file; to be disposed of. */

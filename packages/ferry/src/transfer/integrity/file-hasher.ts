@@ -7,7 +7,7 @@
  */
 import { type FileHandle, open } from 'node:fs/promises'
 import { TransferError } from '../../errors.ts'
-import type { Span } from '../../transfer/span.ts'
+import type { Span } from '../span.ts'
 import { createHasher, type Hasher } from './hasher.ts'
 
 // Hashed in about 0.3 ms, which is what other work on the thread has to wait for.

@@ -6,7 +6,7 @@
 import { parentPort, workerData } from 'node:worker_threads'
 import type { ErrorDetail, TransferErrorCode } from '../../errors.ts'
 import { TransferError } from '../../errors.ts'
-import type { Span } from '../../transfer/span.ts'
+import type { Span } from '../span.ts'
 import { FileHasher, type HashedFile } from './file-hasher.ts'
 
 /** What the thread is started with. */

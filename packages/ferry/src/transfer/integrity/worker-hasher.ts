@@ -5,7 +5,7 @@
 import { once } from 'node:events'
 import type { Worker } from 'node:worker_threads'
 import { TransferError } from '../../errors.ts'
-import type { Span } from '../../transfer/span.ts'
+import type { Span } from '../span.ts'
 import type {
   DigestFailure,
   DigestReply,

@@ -7,8 +7,8 @@
  * hashed in blocks between other work.
  */
 import { stat } from 'node:fs/promises'
-import { abortable } from '../../client/interceptors/abortable.ts'
-import type { Span } from '../../transfer/span.ts'
+import { abortable } from '../../clock.ts'
+import type { Span } from '../span.ts'
 import { FileHasher, type HashedFile } from './file-hasher.ts'
 import { WorkerHasher } from './worker-hasher.ts'
 
