@@ -12,6 +12,7 @@ import { parseArgs } from 'node:util'
 import { requireTool, type Tool } from '../test/support/tools.ts'
 import { benchHttp2Download } from './http2-download.ts'
 import { benchMemory } from './memory.ts'
+import { benchReceive } from './receive.ts'
 import { REQUEST_BENCHMARKS } from './requests.ts'
 import { benchSse } from './sse.ts'
 import { benchStart } from './start.ts'
@@ -27,13 +28,14 @@ const BENCHMARKS: Readonly<Record<string, (options: BenchOptions) => Promise<str
   upload: benchUpload,
   'h2-download': benchHttp2Download,
   'h2-upload': benchHttp2Upload,
+  receive: benchReceive,
   ...REQUEST_BENCHMARKS,
   websocket: benchWebSocket,
   sse: benchSse,
   memory: benchMemory,
   start: benchStart,
 }
-const PACKAGES = ['undici', 'ws', 'eventsource'] as const
+const PACKAGES = ['undici', 'ws', 'eventsource', '@tus/server', '@tus/file-store'] as const
 const RESULTS = join(import.meta.dirname, 'results.md')
 
 const require = createRequire(import.meta.url)
@@ -66,9 +68,12 @@ function describeRun(): string {
   ].join('\n')
 }
 
+/** They are pinned; not every package lets its own manifest be read. */
 function describePackage(name: string): string {
-  const { version } = require(`${name}/package.json`) as { version: string }
-  return `${name} ${version}`
+  const { devDependencies } = require('../package.json') as {
+    devDependencies: Readonly<Record<string, string>>
+  }
+  return `${name} ${devDependencies[name]}`
 }
 
 function describeTool(tool: Tool): string {

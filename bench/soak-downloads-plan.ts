@@ -2,6 +2,7 @@
  * What happens in one round of the soak of downloads, drawn from a seed: the same seed gives the same
  * round, as far as the machine keeps time. Pure.
  */
+import { between, createRandom, draw, type Random } from './soak-random.ts'
 
 /** When a run is ended. */
 export type Moment =
@@ -38,9 +39,6 @@ export interface RoundPlan {
   readonly isNamed: boolean
   readonly interruptions: readonly Interruption[]
 }
-
-/** Gives numbers in [0, 1). */
-type Random = () => number
 
 const MIN_SIZE_BYTES = 1000
 /** Uncut, the longest round takes some five seconds. */
@@ -109,23 +107,4 @@ function drawInterruption(random: Random, fetchMs: number): Interruption {
 
 function drawConnections(random: Random): number {
   return 1 + Math.floor(random() * MAX_CONNECTIONS)
-}
-
-function between(random: Random, low: number, high: number): number {
-  return low + random() * (high - low)
-}
-
-function draw<Item>(random: Random, items: readonly [Item, ...Item[]]): Item {
-  return items[Math.floor(random() * items.length)] ?? items[0]
-}
-
-/** A generator of numbers that anybody can repeat: mulberry32. */
-function createRandom(seed: number): Random {
-  let state = seed >>> 0
-  return () => {
-    state = (state + 0x6d2b79f5) >>> 0
-    let mixed = Math.imul(state ^ (state >>> 15), state | 1)
-    mixed ^= mixed + Math.imul(mixed ^ (mixed >>> 7), mixed | 61)
-    return ((mixed ^ (mixed >>> 14)) >>> 0) / 2 ** 32
-  }
 }

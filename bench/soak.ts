@@ -1,6 +1,7 @@
 /**
  * Many requests of all kinds through one pool: `npm run soak [-- --requests N | --seconds S]`; over
- * HTTP/2 with `--http2`. Downloads that are killed: `--downloads` (soak-downloads.ts).
+ * HTTP/2 with `--http2`. Downloads that are killed: `--downloads` (soak-downloads.ts); servers that are
+ * killed while they receive: `--receive` (soak-receive.ts).
  *
  * Between batches everything comes to rest and is looked at. Fails when a response was wrong, when
  * anything is left at the end, or when memory grows with the number of requests. Ctrl-C ends it with
@@ -17,6 +18,7 @@ import { startNginx } from './nginx.ts'
 import { startNodeServer } from './node-server.ts'
 import { contentOf } from './soak-content.ts'
 import { DEFAULT_ROUNDS, soakDownloads } from './soak-downloads.ts'
+import { DEFAULT_RECEIVE_ROUNDS, soakReceive } from './soak-receive.ts'
 import {
   ALLOWED_GROWTH_BYTES,
   formatSample,
@@ -88,6 +90,7 @@ const { values } = parseArgs({
     seconds: { type: 'string' },
     http2: { type: 'boolean', default: false },
     downloads: { type: 'boolean', default: false },
+    receive: { type: 'boolean', default: false },
     rounds: { type: 'string' },
     seed: { type: 'string' },
   },
@@ -117,17 +120,23 @@ process.once('SIGINT', () => {
   process.stderr.write('soak: ending, the figures follow\n')
   process.once('SIGINT', () => process.exit(130))
 })
-process.exitCode = (await (values.downloads ? soakKilledDownloads() : soak())) ? 0 : 1
+process.exitCode = (await runChosen()) ? 0 : 1
 process.exit()
 
-function soakKilledDownloads(): Promise<boolean> {
+function runChosen(): Promise<boolean> {
+  if (values.downloads) return soakKilled(soakDownloads, DEFAULT_ROUNDS)
+  if (values.receive) return soakKilled(soakReceive, DEFAULT_RECEIVE_ROUNDS)
+  return soak()
+}
+
+function soakKilled(play: typeof soakDownloads, defaultRounds: number): Promise<boolean> {
   const rounds = Number(
-    values.rounds ?? (values.seconds === undefined ? DEFAULT_ROUNDS : Number.POSITIVE_INFINITY),
+    values.rounds ?? (values.seconds === undefined ? defaultRounds : Number.POSITIVE_INFINITY),
   )
   const seed = Number(values.seed ?? Date.now() % 1_000_000_000)
   if (!(rounds > 0 && Number.isSafeInteger(seed)))
     throw new Error('Cannot start: --rounds N above 0, --seed a whole number')
-  return soakDownloads({ rounds, seconds, seed, isStopping: () => stopping })
+  return play({ rounds, seconds, seed, isStopping: () => stopping })
 }
 
 async function soak(): Promise<boolean> {

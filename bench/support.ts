@@ -68,9 +68,19 @@ export function clearUpAtExit(): void {
 /** A fresh folder, in memory when that has `bytes` left; removed at the end of the process. */
 export function createFolder(bytes = 0): string {
   const inMemory = existsSync(TMPFS) && freeBytesOf(TMPFS) > bytes
-  const folder = mkdtempSync(join(inMemory ? TMPFS : tmpdir(), 'ferry-bench-'))
+  if (!inMemory) {
+    progress(`no room for ${bytes} bytes in ${TMPFS}: files are on disk`)
+    return createDiskFolder()
+  }
+  const folder = mkdtempSync(join(TMPFS, 'ferry-bench-'))
   folders.add(folder)
-  if (!inMemory) progress(`no room for ${bytes} bytes in ${TMPFS}: files are on disk`)
+  return folder
+}
+
+/** A fresh folder on the disk; removed at the end of the process. */
+export function createDiskFolder(): string {
+  const folder = mkdtempSync(join(tmpdir(), 'ferry-bench-'))
+  folders.add(folder)
   return folder
 }
 

@@ -30,6 +30,7 @@ const FOR_TESTS: readonly Tool[] = [
   'python3-tusclient',
   'gnutls-serv',
   'strace',
+  'chromium',
 ]
 const FOR_BENCHMARKS: readonly Tool[] = ['wget2', 'axel', 'time']
 /** Debian asks this program whether a freshly installed service may start; 101 means no. */

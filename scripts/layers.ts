@@ -38,7 +38,7 @@ export const LAYERS: readonly Layer[] = [
   },
   {
     name: 'clock',
-    owns: 'time as a port',
+    owns: 'time as a port, and waiting',
     mayImport: ['errors'],
     outside: 'node:',
     except: [],
@@ -80,7 +80,7 @@ export const LAYERS: readonly Layer[] = [
     name: 'transfer',
     owns: 'what both directions share: state, progress, spans, journal, digests',
     mayImport: FOUNDATION,
-    outside: 'node:',
+    outside: 'anything',
     except: [],
     never: 'speak HTTP',
   },

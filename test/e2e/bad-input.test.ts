@@ -350,7 +350,7 @@ test.each([
 
   const run = await runFerry(['get', server.url], { cwd: dir.path })
 
-  expect(run).toMatchObject({ exitCode: 0, stderr: '' })
+  expect(run).toMatchObject({ exitCode: 0, notes: '' })
   expect(await dir.digest('file.bin')).toBe(digestOf(options.content))
   expect(await dir.names()).toEqual(['file.bin'])
 })

@@ -133,7 +133,7 @@ test('a wrong checksum leaves no file, and the bytes are checked again without c
   expect(await dir.names()).toEqual(KEPT)
   const { sentBytes } = server
   const args = ['get', '--checksum', `SHA-256=${DIGEST.toUpperCase()}`, server.url]
-  expect(await runFerry(args, { cwd: dir.path })).toMatchObject({ exitCode: 0, stderr: '' })
+  expect(await runFerry(args, { cwd: dir.path })).toMatchObject({ exitCode: 0, notes: '' })
   expect(server.sentBytes).toBe(sentBytes)
   expect(await dir.digest('file.bin')).toBe(DIGEST)
 })

@@ -192,6 +192,20 @@ const EXPECTED: Readonly<Record<string, readonly string[]>> = {
     'CONNECT 127.0.0.1:TLS, no credentials',
     '  proxy-failed, 407',
   ],
+  'receive-embedded.ts': [
+    'hello',
+    "201 1000 [ '1.jpg' ]",
+    '413 Cannot take 1001 bytes: at most 1000 are allowed',
+  ],
+  'receive-uploads.ts': [
+    'created: photo.jpg from ann, 0 bytes',
+    'progress: photo.jpg from ann, 400000 bytes',
+    'goes on from 400000',
+    'progress: photo.jpg from ann, 1000000 bytes',
+    'completed: photo.jpg from ann, 1000000 bytes',
+    'photo.jpg true',
+    '401 Bearer error="invalid_token"',
+  ],
   'socks5.ts': ['methods offered: 0', 'asked for files.example, port 80', '200 for files.example'],
   'stale-connection.ts': [
     'GET: 200 on connection 1',

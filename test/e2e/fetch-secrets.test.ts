@@ -43,6 +43,9 @@ describe.concurrent('ferry fetch prints no secret', () => {
     ['--proxy', 'http://alice:pass-7f3a@127.0.0.1:1', 'http://h.test/?key=query-55aa'],
     ['https://alice:pass-7f3a@h:99999/'],
     ['ftp://alice:pass-7f3a@h/'],
+    ['--api-key=token-91bc', NOWHERE],
+    ['-Ztoken-91bc', NOWHERE],
+    [NOWHERE, 'http://alice:pass-7f3a@h/?key=query-55aa'],
   ])('of a mistake: %j %j %j', async (...args) => {
     const exit = await runFetch([...args])
 

@@ -23,6 +23,20 @@ describe('ferry fetch and the status', () => {
     expect(exit.stderr).toMatch(stderr)
   })
 
+  test.each([
+    { status: 401, advice: 'Say who asks, with -u NAME or -H @FILE' },
+    { status: 407, advice: 'The proxy wants to know who asks: give user and password in its URL' },
+    { status: 429, advice: 'Try again later; --retries N does so by itself' },
+  ])('$status with what can be done about it', async ({ status, advice }) => {
+    await using server = await FetchServer.start({
+      '/refused': (_, response) => response.writeHead(status).end(),
+    })
+
+    const exit = await runFetch([server.url('/refused')])
+
+    expectRefusal(exit, { exitCode: 8, line: `. ${advice}` })
+  })
+
   test('follows redirections, or not', async () => {
     await using server = await FetchServer.start()
 

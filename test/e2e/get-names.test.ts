@@ -20,7 +20,7 @@ test('ferry get calls a file as the server does, and stays in the folder', async
 
   const run = await runFerry(['get', '-d', 'x', server.url], { cwd: dir.path })
 
-  expect(run).toMatchObject({ exitCode: 0, stderr: '' })
+  expect(run).toMatchObject({ exitCode: 0, notes: '' })
   expect(await dir.names()).toEqual(['x'])
   expect(await dir.digest('x/naïve.tar.gz')).toBe(DIGEST)
   expect(server.requests).toHaveLength(1)
@@ -81,7 +81,7 @@ test('ferry get --if-newer replaces a file only when the server has a newer one'
   expect(first.exitCode).toBe(0)
   expect(await dir.digest('file.bin')).toBe(DIGEST)
   expect((await stat(path)).mtimeMs).toBe(Date.parse(MODIFIED))
-  expect(second).toMatchObject({ exitCode: 0, stderr: '' })
+  expect(second).toMatchObject({ exitCode: 0, notes: '' })
   expect(second.stdout).toContain('left as it is, the server has nothing newer')
 })
 

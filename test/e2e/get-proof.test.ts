@@ -24,7 +24,7 @@ test.each(['here', 'at the server'])('ferry get --checksums takes a list %s', as
     cwd: dir.path,
   })
 
-  expect(run).toMatchObject({ exitCode: 0, stderr: '' })
+  expect(run).toMatchObject({ exitCode: 0, notes: '' })
   expect(run.stdout).toContain('sha256 is right')
   expect(await dir.digest('x.bin')).toBe(DIGEST)
 })
@@ -69,7 +69,7 @@ test.each([
   })
   await using dir = await TempDir.create()
   await using first = new FerryProcess(['get', '-x', '1', server.url], { cwd: dir.path })
-  await first.printed('1 connection')
+  await dir.whenNoted('file.bin.part.journal')
   first.kill('SIGINT')
   await first.exit
   server.options.bytesPerSecond = undefined
@@ -79,7 +79,7 @@ test.each([
   expect(run.exitCode).toBe(0)
   expect(run.stdout).toContain('were here already')
   expect(await dir.digest('file.bin')).toBe(DIGEST)
-  expect(run.stderr.startsWith(`Cannot be sure of ${dir.join('file.bin')}: `)).toBe(warned)
+  expect(run.notes.startsWith(`Cannot be sure of ${dir.join('file.bin')}: `)).toBe(warned)
 })
 
 test('ferry get --json tells of bad pieces, which come again', async () => {
@@ -140,6 +140,6 @@ test('ferry get --stats says when it cannot write the figure; the file is there'
   const run = await runFerry(['get', '--stats', 'no/speed.svg', server.url], { cwd: dir.path })
 
   expect(run.exitCode).toBe(15)
-  expect(run.stderr).toBe('ferry: Cannot write no/speed.svg: there is no such file.\n')
+  expect(run.notes).toBe('ferry: Cannot write no/speed.svg: there is no such file.\n')
   expect(await dir.digest('file.bin')).toBe(DIGEST)
 })

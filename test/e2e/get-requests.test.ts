@@ -21,7 +21,7 @@ test('ferry get sends what it is told to', async () => {
 
   const run = await runFerry(['get', ...args, server.url], { cwd: dir.path })
 
-  expect(run).toMatchObject({ exitCode: 0, stderr: '' })
+  expect(run).toMatchObject({ exitCode: 0, notes: '' })
   expect(server.requests[0]?.headers).toMatchObject({
     'user-agent': 'test/1',
     referer: 'http://from.example/',
@@ -50,7 +50,7 @@ test.each([
     env: { HOME: dir.path, FERRY_PASSWORD: 'of the environment' },
   })
 
-  expect(run).toMatchObject({ exitCode: 0, stderr: '' })
+  expect(run).toMatchObject({ exitCode: 0, notes: '' })
   expect(server.requests[0]?.headers.authorization).toBe(basic(expected))
 })
 

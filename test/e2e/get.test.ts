@@ -1,5 +1,6 @@
 /** What `ferry get` does when nothing goes wrong, and what it shows meanwhile. */
 import { randomBytes } from 'node:crypto'
+import { setTimeout as sleep } from 'node:timers/promises'
 import { expect, test } from 'vitest'
 import { createCertificate } from '../../packages/ferry/src/testing/certificates.ts'
 import { FaultServer } from '../../packages/ferry/src/testing/fault-server.ts'
@@ -25,7 +26,7 @@ test('ferry get fetches a file whole and leaves nothing else', async () => {
 
   const run = await runFerry(['get', nginx.url('file.bin')], { cwd: dir.path })
 
-  expect(run).toMatchObject({ exitCode: 0, stderr: '' })
+  expect(run).toMatchObject({ exitCode: 0, notes: '' })
   expect(run.stdout).toMatch(/^\S+\/file\.bin: 6 MiB in \S+ s \(\S+ \wi?B\/s\)\n$/)
   expect(await dir.digest('file.bin')).toBe(DIGEST)
   expect(await dir.names()).toEqual(['file.bin'])
@@ -38,7 +39,7 @@ test('ferry get --cacert fetches over TLS and checks the digest', async () => {
 
   const run = await runFerry(['get', ...args, nginx.url('file.bin')], { cwd: dir.path })
 
-  expect(run).toMatchObject({ exitCode: 0, stderr: '' })
+  expect(run).toMatchObject({ exitCode: 0, notes: '' })
   expect(run.stdout).toContain('sha256 is right')
   expect(await dir.digest('file.bin')).toBe(DIGEST)
 })
@@ -105,21 +106,24 @@ test('ferry get --json prints one value a line and ends with completed', async (
 
   const run = await runFerry(['get', '--json', '-x', '1', url], { cwd: dir.path })
 
-  expect(run).toMatchObject({ exitCode: 0, stderr: '' })
+  expect(run).toMatchObject({ exitCode: 0, notes: '' })
   const events = parseEvents(run.stdout)
   const ofItem = { item: 1, url }
-  expect(events.slice(0, 3)).toEqual([
+  const others = events.filter(({ event }) => event !== 'progress')
+  expect(others.slice(0, 3)).toEqual([
     { event: 'started', ...ofItem },
     { event: 'state', ...ofItem, state: 'running' },
     { event: 'named', ...ofItem, path: dir.join('file.bin') },
   ])
-  expect(events[3]).toMatchObject({
-    event: 'progress',
-    ...ofItem,
-    state: 'running',
-    size: CONTENT.length,
-    connections: [{ id: 1, state: 'receiving' }],
-  })
+  expect(events).toContainEqual(
+    expect.objectContaining({
+      event: 'progress',
+      ...ofItem,
+      state: 'running',
+      size: CONTENT.length,
+      connections: [expect.objectContaining({ id: 1, state: 'receiving' })],
+    }),
+  )
   expect(events.at(-1)).toMatchObject({
     event: 'completed',
     ...ofItem,
@@ -158,7 +162,7 @@ test('ferry get --help shows examples and exit codes', async () => {
 
   const run = await runFerry(['get', '--help'], { cwd: dir.path })
 
-  expect(run).toMatchObject({ exitCode: 0, stderr: '' })
+  expect(run).toMatchObject({ exitCode: 0, notes: '' })
   expect(run.stdout).toMatch(/Examples:\n {2}\$ ferry get https:/)
   expect(run.stdout).toContain('Exit codes:')
 })
@@ -173,7 +177,7 @@ test('ferry get takes many URLs, goes on after a failure and tells of the first'
   const run = await runFerry(['get', '-j', '1', ...urls, 'ftp://host/c'], { cwd: dir.path })
 
   expect(run.exitCode).toBe(8)
-  expect(run.stderr.split('\n')).toEqual([
+  expect(run.notes.split('\n')).toEqual([
     expect.stringContaining('404 Not Found'),
     expect.stringContaining('Cannot fetch a ftp: URL'),
     '',
@@ -270,20 +274,20 @@ test.each([
   const args = ['get', '-x', '1', nginx.url('file.bin')]
 
   await using first = new FerryProcess(args, { cwd: dir.path })
-  await first.printed('1 connection')
+  await dir.whenNoted('file.bin.part.journal')
   first.kill(row.signal)
   const interrupted = await first.exit
 
   expect(interrupted.exitCode).toBe(row.exitCode)
   const last = interrupted.stderr.trimEnd().split('\n').at(-1)
-  expect(last).toMatch(/^ferry: Interrupted: \S+ MiB of 6 MiB are kept in \S+\/file\.bin\.part\./)
+  expect(last).toMatch(/^ferry: Interrupted: \S+ \w+ of 6 MiB are kept in \S+\/file\.bin\.part\./)
   expect(last).toMatch(/ Run the same command again to go on\.$/)
   expect(await dir.names()).toEqual(['file.bin.part', 'file.bin.part.journal'])
 
   const resumed = await runFerry(args, { cwd: dir.path })
 
   expect(resumed.exitCode).toBe(0)
-  expect(resumed.stdout).toContain(' MiB were here already')
+  expect(resumed.stdout).toContain(' were here already')
   expect(await dir.digest('file.bin')).toBe(DIGEST)
   expect(await dir.names()).toEqual(['file.bin'])
   expect((await nginx.requests()).at(-1)).toMatchObject({
@@ -303,7 +307,7 @@ test.each([
   await using server = await FaultServer.start({
     content: CONTENT,
     ranges: 'ignored',
-    bytesPerSecond: 2 * MIB,
+    bytesPerSecond: MIB,
     ...(what === 'a break' ? { fault: () => ({ type: 'end', afterBytes: MIB }) } : {}),
   })
   await using dir = await TempDir.create()
@@ -311,7 +315,9 @@ test.each([
   const args = ['get', '--retries', '0', server.url]
   await using run = new FerryProcess(args, { cwd: dir.path })
   if (exitCode === 130) {
-    await run.printed('1 connection')
+    // That it gets all of it where it has asked for a part tells it.
+    await expect.poll(() => server.requests.length, { timeout: 20_000 }).toBeGreaterThan(1)
+    await sleep(1000)
     run.kill('SIGINT')
   }
   const ended = await run.exit
@@ -324,7 +330,7 @@ test('ferry get does not mix the files of two URLs', async () => {
   await using server = await FaultServer.start({ content: CONTENT, bytesPerSecond: 2 * MIB })
   await using dir = await TempDir.create()
   await using first = new FerryProcess(['get', '-x', '1', server.url], { cwd: dir.path })
-  await first.printed('1 connection')
+  await dir.whenNoted('file.bin.part.journal')
   first.kill('SIGKILL')
   await first.exit
   const other = randomBytes(CONTENT.length)

@@ -26,7 +26,7 @@ test.each([
   { what: 'journal', pieceBytes: 1, count: 100, limit: 3000 },
 ])('what was acknowledged stays when there is no room for the $what', async (row) => {
   await using dir = await TempDir.create()
-  const { pieceBytes, count, limit } = row
+  const { what, pieceBytes, count, limit } = row
   const args = [MAIN, dir.path, String(pieceBytes), String(count)]
   const child = spawn(process.execPath, ['--conditions=ferry-source', ...args], {
     stdio: ['pipe', 'pipe', 'inherit'],
@@ -41,7 +41,11 @@ test.each([
   expect(Number(offset)).toBeGreaterThan(0)
   expect(Number(offset) % pieceBytes).toBe(0)
   child.stdin.write('again\n')
-  expect((await lines.next()).value).toBe(`fail ${code} ${offset}`)
+  // A journal that has failed is written anew, and may be short enough then for a few pieces more.
+  const [, sameCode, later] = String((await lines.next()).value).split(' ')
+  expect(sameCode).toBe(code)
+  if (what === 'data') expect(later).toBe(offset)
+  else expect(Number(later)).toBeGreaterThanOrEqual(Number(offset))
   limitFileSize(child, 'unlimited:')
   child.stdin.write('go\n')
 

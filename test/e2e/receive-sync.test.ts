@@ -72,3 +72,88 @@ test('UploadFolder syncs data, then the journal, then acknowledges, and names on
   // Sealing the file syncs once more, before the name.
   expect(pick(calls, syncs, /\.data>/, before).length).toBeGreaterThan(1)
 })
+
+const DOORS_MAIN = fileURLToPath(new URL('../support/receive-doors-main.ts', import.meta.url))
+
+/** From the moment in which a request was said to come to its answer. */
+interface Exchange {
+  readonly after: number
+  readonly before: number
+}
+
+// An interim answer with an offset acknowledges as the final one does.
+const PROMISE = /^\d+<[^>]*>.*"HTTP\/1\.1 (?:2|104 [^"]*Upload-Offset)/
+const FINAL = /^\d+<[^>]*>.*"HTTP\/1\.1 2/
+
+function findExchange(calls: readonly SystemCall[], label: string, answer: RegExp): Exchange {
+  const [said] = pick(calls, ['write'], new RegExp(`^1<[^>]*>, "${label}\\\\n"`))
+  const after = said?.end as number
+  const [sent] = pick(calls, ['write', 'writev', 'sendto', 'sendmsg'], answer, { after })
+  expect(sent, label).toBeDefined()
+  return { after, before: sent?.begin as number }
+}
+
+/** Requests with content, whose answers acknowledge it. */
+const PIECES: readonly string[] = [
+  'tus, first piece',
+  'tus, last piece',
+  'tus, one part',
+  'tus, other part',
+  'draft, first piece',
+  'draft, last piece',
+  'chunk 0',
+  'chunk 1',
+  'chunk 3',
+  'chunk 2',
+  'known chunk 1',
+  'known chunk 0',
+]
+
+/** Requests after which a file has its name. */
+const NAMED: readonly (readonly [label: string, name: string])[] = [
+  ['tus, last piece', 'tus.bin'],
+  ['tus, parts together', 'parts.bin'],
+  ['draft, last piece', 'ietf.bin'],
+  ['chunk 0', 'chunks.bin'],
+  ['known chunk 0', 'known.bin'],
+]
+
+test('UploadServer answers by no protocol before what it acknowledges is synced', async () => {
+  await using dir = await TempDir.create()
+  const calls = await traceCalls([
+    process.execPath,
+    '--conditions=ferry-source',
+    DOORS_MAIN,
+    dir.path,
+  ])
+  const writes = ['pwrite64', 'pwritev', 'writev', 'write']
+  const syncs = ['fdatasync', 'fsync']
+  const names = ['link', 'linkat', 'rename', 'renameat', 'renameat2']
+
+  for (const label of PIECES) {
+    const within = findExchange(calls, label, PROMISE)
+    const { before } = within
+    const data = pick(calls, writes, /\.data>/, within)
+    expect(data.length, label).toBeGreaterThan(0)
+    const written = Math.max(...data.map(({ end }) => end))
+    const [synced] = pick(calls, syncs, /\.data>/, { after: written, before })
+    const isSynced = { after: synced?.end as number, before }
+    const [noted] = pick(calls, writes, /\.journal>, .*\\"type\\":\\"spans\\"/, isSynced)
+    const isNoted = { after: noted?.end as number, before }
+    const [kept] = pick(calls, syncs, /\.journal>/, isNoted)
+    for (const call of [synced, noted, kept]) expect(call, label).toBeDefined()
+  }
+  for (const [label, name] of NAMED) {
+    const within = findExchange(calls, label, FINAL)
+    const [named] = pick(calls, names, new RegExp(`/${name}"`), within)
+    const unnamed = { after: within.after, before: named?.begin as number }
+    const data = pick(calls, writes, /\.data>/, unnamed)
+    const written = Math.max(within.after, ...data.map(({ end }) => end))
+    const synced = pick(calls, syncs, /\.data>/, { ...unnamed, after: written })
+    const isNamed = { after: named?.end as number, before: within.before }
+    const kept = pick(calls, ['fsync'], new RegExp(`<${dir.path}>`), isNamed)
+    expect(named, label).toBeDefined()
+    expect(synced.length, label).toBeGreaterThan(0)
+    expect(kept.length, label).toBeGreaterThan(0)
+  }
+})

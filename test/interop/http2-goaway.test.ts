@@ -71,12 +71,12 @@ describe.each(SERVERS)('$name', ({ start, keeps }) => {
         await server.reload()
       }
       await sleep(RELOAD_INTERVAL_MS)
+      await expect.poll(() => load.answers, { timeout: 20_000 }).toBeGreaterThan(LOOPS)
     } finally {
       await load.stop()
     }
 
     expect(load.failures).toEqual([])
-    expect(load.answers).toBeGreaterThan(LOOPS)
     // It did go over to the new ones.
     if (scheme !== keeps) expect(pool.metrics().created).toBeGreaterThan(1)
   })
@@ -90,12 +90,12 @@ describe('node:http2', () => {
 
     for (let round = 0; round < 20; round++) {
       await sleep(30)
+      await expect.poll(() => pool.metrics().created, { interval: 5 }).toBeGreaterThan(round)
       for (const session of server.sessions) session.close()
     }
     await load.stop()
 
     expect(load.failures).toEqual([])
-    expect(pool.metrics().created).toBeGreaterThan(10)
   })
 
   test('GOAWAY with the last stream that is served fails no idempotent request', async () => {
@@ -105,12 +105,12 @@ describe('node:http2', () => {
 
     for (let round = 0; round < 20; round++) {
       await sleep(30)
+      await expect.poll(() => pool.metrics().created, { interval: 5 }).toBeGreaterThan(round)
       for (const session of server.sessions) session.goaway(0, server.lastStreamOf(session))
     }
     await load.stop()
 
     expect(load.failures).toEqual([])
-    expect(pool.metrics().created).toBeGreaterThan(10)
   })
 
   test('a stream that GOAWAY leaves is served to its end', async () => {

@@ -66,7 +66,7 @@ test('ferry fetches from the server of Python, which has no ranges', async () =>
 
     const fetched = await runFerry(['get', `http://127.0.0.1:${port}/file.bin`], { cwd: dir.path })
 
-    expect(fetched).toMatchObject({ exitCode: 0, stderr: '' })
+    expect(fetched).toMatchObject({ exitCode: 0, notes: '' })
     expect(await dir.digest('file.bin')).toBe(DIGEST)
   } finally {
     server.kill('SIGKILL')
@@ -124,6 +124,6 @@ test.each(LISTENERS)('ferry fetches from node:http that sends $what', async ({ l
 
   const fetched = await runFerry(['get', `http://127.0.0.1:${port}/file.bin`], { cwd: dir.path })
 
-  expect(fetched).toMatchObject({ exitCode: 0, stderr: '' })
+  expect(fetched).toMatchObject({ exitCode: 0, notes: '' })
   expect(await dir.digest('file.bin')).toBe(DIGEST)
 })

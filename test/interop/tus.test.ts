@@ -4,10 +4,13 @@ import { createReadStream } from 'node:fs'
 import { dirname, join } from 'node:path'
 import { PassThrough, type Readable } from 'node:stream'
 import { promisify } from 'node:util'
+import * as tus from 'tus-js-client'
 import { type PreviousUpload, Upload, type UploadOptions, type UrlStorage } from 'tus-js-client'
+import { UploadServer } from 'ferry/receive'
 import { expect, test } from 'vitest'
 import { digestOf, TempDir } from '../support/temp-dir.ts'
 import { requireTool } from '../support/tools.ts'
+import { curl } from '../support/upload-curl.ts'
 import { UploadSite } from '../support/upload-site.ts'
 
 const CONTENT = randomBytes(3_000_000)
@@ -15,6 +18,11 @@ const CHUNK_SIZE = 1_000_000
 
 /** What tus-js-client takes in Node; its types are those of browsers. */
 type UploadInput = ConstructorParameters<typeof Upload>[0]
+
+/** What it has for Node beside; its types are those of browsers. */
+const { FileUrlStorage } = tus as unknown as {
+  readonly FileUrlStorage: new (path: string) => UrlStorage
+}
 
 /** Remembers upload URLs as a browser's storage does. */
 class UrlMemory implements UrlStorage {
@@ -86,6 +94,32 @@ test.each<[string, UploadOptions]>([
   expect(await site.dir.names()).toEqual(['.ferry', 'file.bin'])
 })
 
+test('tus-js-client is told when an upload expires, until it is finished', async () => {
+  await using site = await UploadSite.open()
+  const told: (string | undefined)[] = []
+  const onAfterResponse: UploadOptions['onAfterResponse'] = (_, response) => {
+    told.push(response.getHeader('Upload-Expires'))
+  }
+
+  await run(createUpload(site, CONTENT, { chunkSize: CHUNK_SIZE, onAfterResponse }))
+
+  const instants = told.map((field) => Date.parse(field ?? ''))
+  expect(instants.length).toBe(4)
+  for (const instant of instants.slice(0, -1)) expect(instant).toBeGreaterThan(Date.now())
+  expect(told.at(-1)).toBeUndefined()
+})
+
+test('tus-js-client uploads a file of the disk, in parallel parts', async () => {
+  await using site = await UploadSite.open()
+  await using dir = await TempDir.create()
+  const stream = createReadStream(await dir.write('source.bin', CONTENT))
+
+  await run(createUpload(site, stream, { parallelUploads: 3 }))
+  stream.destroy()
+
+  expect(await site.dir.digest('file.bin')).toBe(digestOf(CONTENT))
+})
+
 test.each<[string, UploadOptions]>([
   ['known', { uploadSize: CONTENT.length }],
   ['deferred', { uploadLengthDeferred: true }],
@@ -134,6 +168,31 @@ test.each([
   expect([...site.folder.core.list()].length).toBe(created + (parallel > 1 ? 1 : 0))
 })
 
+test('tus-js-client goes on with a file of the disk where its own URL storage says', async () => {
+  await using site = await UploadSite.open()
+  await using dir = await TempDir.create()
+  const path = await dir.write('source.bin', CONTENT)
+  const options = (): UploadOptions => ({
+    urlStorage: new FileUrlStorage(dir.join('urls.json')),
+    chunkSize: CHUNK_SIZE,
+    removeFingerprintOnSuccess: true,
+  })
+  const stopped = createReadStream(path)
+  await runPiece(createUpload(site, stopped, options()))
+  stopped.destroy()
+
+  const stream = createReadStream(path)
+  const resumed = createUpload(site, stream, options())
+  const [previous] = await resumed.findPreviousUploads()
+  resumed.resumeFromPreviousUpload(previous as PreviousUpload)
+  await run(resumed)
+  stream.destroy()
+
+  expect([...site.folder.core.list()].length).toBe(1)
+  expect(await site.dir.digest('file.bin')).toBe(digestOf(CONTENT))
+  expect(await resumed.findPreviousUploads()).toEqual([])
+})
+
 test('tus-js-client goes on by itself after a broken connection', async () => {
   await using site = await UploadSite.open()
   const broken = site.breakOnce()
@@ -159,6 +218,44 @@ test('tus-js-client ends an upload, and nothing is left of it', async () => {
 
   expect([...site.folder.core.list()]).toEqual([])
   expect(await site.dir.names()).toEqual(['.ferry'])
+})
+
+test('tus-js-client ends an upload by its URL alone', async () => {
+  await using site = await UploadSite.open()
+  const upload = createUpload(site, CONTENT, { chunkSize: CHUNK_SIZE })
+  await runPiece(upload)
+
+  await Upload.terminate(upload.url as string)
+
+  expect([...site.folder.core.list()]).toEqual([])
+})
+
+test('A client of tus that does not tell its version is told ours', async () => {
+  await using dir = await TempDir.create()
+  await using server = await UploadServer.open(dir.path)
+  const endpoint = `${await server.listen()}/files`
+  const { id } = await server.core.create({ length: 5 })
+  const type = 'Content-Type: application/offset+octet-stream'
+
+  const answers = [
+    await curl(`${endpoint}/${id}`, {
+      args: ['-X', 'PATCH', '-d', 'hello'],
+      fields: [type, 'Upload-Offset: 0'],
+    }),
+    await curl(`${endpoint}/${id}`, {
+      args: ['-X', 'POST', '-d', 'hello'],
+      fields: [type, 'Upload-Offset: 0', 'X-HTTP-Method-Override: PATCH'],
+    }),
+    await curl(endpoint, { args: ['-X', 'POST'], fields: ['Upload-Length: 5'] }),
+    await curl(endpoint, { args: ['-X', 'POST'], fields: ['Upload-Concat: partial'] }),
+  ]
+
+  for (const { heads } of answers) {
+    expect(heads[0]?.status).toBe(412)
+    expect(heads[0]?.fields.get('tus-version')).toBe('1.0.0')
+  }
+  expect(server.core.status(id).offset).toBe(0)
+  expect([...server.core.list()].length).toBe(1)
 })
 
 test('python3-tuspy uploads with checksums, and goes on with the URL alone', async () => {

@@ -18,7 +18,7 @@ export async function startApache(site: Site, http2?: Http2Options): Promise<Ori
       return ['-f', path, '-DFOREGROUND']
     },
   })
-  return new OriginServer(server, () => server.signal('SIGUSR1'))
+  return new OriginServer(server, () => server.replaceWorkers('SIGUSR1'))
 }
 
 function formatConfig(

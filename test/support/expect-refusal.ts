@@ -7,14 +7,14 @@ import type { FerryExit } from './run-ferry.ts'
  * was attempted (`line` is a part of that) and then, as a sentence of its own, what can be done.
  */
 export function expectRefusal(
-  { exitCode, stdout, stderr }: FerryExit,
+  { exitCode, stdout, notes }: FerryExit,
   expected: { readonly exitCode: number; readonly line: string },
 ): void {
-  expect({ exitCode, stdout, stderr }).toEqual({
+  expect({ exitCode, stdout, notes }).toEqual({
     exitCode: expected.exitCode,
     stdout: '',
-    stderr: expect.stringMatching(/^ferry: (Cannot|Interrupted)[^\n]+[^.]\. [A-Z][^\n]+\.\n$/),
+    notes: expect.stringMatching(/^ferry: (Cannot|Interrupted)[^\n]+[^.]\. [A-Z][^\n]+\.\n$/),
   })
-  expect(stderr).toContain(expected.line)
-  expect(stderr).not.toContain('    at ')
+  expect(notes).toContain(expected.line)
+  expect(notes).not.toContain('    at ')
 }

@@ -16,7 +16,7 @@ export async function startHaproxy(site: Site, http2?: Http2Options): Promise<Or
       return ['-W', '-db', '-f', path]
     },
   })
-  return new OriginServer(server, () => server.signal('SIGUSR2'))
+  return new OriginServer(server, () => server.replaceWorkers('SIGUSR2'))
 }
 
 function formatConfig(

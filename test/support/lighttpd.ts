@@ -15,7 +15,7 @@ export async function startLighttpd(site: Site): Promise<OriginServer> {
       return ['-D', '-f', path]
     },
   })
-  return new OriginServer(server, () => server.signal('SIGUSR1'))
+  return new OriginServer(server, () => server.replaceWorkers('SIGUSR1'))
 }
 
 function formatConfig(folder: string, ports: readonly number[], site: Site): string {

@@ -16,7 +16,7 @@ export async function startNghttpx(site: Site, http2: Http2Options): Promise<Ori
       return [`--conf=${config}`]
     },
   })
-  return new OriginServer(server, () => server.signal('SIGHUP'))
+  return new OriginServer(server, () => server.replaceWorkers('SIGHUP'))
 }
 
 function formatConfig(

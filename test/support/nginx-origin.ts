@@ -30,7 +30,7 @@ export async function startNginxOrigin(
       return ['-p', folder.path, '-c', path, '-e', 'stderr']
     },
   })
-  return new OriginServer(server, () => server.signal('SIGHUP'))
+  return new OriginServer(server, () => server.replaceWorkers('SIGHUP'))
 }
 
 function formatConfig(

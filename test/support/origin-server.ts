@@ -7,10 +7,10 @@ export type Scheme = 'http' | 'https'
 /** A running server of the test site. Whoever starts it disposes of it. */
 export class OriginServer implements AsyncDisposable {
   readonly #process: ServerProcess
-  readonly #reload: (() => void | Promise<void>) | undefined
+  readonly #reload: (() => Promise<void>) | undefined
 
   /** Its first port is the plain one, its second that of TLS. */
-  constructor(process: ServerProcess, reload?: () => void | Promise<void>) {
+  constructor(process: ServerProcess, reload?: () => Promise<void>) {
     this.#process = process
     this.#reload = reload
   }

@@ -10,7 +10,8 @@ import { join } from 'node:path'
 const CLI = join(import.meta.dirname, '../../packages/cli')
 const COMMAND = join(CLI, 'bin/ferry.js')
 // Far beyond what any test needs, within the limit of a test.
-const TIMEOUT_MS = 25_000
+const TIMEOUT_MS = 100_000
+const PROGRESS_LINE = /^(?!ferry: ).*, \d+ connections?\n/gm
 
 /** How a run ended. */
 export interface FerryExit {
@@ -19,6 +20,8 @@ export interface FerryExit {
   readonly signal: NodeJS.Signals | undefined
   readonly stdout: string
   readonly stderr: string
+  /** Standard error but for the lines that `get` writes now and then, when it takes long. */
+  readonly notes: string
 }
 
 /** One line of `--json`. */
@@ -32,6 +35,8 @@ export interface FerryOptions {
   readonly cwd: string
   /** A shell command in whose words `"$@"` stands for the call of ferry. */
   readonly shell?: string
+  /** What is typed, once the command has asked for it; its standard input stays open. */
+  readonly typed?: { readonly after: string; readonly text: string }
   readonly env?: Readonly<Record<string, string>>
 }
 
@@ -45,7 +50,7 @@ export class FerryProcess implements AsyncDisposable {
   /** Called when something was printed and at the end. */
   readonly #watchers = new Set<() => void>()
 
-  constructor(args: readonly string[], { cwd, shell, env }: FerryOptions) {
+  constructor(args: readonly string[], { cwd, shell, typed, env }: FerryOptions) {
     const [program, ...rest] = commandOf(args, shell) as [string, ...string[]]
     this.#child = spawn(program, rest, {
       cwd,
@@ -55,7 +60,7 @@ export class FerryProcess implements AsyncDisposable {
         LC_ALL: 'C.UTF-8',
         ...env,
       },
-      stdio: ['ignore', 'pipe', 'pipe'],
+      stdio: [typed === undefined ? 'ignore' : 'pipe', 'pipe', 'pipe'],
       timeout: TIMEOUT_MS,
       killSignal: 'SIGKILL',
     })
@@ -77,9 +82,11 @@ export class FerryProcess implements AsyncDisposable {
           signal: signal ?? undefined,
           stdout: this.#stdout,
           stderr: this.#stderr,
+          notes: this.#stderr.replace(PROGRESS_LINE, ''),
         })
       })
     })
+    if (typed !== undefined) this.#type(typed)
   }
 
   get pid(): number {
@@ -89,6 +96,16 @@ export class FerryProcess implements AsyncDisposable {
   /** What `--json` has printed so far. */
   get events(): JsonEvent[] {
     return parseEvents(this.#stdout.slice(0, this.#stdout.lastIndexOf('\n') + 1))
+  }
+
+  /** What is on standard output so far. */
+  get stdout(): string {
+    return this.#stdout
+  }
+
+  /** What is on standard error so far. */
+  get stderr(): string {
+    return this.#stderr
   }
 
   kill(signal: NodeJS.Signals): void {
@@ -106,9 +123,23 @@ export class FerryProcess implements AsyncDisposable {
     await this.#until(() => this.#stderr.includes(text))
   }
 
+  /** Waits until standard output matches. */
+  async shown(pattern: RegExp): Promise<void> {
+    await this.#until(() => pattern.test(this.#stdout))
+  }
+
   async [Symbol.asyncDispose](): Promise<void> {
     if (!this.#ended) this.kill('SIGKILL')
     await this.exit
+  }
+
+  #type({ after, text }: { readonly after: string; readonly text: string }): void {
+    // It may end without having read.
+    this.#child.stdin?.on('error', () => {})
+    void this.#until(() => this.#stdout.includes(after)).then(
+      () => this.#child.stdin?.write(text),
+      () => {},
+    )
   }
 
   #until(holds: () => boolean): Promise<void> {

@@ -22,12 +22,11 @@ export async function runFetch(
   return { ...exit, names: await dir.names() }
 }
 
-/** Runs it on the pseudo terminal that `script` (util-linux) opens; what is typed comes after a while. */
+/** Runs it on the pseudo terminal that `script` (util-linux) opens. */
 export function runFetchOnTerminal(
   args: readonly string[],
-  { env = {}, typed = '' }: { env?: Readonly<Record<string, string>>; typed?: string } = {},
+  { env = {}, ...options }: Pick<FerryOptions, 'env' | 'typed'> = {},
 ): Promise<FetchExit> {
-  const type = typed === '' ? '' : `(sleep 1; printf '${typed}'; sleep 1) | `
-  const shell = `${type}command="$*" script -qefc 'stty cols 72; exec $command' /dev/null`
-  return runFetch(args, { shell, env: { TERM: 'xterm', ...env } })
+  const shell = `command="$*" exec script -qefc 'stty cols 72; exec $command' /dev/null`
+  return runFetch(args, { ...options, shell, env: { TERM: 'xterm', ...env } })
 }

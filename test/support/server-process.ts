@@ -5,9 +5,18 @@
  * Owns the process and whatever it starts: all of them are killed together when it is disposed of.
  */
 import { type ChildProcess, spawn } from 'node:child_process'
-import { closeSync, fchmodSync, openSync, readFileSync } from 'node:fs'
+import { randomInt } from 'node:crypto'
+import {
+  closeSync,
+  existsSync,
+  fchmodSync,
+  openSync,
+  readdirSync,
+  readFileSync,
+  readlinkSync,
+} from 'node:fs'
 import { chmod } from 'node:fs/promises'
-import { connect, createServer, type AddressInfo } from 'node:net'
+import { connect, createServer } from 'node:net'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { TempDir } from './temp-dir.ts'
 
@@ -25,7 +34,12 @@ export interface ServerProgram {
 // Another process may take a port between our look and the program's.
 const MAX_STARTS = 5
 const START_TIMEOUT_MS = 10_000
+const REPLACE_TIMEOUT_MS = 20_000
 const LOOK_INTERVAL_MS = 10
+const FIRST_PORT = 10_000
+const LAST_PORT = 32_767
+/** TCP_LISTEN of Linux, in hexadecimal. */
+const LISTENING = '0A'
 const LOG_NAME = 'server.log'
 
 /** A running server. Whoever starts it disposes of it. */
@@ -99,9 +113,21 @@ export class ServerProcess implements AsyncDisposable {
     return exitCode !== null || signalCode !== null || pid === undefined
   }
 
-  /** Sends a signal to the program itself, not to its workers. */
-  signal(signal: NodeJS.Signals): void {
+  /**
+   * Sends a signal that makes the program start new workers, to the program alone; waits until those
+   * of before take no connection any more, which they would close soon.
+   */
+  async replaceWorkers(signal: NodeJS.Signals): Promise<void> {
+    const { pid } = this.#child
+    const children = readFileSync(`/proc/${pid}/task/${pid}/children`, 'utf8')
+    const before = children.split(' ').filter(Boolean)
     this.#child.kill(signal)
+    const giveUpAt = performance.now() + REPLACE_TIMEOUT_MS
+    while (before.some((worker) => listens(worker, this.ports))) {
+      if (performance.now() > giveUpAt)
+        throw new Error(`${this.name} kept its workers:\n${this.log}`)
+      await sleep(LOOK_INTERVAL_MS)
+    }
   }
 
   /** Kills it with all it has started, and waits for its end. */
@@ -139,6 +165,25 @@ interface Start {
   readonly args: readonly string[]
 }
 
+/** Whether a process has a socket that listens on one of the ports. */
+function listens(pid: string, ports: readonly number[]): boolean {
+  // The columns of proc_net_tcp(5): 1 is the local address, 3 the state, 9 the inode.
+  const sockets = readFileSync('/proc/net/tcp', 'utf8')
+    .split('\n')
+    .map((line) => line.trim().split(/\s+/))
+    .filter(([, local = '', , state]) => {
+      return state === LISTENING && ports.includes(Number.parseInt(local.split(':')[1] ?? '', 16))
+    })
+    .map((columns) => `socket:[${columns[9]}]`)
+  try {
+    const folder = `/proc/${pid}/fd`
+    return readdirSync(folder).some((fd) => sockets.includes(readlinkSync(`${folder}/${fd}`)))
+  } catch {
+    // It has ended, or closed that one meanwhile: another look tells.
+    return existsSync(`/proc/${pid}`)
+  }
+}
+
 /** Whether something listens on a port of the loopback. */
 function takesConnections(port: number): Promise<boolean> {
   return new Promise((resolve) => {
@@ -148,14 +193,23 @@ function takesConnections(port: number): Promise<boolean> {
   })
 }
 
-/** Ports of the loopback that nobody listens on, all different. */
+/**
+ * Ports of the loopback that nobody listens on, all different. They lie below those that the system
+ * gives to whoever asks for any (RFC 6335 §6 and Linux), so that nobody gets them in the meantime.
+ */
 export async function freePorts(count: number): Promise<number[]> {
-  const servers = Array.from({ length: count }, () => createServer())
-  const ports: number[] = []
-  for (const server of servers) {
-    await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve))
-    ports.push((server.address() as AddressInfo).port)
+  const ports = new Set<number>()
+  while (ports.size < count) {
+    const port = randomInt(FIRST_PORT, LAST_PORT + 1)
+    if (await canListen(port)) ports.add(port)
   }
-  for (const server of servers) await new Promise((resolve) => server.close(resolve))
-  return ports
+  return [...ports]
+}
+
+function canListen(port: number): Promise<boolean> {
+  return new Promise((resolve) => {
+    const server = createServer()
+    server.once('error', () => resolve(false))
+    server.listen(port, '127.0.0.1', () => server.close(() => resolve(true)))
+  })
 }

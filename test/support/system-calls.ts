@@ -19,6 +19,8 @@ const CALLS = [
   'pwrite64',
   'writev',
   'pwritev',
+  'sendto',
+  'sendmsg',
   'fsync',
   'fdatasync',
   'rename',

@@ -3,6 +3,9 @@ import { createHash } from 'node:crypto'
 import { mkdtemp, readdir, readFile, rm, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { basename, join } from 'node:path'
+import { setTimeout as sleep } from 'node:timers/promises'
+
+const LOOK_INTERVAL_MS = 10
 
 /** A folder under the system's own for such; whoever makes it disposes of it. */
 export class TempDir implements AsyncDisposable {
@@ -39,6 +42,12 @@ export class TempDir implements AsyncDisposable {
 
   async remove(name: string): Promise<void> {
     await rm(this.join(name))
+  }
+
+  /** Waits until the journal of a download into the folder notes what has come. */
+  async whenNoted(name: string): Promise<void> {
+    const read = (): Promise<string> => readFile(this.join(name), 'utf8').catch(() => '')
+    while (!(await read()).includes('"spans"')) await sleep(LOOK_INTERVAL_MS)
   }
 
   read(name: string): Promise<Buffer> {

@@ -34,6 +34,7 @@ export const DEBIAN_PACKAGES = {
   'python3-tusclient': 'python3-tuspy',
   'gnutls-serv': 'gnutls-bin',
   strace: 'strace',
+  chromium: 'chromium',
 } as const
 
 /** Where Debian puts modules of python3. */

@@ -67,6 +67,15 @@ export const ENDINGS: Readonly<Record<ErrorCode, Ending>> = {
   'not-writable': { exitCode: 15, advice: 'Choose another place with -d DIR or -o FILE' },
   'disk-failed': { exitCode: 15, advice: 'Check the disk, or choose another with -d DIR' },
   locked: { exitCode: 16, advice: 'Wait for it, or choose another name with -o FILE' },
+  'source-changed': { exitCode: 10, advice: 'Add the file again' },
+  'delivery-in-doubt': {
+    exitCode: 21,
+    advice: 'Look at the file at the server, then send what it lacks or begin anew',
+  },
+  'outbox-unusable': {
+    exitCode: 15,
+    advice: 'Move the database away, then add the files again',
+  },
   'range-mismatch': {
     exitCode: 17,
     advice: 'Use -x 1 --fresh, which asks the server for no parts',
@@ -75,6 +84,8 @@ export const ENDINGS: Readonly<Record<ErrorCode, Ending>> = {
   'upload-expired': { exitCode: 18, advice: 'Begin the upload anew' },
   'upload-complete': { exitCode: 19, advice: 'Nothing is left to be sent' },
   'upload-incomplete': { exitCode: 19, advice: 'Send what is missing first' },
+  'upload-is-part': { exitCode: 19, advice: 'Put the parts together to a new upload' },
+  'upload-lost': { exitCode: 18, advice: 'Begin the upload anew' },
   'upload-interrupted': { exitCode: 9, advice: 'Go on from where the server says it is' },
   'upload-too-large': { exitCode: 20, advice: 'Allow more at the server' },
   'offset-mismatch': { exitCode: 19, advice: 'Go on from where the server says it is' },
@@ -91,7 +102,7 @@ const PROXY_AUTHENTICATION_REQUIRED = 407
 // What the facts beside an error tell more exactly than its code.
 const ADVICE_IF_CODED =
   'The server gives this file only coded, and Ferry keeps files as they are; ask its operator, or try another source'
-const ADVICE_IF_PROXY_ASKS =
+export const ADVICE_IF_PROXY_ASKS =
   'The proxy wants to know who asks: give user and password in its URL, http://USER:PASSWORD@HOST:PORT'
 const ADVICE_IF_REPLACED = 'See that nothing else writes there, then run the same command again'
 

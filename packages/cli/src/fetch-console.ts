@@ -1,9 +1,10 @@
 /**
  * Standard error: lines for people, and what is going on now, redrawn in place, once a fetch takes
- * longer than a second on a terminal. Owns what is drawn: a line erases it first.
+ * longer than a second on a terminal.
  */
 import { formatDuration } from './format.ts'
 import { renderProgress } from './progress-view.ts'
+import { RedrawnLines } from './redrawn-lines.ts'
 import type { Output } from './reporter.ts'
 import { printable } from './terminal-text.ts'
 
@@ -21,20 +22,17 @@ export interface FetchProgress {
 
 const FIRST_DRAWN_MS = 1000
 const REDRAW_MS = 100
-const DEFAULT_COLUMNS = 80
-// DECAWM: what is too wide is cut and not continued on the next line; see reporter.ts.
-const NO_WRAP = '\u001b[?7l'
-const WRAP = '\u001b[?7h'
 
 /** Writes to standard error. Whoever watches stops before the end. */
 export class FetchConsole {
   readonly #stderr: Output
   readonly #quiet: boolean
-  #drawn = 0
+  readonly #lines: RedrawnLines
   #timer: NodeJS.Timeout | undefined
 
   constructor(stderr: Output, { quiet }: { readonly quiet: boolean }) {
     this.#stderr = stderr
+    this.#lines = new RedrawnLines(stderr)
     this.#quiet = quiet
   }
 
@@ -44,8 +42,7 @@ export class FetchConsole {
 
   /** What the user asked to see; others' text in it has to be printable. */
   lines(lines: readonly string[]): void {
-    this.#clear()
-    if (lines.length > 0) this.#stderr.write(lines.map((line) => `${line}\n`).join(''))
+    this.#lines.print(lines)
   }
 
   /** What is good to know; nothing with --quiet. */
@@ -65,11 +62,8 @@ export class FetchConsole {
     const draw = (): void => {
       const now = performance.now()
       if (now - startedAt < FIRST_DRAWN_MS) return
-      const columns = this.#stderr.columns || DEFAULT_COLUMNS
-      const lines = renderFetch(look(), { columns, now, startedAt })
-      this.#clear()
-      this.#stderr.write(NO_WRAP + lines.map((line) => `${line}\n`).join('') + WRAP)
-      this.#drawn = lines.length
+      const { columns } = this.#lines
+      this.#lines.draw(renderFetch(look(), { columns, now, startedAt }))
     }
     this.#timer = setInterval(draw, REDRAW_MS)
     this.#timer.unref()
@@ -78,13 +72,7 @@ export class FetchConsole {
   /** Shows no more progress, and erases it. Idempotent. */
   stopWatching(): void {
     clearInterval(this.#timer)
-    this.#clear()
-  }
-
-  /** Goes up over what was drawn and erases from there (ECMA-48 CPL and ED). */
-  #clear(): void {
-    if (this.#drawn > 0) this.#stderr.write(`\u001b[${this.#drawn}F\u001b[0J`)
-    this.#drawn = 0
+    this.#lines.clear()
   }
 }
 

@@ -1,7 +1,7 @@
 /** How a fetch ends that did not go well: one line, and an exit code. Pure. */
 import { constants } from 'node:os'
 import { type ErrorCode, type FerryError, isFerryError } from 'ferry/errors'
-import { ENDINGS, EXIT_UNEXPECTED } from './exit-codes.ts'
+import { ADVICE_IF_PROXY_ASKS, ENDINGS, EXIT_UNEXPECTED } from './exit-codes.ts'
 import { formatBytes } from './format.ts'
 
 /** A signal from outside; which one decides the exit code. */
@@ -75,6 +75,7 @@ function adviceFor({ code, detail }: FerryError): string {
 
 function adviceForStatus(status: number): string {
   if (status === 401) return 'Say who asks, with -u NAME or -H @FILE'
+  if (status === 407) return ADVICE_IF_PROXY_ASKS
   if (status === 429 || status >= 500) return 'Try again later; --retries N does so by itself'
   if (status < 400) return 'Send it to the URL that Location names; -i shows it'
   return 'Check the URL, the method and what is sent'

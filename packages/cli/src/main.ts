@@ -1,7 +1,9 @@
 /** The command line: which commands there are, and how mistakes in their use are told. */
-import { Command, CommanderError, type OutputConfiguration } from 'commander'
+import { Command, CommanderError } from 'commander'
 import { addFetchCommand } from './fetch-options.ts'
 import { addGetCommand } from './get-options.ts'
+import { addReceiveCommand } from './receive-options.ts'
+import { formatUsageError } from './usage-errors.ts'
 import { addVerifyCommand } from './verify-options.ts'
 import { version } from './version.ts'
 
@@ -13,21 +15,34 @@ export async function main(args: readonly string[]): Promise<number> {
   const program = new Command('ferry')
     .description('Carries files over HTTP and proves that they arrived whole; sends requests.')
     .version(version, '-V, --version', 'print the version')
-    .configureOutput(usageErrorsOf('ferry'))
+    // Options belong to the command that they stand behind.
+    .enablePositionalOptions()
     .exitOverride()
   // Help and mistakes need none of the modules behind the commands.
   addGetCommand(program, async (urls, options) => {
     const { runGet } = await import('./get-command.ts')
     exitCode = await runGet(urls, options)
-  }).configureOutput(usageErrorsOf('ferry get'))
+  })
   addFetchCommand(program, async (url, options) => {
     const { runFetch } = await import('./fetch-command.ts')
     exitCode = await runFetch(url, options)
-  }).configureOutput(usageErrorsOf('ferry fetch'))
+  })
   addVerifyCommand(program, async (files, options) => {
     const { runVerify } = await import('./verify-command.ts')
     exitCode = await runVerify(files, options)
-  }).configureOutput(usageErrorsOf('ferry verify'))
+  })
+  addReceiveCommand(
+    program,
+    async (options) => {
+      const { runReceive } = await import('./receive-command.ts')
+      exitCode = await runReceive(options)
+    },
+    async (action) => {
+      const { runReceiveKeys } = await import('./receive-keys.ts')
+      exitCode = await runReceiveKeys(action)
+    },
+  )
+  tellUsageErrors(program, 'ferry')
   try {
     await program.parseAsync(args, { from: 'user' })
     return exitCode
@@ -38,17 +53,10 @@ export async function main(args: readonly string[]): Promise<number> {
   }
 }
 
-/** Mistakes in a command line, told as every other failure is. */
-function usageErrorsOf(command: string): OutputConfiguration {
-  return { outputError: (text, write) => write(formatUsageError(text, command)) }
-}
-
-/** Commander's words as one line like every other failure's. */
-function formatUsageError(text: string, command: string): string {
-  const [first = '', ...rest] = text
-    .trim()
-    .replace(/^error: /, '')
-    .split('\n')
-  const hint = rest.map((line) => ` ${line}`).join('')
-  return `ferry: Cannot run: ${first.replace(/\.$/, '')}${hint}. See ${command} --help.\n`
+/** Has mistakes in the use of a command, and of those below it, told as every other failure is. */
+function tellUsageErrors(command: Command, words: string): void {
+  command.configureOutput({
+    outputError: (text, write) => write(formatUsageError(text, words)),
+  })
+  for (const inner of command.commands) tellUsageErrors(inner, `${words} ${inner.name()}`)
 }

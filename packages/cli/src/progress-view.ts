@@ -1,4 +1,4 @@
-/** What running downloads look like: lines of text from values; pure. */
+/** What running transfers look like: lines of text from values; pure. */
 import { stripVTControlCharacters, styleText } from 'node:util'
 import type { DownloadProgress } from 'ferry/download'
 import { formatBytes, formatDuration, formatSpeed } from './format.ts'
@@ -64,14 +64,23 @@ export function renderDownloads(
   if (counts.all === 1) {
     return only === undefined ? [] : renderProgress(only.name, only.progress, columns)
   }
+  return renderList(downloads, renderTotal(downloads, counts), { columns, rows })
+}
+
+/** A line each, as far as there is room, and a last one for all of them. */
+export function renderList(
+  shown: readonly ShownDownload[],
+  total: string,
+  { columns, rows }: { readonly columns: number; readonly rows: number },
+): string[] {
   const room = Math.max(1, rows - KEPT_ROWS)
-  const listed = downloads.length <= room ? downloads : downloads.slice(0, room - 1)
+  const listed = shown.length <= room ? shown : shown.slice(0, room - 1)
   const nameCells = Math.max(MIN_NAME_CELLS, Math.min(MAX_NAME_CELLS, columns - BESIDE_NAME_CELLS))
-  const hidden = downloads.length - listed.length
+  const hidden = shown.length - listed.length
   return [
     ...listed.map((one) => renderOneOfMany(one, nameCells)),
     ...(hidden === 0 ? [] : [styleText('dim', `and ${hidden} more`)]),
-    styleText('bold', renderTotal(downloads, counts)),
+    styleText('bold', total),
   ].map((line) => cut(line, columns))
 }
 
@@ -115,7 +124,8 @@ function renderOneOfMany({ name, progress }: ShownDownload, nameCells: number): 
   return `${label} ${renderBar(progress, SMALL_BAR_CELLS)} ${renderNumbers(progress)}`
 }
 
-function renderNumbers(progress: ShownProgress): string {
+/** How far, how fast, how much longer. */
+export function renderNumbers(progress: ShownProgress): string {
   const { size, receivedBytes, bytesPerSecond, state } = progress
   if (state === 'verifying') return 'checking the digest'
   const left = remainingMs(progress)

@@ -3,6 +3,7 @@ import type { DownloadEvent, DownloadResult } from 'ferry/download'
 import type { Failure } from './get-failure.ts'
 import { remainingMs } from './progress-view.ts'
 import type { Output, Reporter, Task } from './reporter.ts'
+import { jsonLine } from './terminal-text.ts'
 
 const PROGRESS_MS = 1000
 
@@ -68,6 +69,6 @@ export class JsonReporter implements Reporter {
   #write(event: string, task: Task | undefined, fields: object): void {
     const { number, download } = task ?? {}
     const value = { event, item: number, url: download?.url.href, ...fields }
-    this.#stdout.write(`${JSON.stringify(value)}\n`)
+    this.#stdout.write(jsonLine(value))
   }
 }

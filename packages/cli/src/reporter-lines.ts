@@ -1,9 +1,10 @@
 /** Plain lines, for logs: what has ended, and now and then how far the rest is. */
 import type { DownloadEvent, DownloadResult } from 'ferry/download'
 import type { Failure } from './get-failure.ts'
-import { renderLine, renderTotal, type ShownCounts } from './progress-view.ts'
+import { renderLine, renderTotal } from './progress-view.ts'
+import { TaskBook } from './reporter-tasks.ts'
 import type { Output, Reporter, Task } from './reporter.ts'
-import { describeDoubt, describeEvent, describeResult } from './reporter-words.ts'
+import { describeResult } from './reporter-words.ts'
 import { printable } from './terminal-text.ts'
 
 // The first once it is clear that it takes longer.
@@ -15,9 +16,8 @@ export class LineReporter implements Reporter {
   readonly wantsSummary = false
   readonly #stdout: Output
   readonly #stderr: Output
-  readonly #running = new Set<Task>()
+  readonly #tasks = new TaskBook()
   #timer: NodeJS.Timeout | undefined
-  #counts: ShownCounts = { all: 0, done: 0, doneBytes: 0, failed: 0 }
 
   constructor(stdout: Output, stderr: Output) {
     this.#stdout = stdout
@@ -25,36 +25,29 @@ export class LineReporter implements Reporter {
   }
 
   begin(count: number): void {
-    this.#counts = { ...this.#counts, all: count }
+    this.#tasks.begin(count)
     this.#tellIn(FIRST_LINE_MS)
   }
 
   start(task: Task): void {
-    // The first look starts the measuring of speed.
-    task.download.progress()
-    this.#running.add(task)
+    this.#tasks.start(task)
   }
 
   event(task: Task, event: DownloadEvent): void {
-    const text = describeEvent(event)
-    if (text === undefined) return
-    this.note(this.#counts.all === 1 ? text : `${task.name}: ${text}`)
+    this.#noteIf(this.#tasks.describe(task, event))
   }
 
   stop(task: Task): void {
-    this.#running.delete(task)
+    this.#tasks.stop(task)
   }
 
   completed(_task: Task, result: DownloadResult): void {
-    const { done, doneBytes } = this.#counts
-    this.#counts = { ...this.#counts, done: done + 1, doneBytes: doneBytes + result.size }
     this.#stdout.write(`${printable(describeResult(result))}\n`)
-    const doubt = describeDoubt(result)
-    if (doubt !== undefined) this.note(doubt)
+    this.#noteIf(this.#tasks.complete(result))
   }
 
   failed({ message }: Failure): void {
-    this.#counts = { ...this.#counts, failed: this.#counts.failed + 1 }
+    this.#tasks.fail()
     this.note(`ferry: ${message}`)
   }
 
@@ -68,6 +61,10 @@ export class LineReporter implements Reporter {
     clearTimeout(this.#timer)
   }
 
+  #noteIf(sentence: string | undefined): void {
+    if (sentence !== undefined) this.note(sentence)
+  }
+
   #tellIn(ms: number): void {
     this.#timer = setTimeout(() => {
       this.#tell()
@@ -77,14 +74,12 @@ export class LineReporter implements Reporter {
   }
 
   #tell(): void {
-    const shown = [...this.#running].map(({ name, download }) => ({
-      name,
-      progress: download.progress(),
-    }))
+    const shown = this.#tasks.shown()
     const [only] = shown
     if (only === undefined) return
+    const isOnly = shown.length === 1
     this.note(
-      shown.length === 1 ? renderLine(only.name, only.progress) : renderTotal(shown, this.#counts),
+      isOnly ? renderLine(only.name, only.progress) : renderTotal(shown, this.#tasks.counts),
     )
   }
 }

@@ -23,3 +23,12 @@ export function headText(text: string): string {
     return text
   }
 }
+
+/** A value as one line of JSON; control characters are escaped there, also those that JSON allows. */
+export function jsonLine(value: object): string {
+  const text = JSON.stringify(value).replaceAll(
+    /[\x7f-\x9f]/g,
+    (character) => `\\u00${character.charCodeAt(0).toString(16)}`,
+  )
+  return `${text}\n`
+}

@@ -47,6 +47,9 @@ export type TransferErrorCode =
   | 'target-exists'
   | 'locked'
   | 'disk-failed'
+  | 'source-changed'
+  | 'delivery-in-doubt'
+  | 'outbox-unusable'
 
 /** Why the receiving side refuses a step of an upload. */
 export type UploadErrorCode =
@@ -54,6 +57,8 @@ export type UploadErrorCode =
   | 'upload-expired'
   | 'upload-complete'
   | 'upload-incomplete'
+  | 'upload-is-part'
+  | 'upload-lost'
   | 'upload-interrupted'
   | 'upload-too-large'
   | 'offset-mismatch'

@@ -90,7 +90,7 @@ test.each(mended)(
   async (_, fault, server = {}) => {
     await using fixture = await DownloadFixture.start(
       { content: CONTENT, fault, ...server },
-      { bodyTimeoutMs: 200 },
+      { bodyTimeoutMs: 2500 },
     )
 
     await fixture.start({ maxConnections: 1 }).result
@@ -106,7 +106,7 @@ test.each(mended)(
     await using fixture = await DownloadFixture.start(
       // Slow enough that the number of connections grows.
       { content: CONTENT, fault, bytesPerSecond: 8_000_000, ...server },
-      { bodyTimeoutMs: 200 },
+      { bodyTimeoutMs: 2500 },
     )
 
     await fixture.start({ maxConnections: 4 }).result
@@ -219,7 +219,7 @@ test.each(refused)(
   async (_, fault, code, server = {}) => {
     await using fixture = await DownloadFixture.start(
       { content: CONTENT, fault, ...server },
-      { bodyTimeoutMs: 100 },
+      { bodyTimeoutMs: 2500 },
     )
     const run = fixture.start({ maxConnections: 1, maxRetries: 2 })
 

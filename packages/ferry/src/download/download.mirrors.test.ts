@@ -36,7 +36,7 @@ class Mirrored implements AsyncDisposable {
   ): Promise<Mirrored> {
     const common = { content: CONTENT, bytesPerSecond: BYTES_PER_SECOND }
     return new Mirrored(
-      await DownloadFixture.start({ ...common, ...primary }, { bodyTimeoutMs: 500 }),
+      await DownloadFixture.start({ ...common, ...primary }, { bodyTimeoutMs: 5000 }),
       await FaultServer.start({ ...common, etag: '"of the mirror"', ...mirror }),
     )
   }

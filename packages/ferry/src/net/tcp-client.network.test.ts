@@ -5,6 +5,7 @@ import { type AddressInfo, createServer, type Server, type Socket } from 'node:n
 import { TLSSocket } from 'node:tls'
 import { expect, test } from 'vitest'
 import { createCertificate } from '../testing/certificates.ts'
+import { FakeClock } from '../testing/fake-clock.ts'
 import { LoopbackServer } from '../testing/loopback-server.ts'
 import { TcpClient } from './tcp-client.ts'
 import type { TcpClientOptions } from './tcp-client-options.ts'
@@ -30,6 +31,10 @@ async function listenHalfOpen(onSocket: (socket: Socket) => void): Promise<Serve
 
 async function until(holds: () => boolean): Promise<void> {
   while (!holds()) await new Promise((resolve) => setTimeout(resolve, 1))
+}
+
+function reset(socket: Socket): void {
+  socket.resetAndDestroy()
 }
 
 function digest(bytes: Uint8Array): string {
@@ -123,9 +128,13 @@ test('a read of a silent server times out, and the connection goes on', async ()
   await using server = await LoopbackServer.open((socket) => {
     socket.on('data', () => socket.write('at last\n'))
   })
-  await using client = await connect(server, { timeoutMs: 50 })
+  const clock = new FakeClock()
+  await using client = await connect(server, { clock, timeoutMs: 50 })
 
-  await expect(client.readLine()).rejects.toMatchObject({ code: 'timeout', phase: 'body' })
+  const reading = client.readLine()
+  await until(() => clock.pending > 0)
+  clock.advance(50)
+  await expect(reading).rejects.toMatchObject({ code: 'timeout', phase: 'body' })
   await client.send('?')
 
   expect(await client.readLine()).toBe('at last')
@@ -133,7 +142,7 @@ test('a read of a silent server times out, and the connection goes on', async ()
 
 test('a server that reads nothing makes a send time out', async () => {
   await using server = await LoopbackServer.open((socket) => socket.pause())
-  await using client = await connect(server, { timeoutMs: 100 })
+  await using client = await connect(server, { timeoutMs: 1000 })
 
   await expect(client.send(Buffer.alloc(64 * MIB))).rejects.toMatchObject({ code: 'timeout' })
 
@@ -142,7 +151,8 @@ test('a server that reads nothing makes a send time out', async () => {
 
 test('a connection cut in the middle gives what came, then the break', async () => {
   await using server = await LoopbackServer.open((socket) => {
-    socket.write('half a l', () => setTimeout(() => socket.resetAndDestroy(), 50))
+    // The client reads between the timer's turn and the next one.
+    socket.write('half a l', () => setTimeout(() => setImmediate(reset, socket), 50))
   })
   await using client = await connect(server)
 
@@ -156,13 +166,15 @@ test('a connection cut in the middle gives what came, then the break', async () 
 })
 
 test('a send that the system refuses is an error, not a success', async () => {
+  const isReset = Promise.withResolvers<void>()
   await using server = await LoopbackServer.open((socket) => {
+    socket.on('close', () => isReset.resolve())
     // So much that the client stops reading, and so does not see the break by reading.
     socket.write(Buffer.alloc(8 * MIB))
-    setTimeout(() => socket.resetAndDestroy(), 50)
+    setTimeout(reset, 50, socket)
   })
   await using client = await connect(server)
-  await new Promise((resolve) => setTimeout(resolve, 100))
+  await isReset.promise
 
   const failures: unknown[] = []
   for (let index = 0; index < 3; index++) {

@@ -1,3 +1,4 @@
+import { createHash } from 'node:crypto'
 import { link, mkdir, mkdtemp, readdir, readFile, rm, symlink, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
@@ -109,6 +110,47 @@ describe.each([
     expect((await store.recover()).lengths.size).toBe(0)
   })
 
+  test('copies a blob into an empty one; each goes its own way then', async () => {
+    const { store } = await open()
+    await put(store, ID, 'abcdef')
+    await store.create(OTHER)
+    const copy = await store.open(OTHER)
+
+    await store.copy(ID, OTHER)
+    await copy.write([Buffer.from('X')], 0)
+
+    expect((await copy.read(0, 10)).toString()).toBe('Xbcdef')
+    await copy.close()
+    const source = await store.open(ID)
+    expect((await source.read(0, 10)).toString()).toBe('abcdef')
+    await source.close()
+    await expect(store.copy(ID, '1'.repeat(32))).rejects.toThrow(/Cannot (open|write)/)
+  })
+
+  test('gives the digest of what is there, whether or not it was told of it before', async () => {
+    const { store } = await open()
+    const text = 'x'.repeat(700_000)
+    await put(store, ID, `${text}behind`)
+    const expected = createHash('sha256').update(text).digest('hex')
+    for (const told of [[], [1], [1, 300_000, 300_000, 700_000]]) {
+      const digest = store.openDigest(ID, 'sha256')
+      for (const end of told) digest.advance(end)
+
+      expect(await digest.finish(text.length)).toBe(expected)
+      await digest.close()
+    }
+  })
+
+  test('gives no digest of more than is there, and none after its end', async () => {
+    const { store } = await open()
+    await put(store, ID, 'abc')
+    const digest = store.openDigest(ID, 'md5')
+
+    await expect(digest.finish(4)).rejects.toThrow('Cannot')
+    await digest.close()
+    await expect(digest.finish(3)).rejects.toThrow('Cannot')
+  })
+
   test('publishes under a name, and keeps nothing under the id', async () => {
     const { store, published } = await open()
     await put(store, ID, 'abc')
@@ -176,6 +218,8 @@ test('DiskBlobStore follows no link, neither in a name nor in its own folder', a
     code: 'name-refused',
   })
   await expect(store.open(OTHER)).rejects.toMatchObject({ code: 'not-writable' })
+  await expect(store.copy(OTHER, ID)).rejects.toThrow('is no file')
+  await expect(store.copy(ID, OTHER)).rejects.toThrow('is no file')
   await expect(store.publish(ID, 'a.txt', { overwrite: false })).rejects.toMatchObject({
     code: 'target-exists',
   })

@@ -4,6 +4,8 @@
  * are believed is the journal's business.
  */
 
+import type { DigestAlgorithm } from './digest.ts'
+
 /** Keeps the bytes of each upload under its id, and gives finished ones their names. */
 export interface BlobStore {
   /**
@@ -13,6 +15,10 @@ export interface BlobStore {
   create(id: string): Promise<void>
   /** Whoever opens a blob closes it. */
   open(id: string): Promise<UploadBlob>
+  /** Does nothing yet. Whoever opens a digest closes it. */
+  openDigest(id: string, algorithm: DigestAlgorithm): BlobDigest
+  /** Makes an empty blob hold what another one holds, sharing the room where that can be had. */
+  copy(from: string, to: string): Promise<void>
   /** None of that id is no error. */
   remove(id: string): Promise<void>
   /** What an earlier process has left; removes what it had only begun to make. */
@@ -46,6 +52,15 @@ export interface BlobList {
   readonly lengths: ReadonlyMap<string, number>
   /** Names of files that nobody here has made. */
   readonly strangers: readonly string[]
+}
+
+/** The digest of a blob, computed while other work goes on. */
+export interface BlobDigest {
+  /** Bytes [0, end) will not change any more; they may be hashed before the others come. */
+  advance(end: number): void
+  /** Of bytes [0, size), hexadecimal. Rejects when there are fewer, and after `close`. */
+  finish(size: number): Promise<string>
+  close(): Promise<void>
 }
 
 /** The open bytes of one upload; places that were never written read as zeros. */

@@ -1,14 +1,18 @@
-/** Puts whole uploads together to a new one, by copying. */
+/**
+ * Puts whole uploads together to a new one: the first by a copy that the system makes, the others
+ * behind it in large blocks. Until all is there and journaled, a crash leaves nothing of the new one.
+ */
+import { TransferError } from '../errors.ts'
 import type { UploadBlob } from './blob-store.ts'
 import type { CoreContext } from './core-context.ts'
 import { createEntry } from './create-entry.ts'
-import { lostBytes } from './finish-upload.ts'
 import { removeUpload } from './recover-uploads.ts'
 import { decideComplete } from './upload-decisions.ts'
 import type { UploadEntry } from './upload-entry.ts'
 import type { CreateUpload } from './upload-options.ts'
 
-const COPY_BYTES = 1_048_576
+// Two of them are in memory at a time: one is read while the other is written.
+const COPY_BYTES = 4_194_304
 
 /**
  * Resolves with an upload that has every byte of its parts and is to be finished.
@@ -27,24 +31,31 @@ export async function concatenateUploads(
   const length = lengths.reduce((sum, bytes) => sum + bytes, 0)
   const ids = parts.map(({ id }) => id)
   const entry = await createEntry(context, { ...upload, length, finish: 'when-full' }, ids)
+  for (const part of parts) part.borrowers++
   try {
-    await context.blobs.use(entry.id, async (blob) => {
-      let offset = 0
-      for (const [index, part] of parts.entries()) {
-        const bytes = lengths[index] as number
-        await copyPart(context, { from: part.id, length: bytes, blob, offset, signal })
-        offset += bytes
-      }
-    })
+    await fillFrom(context, { entry, parts, signal })
     entry.written.add({ start: 0, end: length })
     await context.commit(entry)
   } catch (error) {
-    context.usage.close(entry.owner, entry.chargedBytes)
+    context.usage.close(entry.owner, entry.bytes)
     context.retire(entry.id)
     await removeUpload(context, entry.id)
     throw error
+  } finally {
+    for (const part of parts) part.borrowers--
   }
   return entry
+}
+
+/** Notes of parts that they were put together: they are kept no longer than what is finished. */
+export async function noteUse(context: CoreContext, parts: readonly UploadEntry[]): Promise<void> {
+  const at = context.settings.now()
+  const noted = [...new Set(parts)].map(async (part) => {
+    await context.note(part, [{ type: 'used', at }])
+    context.touch(part)
+  })
+  // A part that stays unnoted is kept longer, and nothing else.
+  await Promise.allSettled(noted)
 }
 
 /** A finished upload has no bytes left that could be copied. */
@@ -54,24 +65,62 @@ function lengthOf({ facts }: UploadEntry): number {
   return facts.length as number
 }
 
-async function copyPart(
+async function fillFrom(
   context: CoreContext,
-  part: {
-    readonly from: string
-    readonly length: number
+  copy: {
+    readonly entry: UploadEntry
+    readonly parts: readonly UploadEntry[]
+    readonly signal: AbortSignal | undefined
+  },
+): Promise<void> {
+  const { entry, parts, signal } = copy
+  const [first, ...others] = parts
+  if (first === undefined) return
+  await context.settings.blobs.copy(first.id, entry.id)
+  await context.blobs.use(entry.id, async (blob) => {
+    let offset = first.facts.length as number
+    // Behind its end there may be bytes that never counted.
+    await blob.truncate(offset)
+    context.noteStored(entry, { start: 0, end: offset })
+    for (const part of others) {
+      signal?.throwIfAborted()
+      await context.blobs.use(part.id, (source) => append(source, { part, blob, offset, signal }))
+      const end = offset + (part.facts.length as number)
+      context.noteStored(entry, { start: offset, end })
+      offset = end
+    }
+  })
+}
+
+async function append(
+  source: UploadBlob,
+  target: {
+    readonly part: UploadEntry
     readonly blob: UploadBlob
     readonly offset: number
     readonly signal: AbortSignal | undefined
   },
 ): Promise<void> {
-  const { from, length, blob, offset, signal } = part
-  await context.blobs.use(from, async (source) => {
-    for (let done = 0; done < length; done += COPY_BYTES) {
-      signal?.throwIfAborted()
-      const wanted = Math.min(COPY_BYTES, length - done)
-      const bytes = await source.read(done, wanted)
-      if (bytes.length < wanted) throw lostBytes(from, done + bytes.length)
-      await blob.write([bytes], offset + done)
-    }
-  })
+  const { part, blob, offset, signal } = target
+  const length = part.facts.length as number
+  const read = (at: number): Promise<Buffer> => source.read(at, Math.min(COPY_BYTES, length - at))
+  let done = 0
+  let next = await read(done)
+  while (done < length) {
+    signal?.throwIfAborted()
+    const bytes = next
+    if (bytes.length < Math.min(COPY_BYTES, length - done)) throw lostBytes(part.id, done)
+    const writing = blob.write([bytes], offset + done)
+    done += bytes.length
+    // Both have ended before anybody closes the files.
+    const [written, ahead] = await Promise.allSettled([writing, read(done)])
+    if (written.status === 'rejected') throw written.reason
+    if (ahead.status === 'rejected') throw ahead.reason
+    next = ahead.value
+  }
+}
+
+/** The error for bytes that were there and are no longer. */
+function lostBytes(id: string, offset: number): TransferError {
+  return new TransferError('disk-failed', `Cannot read upload ${id} at ${offset}: nothing is there`)
 }

@@ -22,18 +22,19 @@ export async function createEntry(
   const { length = 0, digest, owner } = upload
   if (length > limits.maxUploadBytes) throw tooLarge(length, limits.maxUploadBytes)
   if (digest !== undefined) createDigestHash(digest)
-  await checkRoom(context, length)
   const header = headerOf(context, upload, parts)
-  const entry = new UploadEntry(createFacts(header), clock.now())
+  const entry = new UploadEntry(createFacts(header), { at: clock.now() })
   entry.chargedBytes = 0
   context.usage.open(owner)
   try {
     charge(context, entry, length)
+    // What others have announced, and this one, has to find room as well.
+    await checkRoom(context, context.usage.expectedBytes)
     // The journal first: a blob that no journal tells of would be nobody's.
     await journals.create(header.id, formatHeader(header))
     await blobs.create(header.id)
   } catch (error) {
-    context.usage.close(owner, entry.chargedBytes)
+    context.usage.close(owner, entry.bytes)
     await journals.remove(header.id).catch(() => {})
     throw error
   }
@@ -45,20 +46,22 @@ function headerOf(
   upload: CreateUpload,
   parts: readonly string[] | undefined,
 ): UploadHeader {
-  const { createId, now, expiresInMs } = context.settings
-  const { length, owner, door, digest } = upload
+  const { createId, now, expiresInMs, partsExpireInMs } = context.settings
+  const { length, owner, door, digest, wantDigest, notes, finish = 'when-full' } = upload
   const id = createId()
   return {
     id,
     createdAt: now(),
     name: toFinalName(upload.name ?? id) ?? id,
-    finish: upload.finish ?? 'when-full',
-    expiresInMs: upload.expiresInMs ?? expiresInMs,
+    finish,
+    expiresInMs: upload.expiresInMs ?? (finish === 'as-part' ? partsExpireInMs : expiresInMs),
     metadata: upload.metadata ?? {},
+    ...(notes === undefined ? {} : { notes }),
     ...(owner === undefined ? {} : { owner }),
     ...(door === undefined ? {} : { door }),
     ...(length === undefined ? {} : { length }),
     ...(digest === undefined ? {} : { digest }),
+    ...(wantDigest === undefined ? {} : { wantDigest }),
     ...(parts === undefined ? {} : { parts }),
   }
 }

@@ -23,11 +23,14 @@ const SENT_FIELDS = [
   'Upload-Length',
   'Upload-Metadata',
   'Upload-Offset',
+  'Want-Repr-Digest',
   'X-HTTP-Method-Override',
   'X-Requested-With',
 ].join(', ')
 const SEEN_FIELDS = [
+  'Accept-Patch',
   'Location',
+  'Repr-Digest',
   'Retry-After',
   'Tus-Checksum-Algorithm',
   'Tus-Extension',

@@ -16,12 +16,12 @@ const ALGORITHMS = ['sha512', 'sha256', 'sha1', 'md5'] as const
 /** Whether a value from a journal is a digest. */
 export function isDigest(value: unknown): value is Digest {
   const { algorithm, hex } = (value ?? {}) as Partial<Record<keyof Digest, unknown>>
-  return isKnown(algorithm) && typeof hex === 'string'
+  return isDigestAlgorithm(algorithm) && typeof hex === 'string'
 }
 
 /** @throws {UploadError} digest-unsupported */
-export function createDigestHash({ algorithm }: Digest): Hash {
-  if (isKnown(algorithm)) return createHash(algorithm)
+export function createDigestHash({ algorithm }: Pick<Digest, 'algorithm'>): Hash {
+  if (isDigestAlgorithm(algorithm)) return createHash(algorithm)
   throw new UploadError(
     'digest-unsupported',
     `Cannot check by ${JSON.stringify(algorithm)}: expected ${ALGORITHMS.join(', ')}`,
@@ -29,9 +29,12 @@ export function createDigestHash({ algorithm }: Digest): Hash {
 }
 
 /** The error for bytes that are others than announced; undefined when they are right. */
-export function compareDigest(what: string, expected: Digest, hash: Hash): UploadError | undefined {
+export function compareHex(
+  what: string,
+  expected: Digest,
+  actual: string,
+): UploadError | undefined {
   const { algorithm, hex } = expected
-  const actual = hash.digest('hex')
   if (actual === hex.toLowerCase()) return undefined
   return new UploadError(
     'digest-mismatch',
@@ -40,6 +43,7 @@ export function compareDigest(what: string, expected: Digest, hash: Hash): Uploa
   )
 }
 
-function isKnown(algorithm: unknown): algorithm is DigestAlgorithm {
+/** Whether digests can be made by it. */
+export function isDigestAlgorithm(algorithm: unknown): algorithm is DigestAlgorithm {
   return (ALGORITHMS as readonly unknown[]).includes(algorithm)
 }

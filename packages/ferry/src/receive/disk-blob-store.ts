@@ -4,6 +4,7 @@
  */
 import { constants, fdatasync, writev } from 'node:fs'
 import {
+  copyFile,
   type FileHandle,
   link,
   lstat,
@@ -16,7 +17,9 @@ import {
 import { dirname, join } from 'node:path'
 import { UploadError } from '../errors.ts'
 import { NO_LINKS, publishFile, syncFolder } from '../transfer/files.ts'
-import type { BlobList, BlobStore, UploadBlob } from './blob-store.ts'
+import { FileDigest } from '../transfer/integrity/file-digest.ts'
+import type { BlobDigest, BlobList, BlobStore, UploadBlob } from './blob-store.ts'
+import type { DigestAlgorithm } from './digest.ts'
 import { storeError } from './store-error.ts'
 
 // Not through a link: in a shared folder somebody else could have put it there. (Windows has no such
@@ -59,6 +62,29 @@ export class DiskBlobStore implements BlobStore {
     const path = this.#pathOf(id)
     try {
       return new DiskBlob(path, await open(path, WRITE_IN_PLACE))
+    } catch (cause) {
+      throw storeError(`Cannot write ${path}`, cause)
+    }
+  }
+
+  /** Off the event loop, on a thread of its own for a large file. */
+  openDigest(id: string, algorithm: DigestAlgorithm): BlobDigest {
+    const digest = FileDigest.open({ path: this.#pathOf(id), algorithms: [algorithm] })
+    return {
+      advance: (end) => digest.advance(end),
+      finish: async (size) => (await digest.finish(size)).get(algorithm) as string,
+      close: () => digest.close(),
+    }
+  }
+
+  /** By the system: file systems that can let both share the bytes until one changes. */
+  async copy(from: string, to: string): Promise<void> {
+    const [source, path] = [this.#pathOf(from), this.#pathOf(to)]
+    try {
+      for (const ours of [source, path]) {
+        if (!(await lstat(ours)).isFile()) throw new Error(`${ours} is no file`)
+      }
+      await copyFile(source, path, constants.COPYFILE_FICLONE)
     } catch (cause) {
       throw storeError(`Cannot write ${path}`, cause)
     }

@@ -1,6 +1,7 @@
 /**
  * Journals as files `<id>.journal`: one record a line behind its checksum, only ever appended. A file
  * comes into being whole, under another name first; what an earlier process left half is removed.
+ * So it is with a shorter one that takes the place of a long one.
  */
 import {
   type FileHandle,
@@ -32,24 +33,9 @@ export class DiskJournalStore implements JournalStore {
   }
 
   async create(id: string, header: object): Promise<void> {
-    const path = this.#pathOf(id)
-    const fresh = `${path}.new`
-    const isThere = (await lstat(path).catch(() => undefined)) !== undefined
+    const isThere = (await lstat(this.#pathOf(id)).catch(() => undefined)) !== undefined
     if (isThere) throw new Error(`There is a journal ${id} already`)
-    try {
-      const handle = await open(fresh, 'wx', 0o600)
-      try {
-        await handle.write(formatRecord(header))
-        await handle.datasync()
-      } finally {
-        await handle.close()
-      }
-      await rename(fresh, path)
-    } catch (cause) {
-      await unlink(fresh).catch(() => {})
-      throw storeError(`Cannot create ${path}`, cause)
-    }
-    await syncFolder(this.#folder)
+    await this.#writeWhole(id, [header])
   }
 
   async open(id: string): Promise<UploadJournal> {
@@ -88,12 +74,38 @@ export class DiskJournalStore implements JournalStore {
     }
   }
 
+  async rewrite(id: string, records: readonly object[]): Promise<void> {
+    await this.#writeWhole(id, records)
+    this.#torn.delete(id)
+  }
+
   async remove(id: string): Promise<void> {
     const path = this.#pathOf(id)
     this.#torn.delete(id)
     await unlink(path).catch((cause: NodeJS.ErrnoException) => {
       if (cause.code !== 'ENOENT') throw storeError(`Cannot remove ${path}`, cause)
     })
+  }
+
+  async #writeWhole(id: string, records: readonly object[]): Promise<void> {
+    const path = this.#pathOf(id)
+    const fresh = `${path}.new`
+    try {
+      // What an earlier attempt has left under this name is nobody's.
+      await unlink(fresh).catch(() => {})
+      const handle = await open(fresh, 'wx', 0o600)
+      try {
+        await writeFully(handle, Buffer.from(records.map(formatRecord).join('')), 0)
+        await handle.datasync()
+      } finally {
+        await handle.close()
+      }
+      await rename(fresh, path)
+    } catch (cause) {
+      await unlink(fresh).catch(() => {})
+      throw storeError(`Cannot create ${path}`, cause)
+    }
+    await syncFolder(this.#folder)
   }
 
   #pathOf(id: string): string {
@@ -114,6 +126,10 @@ class DiskJournal implements UploadJournal {
     this.#handle = file.handle
     this.#size = file.size
     this.#onTorn = file.onTorn
+  }
+
+  get size(): number {
+    return this.#size
   }
 
   async append(records: readonly object[], { durable }: AppendOptions): Promise<void> {

@@ -5,20 +5,19 @@
  * Synced data → record `publishing` with the name → the name itself → record `completed`. A start
  * that finds the first record without the second looks which of the two names the file has.
  */
-import { isFerryError, TransferError } from '../errors.ts'
-import type { CoreContext } from './core-context.ts'
-import { compareDigest, createDigestHash, type Digest } from './digest.ts'
+import { isFerryError } from '../errors.ts'
+import { type CoreContext, lostUpload } from './core-context.ts'
+import { compareHex } from './digest.ts'
 import { findFreeName } from './final-name.ts'
-import { decideComplete } from './upload-decisions.ts'
+import { decideComplete, decideFinish } from './upload-decisions.ts'
 import type { UploadEntry } from './upload-entry.ts'
 import { interrupted } from './upload-writer.ts'
-
-const READ_BYTES = 1_048_576
 
 /**
  * Resolves when the file is there for good under the name that its status tells. One at a time for an
  * upload; whoever asks meanwhile waits for the same.
- * @throws {UploadError} upload-incomplete, digest-mismatch
+ * @throws {UploadError} upload-is-part, upload-incomplete, upload-lost, digest-mismatch,
+ *   upload-interrupted
  * @throws {TransferError} target-exists, by the policy `fail`
  */
 export function finishUpload(context: CoreContext, entry: UploadEntry): Promise<void> {
@@ -31,12 +30,15 @@ export function finishUpload(context: CoreContext, entry: UploadEntry): Promise<
 async function finish(context: CoreContext, entry: UploadEntry): Promise<void> {
   const { facts } = entry
   if (facts.completed !== undefined) return
+  const refusal = decideFinish(facts)
+  if (refusal !== undefined) throw refusal
   // From here on nobody begins to write; whoever has begun is ended.
   await endWrites(entry)
+  if (facts.isLost) throw lostUpload(entry.id)
   if (entry.publishedAs === undefined) {
     const missing = decideComplete(facts)
     if (missing !== undefined) throw missing
-    if (facts.digest !== undefined) await checkWhole(context, entry, facts.digest)
+    await checkWhole(context, entry)
     await seal(context, entry)
     await publish(context, entry)
   }
@@ -47,10 +49,11 @@ async function finish(context: CoreContext, entry: UploadEntry): Promise<void> {
 export async function noteCompletion(context: CoreContext, entry: UploadEntry): Promise<void> {
   const name = entry.publishedAs as string
   await context.note(entry, [{ type: 'completed', name, at: context.settings.now() }])
-  context.usage.close(entry.owner, entry.chargedBytes)
-  context.retire(entry.id)
-  entry.activeAt = context.settings.clock.now()
+  context.usage.close(entry.owner, entry.bytes)
+  context.touch(entry)
   context.emit('completed', entry)
+  if (context.owesNews(entry)) void context.announce(entry)
+  else context.retire(entry.id)
 }
 
 /** Waits for what has come to be committed, and not for those who wait for the finishing itself. */
@@ -60,10 +63,11 @@ async function endWrites({ id, writes }: UploadEntry): Promise<void> {
 }
 
 /** Behind the end there may be bytes that never counted. */
-async function seal(context: CoreContext, { id, facts }: UploadEntry): Promise<void> {
+async function seal(context: CoreContext, entry: UploadEntry): Promise<void> {
+  const { id, facts } = entry
   await context.blobs.use(id, async (blob) => {
-    await blob.truncate(facts.length as number)
-    await blob.sync()
+    await context.truncate(entry, blob, facts.length as number)
+    await context.sync(entry)
   })
 }
 
@@ -103,22 +107,16 @@ async function publishExposed(
   entry.publishedAs = name
 }
 
-async function checkWhole(context: CoreContext, entry: UploadEntry, digest: Digest): Promise<void> {
-  const hash = createDigestHash(digest)
-  const length = entry.facts.length as number
-  await context.blobs.use(entry.id, async (blob) => {
-    for (let offset = 0; offset < length; offset += READ_BYTES) {
-      const wanted = Math.min(READ_BYTES, length - offset)
-      const bytes = await blob.read(offset, wanted)
-      if (bytes.length < wanted) throw lostBytes(entry.id, offset + bytes.length)
-      hash.update(bytes)
-    }
-  })
-  const wrong = compareDigest(`upload ${entry.id}`, digest, hash)
+/** Holds the whole against its digest; where it has none and one is wanted, notes that. */
+async function checkWhole(context: CoreContext, entry: UploadEntry): Promise<void> {
+  const { digest, header } = entry.facts
+  const algorithm = digest?.algorithm ?? header.wantDigest
+  if (algorithm === undefined) return
+  const hex = await context.digests.finish(entry, algorithm)
+  if (digest === undefined) {
+    await context.note(entry, [{ type: 'digest', digest: { algorithm, hex } }])
+    return
+  }
+  const wrong = compareHex(`upload ${entry.id}`, digest, hex)
   if (wrong !== undefined) throw wrong
-}
-
-/** The error for bytes that were there and are no longer. */
-export function lostBytes(id: string, offset: number): TransferError {
-  return new TransferError('disk-failed', `Cannot read upload ${id} at ${offset}: nothing is there`)
 }

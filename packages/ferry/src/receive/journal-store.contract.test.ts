@@ -59,6 +59,39 @@ describe.each([
     expect(await store.recover(ID)).toEqual([HEADER])
   })
 
+  test('puts other records in the place of all', async () => {
+    const store: JournalStore = await open()
+    await store.create(ID, HEADER)
+    const before = await store.open(ID)
+    await before.append([{ a: 1 }, { a: 2 }, { a: 3 }], DURABLE)
+    const longSize = before.size
+    await before.close()
+
+    await store.rewrite(ID, [HEADER, { b: 1 }])
+    const after = await store.open(ID)
+    expect(after.size).toBeLessThan(longSize)
+    await after.append([{ b: 2 }], DURABLE)
+    await after.close()
+
+    expect(await store.recover(ID)).toEqual([HEADER, { b: 1 }, { b: 2 }])
+    expect(await store.list()).toEqual([ID])
+  })
+
+  test('tells how long a journal is, also when it is opened again', async () => {
+    const store: JournalStore = await open()
+    await store.create(ID, HEADER)
+    const journal = await store.open(ID)
+    const empty = journal.size
+    await journal.append([{ a: 1 }], DURABLE)
+    const { size } = journal
+    await journal.close()
+
+    expect(size).toBeGreaterThan(empty)
+    const again = await store.open(ID)
+    expect(again.size).toBe(size)
+    await again.close()
+  })
+
   test('removes a journal, also one that is not there', async () => {
     const store: JournalStore = await open()
     await store.create(ID, HEADER)

@@ -14,15 +14,22 @@ export interface JournalStore {
   list(): Promise<string[]>
   /** The records up to a torn tail, which is cut off; none when not even the first is whole. */
   recover(id: string): Promise<unknown[]>
+  /**
+   * Puts these records in place of all that are there, so that they survive a power cut: a crash
+   * leaves the old ones or the new ones, each whole. The journal must not be open.
+   */
+  rewrite(id: string, records: readonly object[]): Promise<void>
   /** None of that id is no error. */
   remove(id: string): Promise<void>
 }
 
 /** An open journal. */
 export interface UploadJournal {
+  /** Bytes that its records take. */
+  readonly size: number
   /**
-   * Adds records: all of them, or after a crash or failure the first few, never a half one.
-   * After a failure this one takes no more; a journal opened anew does.
+   * Adds records: all of them, or after a crash or failure the first few, never a half one. One call
+   * at a time. After a failure this one takes no more; a journal opened anew does.
    */
   append(records: readonly object[], options: AppendOptions): Promise<void>
   close(): Promise<void>

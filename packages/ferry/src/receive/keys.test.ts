@@ -2,7 +2,7 @@ import { chmod, mkdtemp, readFile, rm, stat, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { afterEach, beforeEach, expect, test } from 'vitest'
-import { createKeyFile, generateKey, hashKey, KeyRing, readKeyFile } from './keys.ts'
+import { createKeyFile, generateKey, hashKey, KeyRing, readKeyFile, reloadKeyFile } from './keys.ts'
 
 let folder: string
 beforeEach(async () => {
@@ -67,14 +67,81 @@ test('readKeyFile() refuses plain keys that others can read, and takes hashes', 
   expect((await readKeyFile(path)).findOwner('one')).toBe('ann')
 })
 
+test('readKeyFile() reads what a key may do', async () => {
+  const path = join(folder, 'keys')
+  await writeFile(
+    path,
+    'ann one scope=upload,status\nbob two door=tus,ietf folder=bob/in\nthree= scope=admin\nscope=upload four\n',
+    { mode: 0o600 },
+  )
+
+  const keys = await readKeyFile(path)
+
+  expect(keys.find('one')).toEqual({
+    owner: 'ann',
+    sha256: hashKey('one'),
+    scopes: ['upload', 'status'],
+  })
+  expect(keys.find('two')).toMatchObject({ doors: ['tus', 'ietf'], folder: 'bob/in' })
+  expect(keys.find('three=')).toMatchObject({ owner: 'default', scopes: ['admin'] })
+  expect(keys.find('four')).toEqual({ owner: 'scope=upload', sha256: hashKey('four') })
+  expect([keys.folderOf('bob'), keys.folderOf('ann')]).toEqual(['bob/in', undefined])
+})
+
 test.each([
   ['nothing', '# only a comment\n'],
   ['three words in a line', 'ann secret key\n'],
+  ['a scope that there is not', 'ann key scope=secret\n'],
+  ['a door that there is not', 'ann key door=secret\n'],
+  ['a folder that leads away', 'ann key folder=../secret\n'],
+  ['a folder of its own', 'ann key folder=.ferry\n'],
+  ['words behind what it may do', 'ann key scope=upload secret\n'],
 ])('readKeyFile() refuses a file with %s', async (_, text) => {
   const path = join(folder, 'keys')
   await writeFile(path, text, { mode: 0o600 })
 
-  await expect(readKeyFile(path)).rejects.toMatchObject({ code: 'config', option: 'keyFile' })
+  await expect(readKeyFile(path)).rejects.toMatchObject({
+    code: 'config',
+    option: 'keyFile',
+    message: expect.not.stringContaining('secret') as string,
+  })
+})
+
+test('reloadKeyFile() lets new keys in and old ones out; without a good file all stays', async () => {
+  const path = join(folder, 'keys')
+  await writeFile(path, 'ann one\nbob two\n', { mode: 0o600 })
+  const keys = await readKeyFile(path)
+  await writeFile(path, 'bob two\nann three\n')
+  const owners = (): unknown[] => ['one', 'two', 'three'].map((key) => keys.findOwner(key))
+
+  await reloadKeyFile(path, keys)
+  expect(owners()).toEqual([undefined, 'bob', 'ann'])
+  await writeFile(path, '')
+  await expect(reloadKeyFile(path, keys)).rejects.toMatchObject({ option: 'keyFile' })
+
+  expect(owners()).toEqual([undefined, 'bob', 'ann'])
+})
+
+test('KeyRing.find() looks at every key, whichever it finds', () => {
+  const count = 20_000
+  const keys = new KeyRing(
+    Array.from({ length: count }, (_, n) => ({ owner: String(n), sha256: hashKey(String(n)) })),
+  )
+  const timeOf = (key: string): number => {
+    const times = Array.from({ length: 9 }, () => {
+      const startedAt = performance.now()
+      keys.find(key)
+      return performance.now() - startedAt
+    })
+    return times.toSorted((a, b) => a - b)[4] as number
+  }
+  timeOf('to be warm')
+
+  const first = timeOf('0')
+  const others = [timeOf(String(count - 1)), timeOf('none'), timeOf('')]
+
+  // One that ends where it has found would be thousands of times as fast.
+  for (const other of others) expect(first).toBeGreaterThan(other / 20)
 })
 
 test('generateKey() gives another key each time', () => {

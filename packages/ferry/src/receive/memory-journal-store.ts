@@ -3,24 +3,18 @@ import type { JournalStore, UploadJournal } from './journal-store.ts'
 
 /** Keeps records as long as it lives, as text: what is read is what a disk would give. */
 export class MemoryJournalStore implements JournalStore {
-  readonly #journals = new Map<string, string[]>()
+  readonly #journals = new Map<string, MemoryJournal>()
 
   create(id: string, header: object): Promise<void> {
     if (this.#journals.has(id)) return Promise.reject(new Error(`There is a journal ${id} already`))
-    this.#journals.set(id, [JSON.stringify(header)])
-    return Promise.resolve()
+    return this.rewrite(id, [header])
   }
 
   open(id: string): Promise<UploadJournal> {
-    const lines = this.#journals.get(id)
-    if (lines === undefined) return Promise.reject(new Error(`There is no journal ${id}`))
-    return Promise.resolve({
-      append(records: readonly object[]) {
-        for (const record of records) lines.push(JSON.stringify(record))
-        return Promise.resolve()
-      },
-      close: () => Promise.resolve(),
-    })
+    const journal = this.#journals.get(id)
+    return journal === undefined
+      ? Promise.reject(new Error(`There is no journal ${id}`))
+      : Promise.resolve(journal)
   }
 
   list(): Promise<string[]> {
@@ -28,12 +22,36 @@ export class MemoryJournalStore implements JournalStore {
   }
 
   recover(id: string): Promise<unknown[]> {
-    const lines = this.#journals.get(id) ?? []
+    const lines = this.#journals.get(id)?.lines ?? []
     return Promise.resolve(lines.map((line): unknown => JSON.parse(line)))
+  }
+
+  rewrite(id: string, records: readonly object[]): Promise<void> {
+    const journal = new MemoryJournal()
+    this.#journals.set(id, journal)
+    return journal.append(records)
   }
 
   remove(id: string): Promise<void> {
     this.#journals.delete(id)
+    return Promise.resolve()
+  }
+}
+
+class MemoryJournal implements UploadJournal {
+  readonly lines: string[] = []
+  size = 0
+
+  append(records: readonly object[]): Promise<void> {
+    for (const record of records) {
+      const line = JSON.stringify(record)
+      this.lines.push(line)
+      this.size += line.length
+    }
+    return Promise.resolve()
+  }
+
+  close(): Promise<void> {
     return Promise.resolve()
   }
 }

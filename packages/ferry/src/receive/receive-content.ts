@@ -9,7 +9,7 @@ import { sourceOf, type UploadContent } from './byte-source.ts'
 import type { CoreContext } from './core-context.ts'
 import type { UploadBlob } from './blob-store.ts'
 import { PaceWatch } from './pace-watch.ts'
-import { decideEnd, decideLength } from './upload-decisions.ts'
+import { decideContent, decideEnd, decideLength } from './upload-decisions.ts'
 import type { ActiveWrite, UploadEntry } from './upload-entry.ts'
 import type { WriteOptions } from './upload-options.ts'
 import { extentOf } from './upload-record.ts'
@@ -34,9 +34,20 @@ export interface AdmittedWrite extends WriteOptions {
  *   insufficient-storage, digest-mismatch, content-mismatch
  */
 export async function receiveContent(context: CoreContext, write: AdmittedWrite): Promise<void> {
-  const { entry, contentLength = 0 } = write
-  await checkRoom(context, contentLength)
+  const { entry, offset, contentLength = 0 } = write
+  const unannounced = Math.max(0, offset + contentLength - entry.chargedBytes)
+  await checkRoom(context, neededBytes(context, entry, contentLength, unannounced))
   await context.blobs.use(entry.id, (blob) => receiveInto(context, write, blob))
+}
+
+/** What was announced has its room; what was not needs room beside that of the others. */
+function neededBytes(
+  context: CoreContext,
+  entry: UploadEntry,
+  bytes: number,
+  unannounced: number,
+): number {
+  return entry.length === undefined ? context.usage.expectedBytes + unannounced : bytes
 }
 
 /** @throws {UploadError} insufficient-storage, when so many more bytes would use up the reserve */
@@ -46,7 +57,8 @@ export async function checkRoom(context: CoreContext, bytes: number): Promise<vo
   if (freeBytes === undefined || freeBytes - bytes >= limits.reserveBytes) return
   throw new UploadError(
     'insufficient-storage',
-    `Cannot take ${bytes} bytes: of ${freeBytes} free ones ${limits.reserveBytes} are kept back`,
+    `Cannot take ${bytes} bytes that are announced: ` +
+      `of ${freeBytes} free ones ${limits.reserveBytes} are kept back`,
     { detail: { freeBytes, reserveBytes: limits.reserveBytes } },
   )
 }
@@ -58,12 +70,39 @@ export function charge(context: CoreContext, entry: UploadEntry, end: number): v
   entry.chargedBytes = end
 }
 
+/**
+ * Has the length of the whole journaled with the next commit.
+ * @throws {UploadError} quota-exceeded, insufficient-storage
+ */
+export function announceLength(
+  context: CoreContext,
+  entry: UploadEntry,
+  length: number,
+): Promise<void> {
+  // Whoever says the same meanwhile waits for the same.
+  if (entry.pendingLength !== length) entry.announcing = announce(context, entry, length)
+  return entry.announcing
+}
+
+async function announce(context: CoreContext, entry: UploadEntry, length: number): Promise<void> {
+  entry.pendingLength = length
+  try {
+    const growth = Math.max(0, length - entry.chargedBytes)
+    if (growth > 0) await checkRoom(context, context.usage.expectedBytes + growth)
+    charge(context, entry, length)
+  } catch (error) {
+    entry.pendingLength = undefined
+    throw error
+  }
+  entry.pending.push({ type: 'length', length })
+}
+
 async function receiveInto(
   context: CoreContext,
   write: AdmittedWrite,
   blob: UploadBlob,
 ): Promise<void> {
-  const { entry, offset, active, digest, piece = false, signal } = write
+  const { entry, offset, contentLength, active, digest, piece = false, signal } = write
   let uncheckedBytes = 0
   const writer: UploadWriter = new UploadWriter(sourceOf(write.content), {
     id: entry.id,
@@ -74,7 +113,9 @@ async function receiveInto(
     whole: piece,
     losses: () => entry.losses,
     admit(end) {
-      const refusal = decideEnd(entry.facts, end, context.settings.limits.maxUploadBytes)
+      const refusal =
+        decideContent(entry.id, { offset, contentLength, end }) ??
+        decideEnd(entry, end, context.settings.limits.maxUploadBytes)
       if (refusal !== undefined) throw refusal
       charge(context, entry, end)
     },
@@ -83,8 +124,11 @@ async function receiveInto(
       uncheckedBytes += bytes
       if (uncheckedBytes < ROOM_CHECK_BYTES) return
       uncheckedBytes = 0
-      checkRoom(context, 0).catch((error: unknown) => writer.stop(error as Error))
+      checkRoom(context, neededBytes(context, entry, 0, 0)).catch((error: unknown) =>
+        writer.stop(error as Error),
+      )
     },
+    onStored: (span) => context.noteStored(entry, span),
     onWritten: (span) => entry.written.add(span),
   })
   const pace = watchPace(context, entry.id, writer)
@@ -117,12 +161,23 @@ async function acknowledge(
     await keepWhatCame(context, write, writer, interrupted(entry.id, 'lost'))
   }
   if (context.settings.ack === 'memory') promise(write, span)
-  await writer.finish()
-  if (!isHeld(entry, span)) await keepWhatCame(context, write, writer, uncommitted(entry.id, span))
+  try {
+    await writer.finish()
+  } catch (error) {
+    // What was written before the disk failed counts, as after every early end.
+    await keepWhatCame(context, write, writer, error as Error)
+  }
   const { maxUploadBytes } = context.settings.limits
-  const refusal = final ? decideLength(entry.facts, span.end, maxUploadBytes) : undefined
+  // The length may have become known since the last byte came.
+  const refusal = final
+    ? decideLength(entry, span.end, maxUploadBytes)
+    : decideEnd(entry, span.end, maxUploadBytes)
   if (refusal !== undefined) await keepWhatCame(context, write, writer, refusal)
-  if (final) entry.pending.push({ type: 'length', length: span.end }, { type: 'told' })
+  if (!isHeld(entry, span)) await keepWhatCame(context, write, writer, uncommitted(entry.id, span))
+  if (final) {
+    entry.pendingLength = span.end
+    entry.pending.push({ type: 'length', length: span.end }, { type: 'told' })
+  }
   if (piece) entry.pending.push({ type: 'piece', ...span })
   await context.commit(entry)
   if (!entry.facts.spans.covers(span)) throw uncommitted(entry.id, span)
@@ -163,7 +218,9 @@ async function keepWhatCame(
   await context.commit(entry)
   // Where the file is seen already, nothing of a piece that did not come whole is to stay in it.
   if (piece === true && entry.writes.size === 1) {
-    await context.blobs.use(entry.id, (blob) => blob.truncate(extentOf(entry.facts)))
+    await context.blobs.use(entry.id, (blob) =>
+      context.truncate(entry, blob, extentOf(entry.facts)),
+    )
   }
   throw failure
 }

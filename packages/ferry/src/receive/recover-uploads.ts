@@ -5,6 +5,7 @@
 import type { CoreContext } from './core-context.ts'
 import { finishUpload, noteCompletion } from './finish-upload.ts'
 import { UploadEntry } from './upload-entry.ts'
+import { recoverActivity } from './upload-lifetime.ts'
 import type { UploadProblem } from './upload-options.ts'
 import { extentOf, isDue, parseUpload, type UploadFacts } from './upload-record.ts'
 
@@ -14,6 +15,9 @@ export interface RecoveredUploads {
   readonly problems: UploadProblem[]
 }
 
+// A disk does several things at once, and a process may have only so many files open.
+const AT_ONCE = 16
+
 /** Reads every upload of the stores; nothing else may use them meanwhile. */
 export async function recoverUploads(context: CoreContext): Promise<RecoveredUploads> {
   const { blobs, journals, boot } = context.settings
@@ -21,17 +25,37 @@ export async function recoverUploads(context: CoreContext): Promise<RecoveredUpl
   const entries: UploadEntry[] = []
   const problems: UploadProblem[] = strangers.map((name) => ({ type: 'stray-file', name }))
   const ids = await journals.list()
-  for (const id of ids) {
+  await forEach(ids, async (id) => {
     const facts = parseUpload(await journals.recover(id), boot)
     if (facts?.header.id !== id) problems.push({ type: 'unreadable-journal', name: id })
     else if (facts.isRemoved || isCutShort(facts)) await removeUpload(context, id)
     else await recoverUpload(context, { facts, length: lengths.get(id), entries, problems })
-  }
+  })
   const journaled = new Set(ids)
   for (const id of lengths.keys()) {
     if (!journaled.has(id)) problems.push({ type: 'stray-blob', name: id })
   }
+  entries.sort((one, other) => one.facts.header.createdAt - other.facts.header.createdAt)
+  announceAll(context, entries)
   return { entries, problems }
+}
+
+/** A few at once; the first failure ends it. */
+async function forEach(ids: readonly string[], work: (id: string) => Promise<void>): Promise<void> {
+  const rest = ids.values()
+  const lane = async (): Promise<void> => {
+    for (const id of rest) await work(id)
+  }
+  await Promise.all(Array.from({ length: AT_ONCE }, lane))
+}
+
+/** Tells of uploads that they are finished, where an earlier process has not come to that. */
+function announceAll(context: CoreContext, entries: readonly UploadEntry[]): void {
+  const completedAt = ({ facts }: UploadEntry): number => facts.completed?.at ?? 0
+  const owed = entries.filter((entry) => context.owesNews(entry))
+  for (const entry of owed.toSorted((one, other) => completedAt(one) - completedAt(other))) {
+    void context.announce(entry)
+  }
 }
 
 /** Removes what is kept of an upload; a crash in between leaves a journal that says so. */
@@ -56,9 +80,16 @@ async function recoverUpload(
   },
 ): Promise<void> {
   const { facts, length, entries, problems } = found
-  const entry = new UploadEntry(facts, activityOnClock(context, facts))
+  const since = facts.completed?.at ?? facts.activeAt
+  const entry = new UploadEntry(facts, recoverActivity(since, context.time()))
   if (facts.completed !== undefined) {
     entries.push(entry)
+    return
+  }
+  if (facts.isLost) {
+    problems.push({ type: 'lost-bytes', name: entry.id })
+    entries.push(entry)
+    context.usage.reopen(entry.owner, entry.bytes)
     return
   }
   const isPublished = await bringToName(context, facts, length)
@@ -67,7 +98,7 @@ async function recoverUpload(
     return
   }
   entries.push(entry)
-  context.usage.reopen(entry.owner, entry.chargedBytes)
+  context.usage.reopen(entry.owner, entry.bytes)
   try {
     if (isPublished) {
       entry.publishedAs = facts.publishingAs
@@ -107,11 +138,4 @@ async function restoreBlob(
   const extent = extentOf(facts)
   if (length === undefined) await context.settings.blobs.create(id)
   else if (length > extent) await context.blobs.use(id, (blob) => blob.truncate(extent))
-}
-
-/** A wrong clock may not age an upload by less than nothing. */
-function activityOnClock(context: CoreContext, facts: UploadFacts): number {
-  const { now, epochNow } = context.time()
-  const since = facts.completed?.at ?? facts.activeAt
-  return now - Math.max(0, epochNow - since)
 }

@@ -188,6 +188,9 @@ test('UploadCore takes bytes again after its journal has failed', async () => {
     const journal = await open(id)
     let failed = false
     return {
+      get size() {
+        return journal.size
+      },
       append(records, options) {
         failed ||= isBroken
         return failed ? Promise.reject(new Error('no journal')) : journal.append(records, options)

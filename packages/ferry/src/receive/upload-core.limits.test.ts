@@ -91,6 +91,75 @@ test('UploadCore keeps a reserve free on the disk', async () => {
   expect(core.status(id).offset).toBe(3)
 })
 
+test('UploadCore counts what unfinished uploads have announced as taken', async () => {
+  const blobs = new SmallStore()
+  await using core = await new MemoryUploads().open({ blobs, limits: { reserveBytes: 100 } })
+  const refusal = { code: 'insufficient-storage' }
+  const first = await core.create({ length: 500 })
+  const open = await core.create({})
+
+  await expect(core.create({ length: 401 })).rejects.toMatchObject(refusal)
+  await expect(
+    core.append(open.id, 0, contentOf('x'), { contentLength: 401 }),
+  ).rejects.toMatchObject(refusal)
+  await expect(core.setLength(open.id, 401)).rejects.toMatchObject(refusal)
+  await core.append(open.id, 0, contentOf('abc'), { contentLength: 3 })
+  blobs.free = 997
+  // What was announced has its room, also when others may take no more.
+  const second = await core.create({ length: 397 })
+  await core.append(first.id, 0, contentOf(Buffer.alloc(500)), { contentLength: 500 })
+  blobs.free = 497
+  await expect(core.create({ length: 1 })).rejects.toMatchObject(refusal)
+  await core.terminate(second.id)
+
+  await core.create({ length: 397 })
+})
+
+test('UploadCore counts announced bytes that an earlier process has not stored', async () => {
+  const uploads = new MemoryUploads()
+  const blobs = new SmallStore()
+  const limits = { reserveBytes: 100 }
+  const core = await uploads.open({ blobs, limits })
+  const { id } = await core.create({ length: 600 })
+  await core.append(id, 0, contentOf(Buffer.alloc(200)))
+  await core.close()
+  blobs.free = 800
+
+  await using next = await uploads.open({ blobs, limits })
+
+  await expect(next.create({ length: 301 })).rejects.toMatchObject({
+    code: 'insufficient-storage',
+  })
+  await next.create({ length: 300 })
+})
+
+test('UploadCore creates no two uploads at once for which there is room only once', async () => {
+  const blobs = new SmallStore()
+  await using core = await new MemoryUploads().open({ blobs, limits: { reserveBytes: 100 } })
+
+  const outcomes = await Promise.allSettled([
+    core.create({ length: 500 }),
+    core.create({ length: 500 }),
+  ])
+
+  expect(outcomes.filter(({ status }) => status === 'fulfilled').length).toBeLessThan(2)
+})
+
+test('UploadCore counts no room twice for bytes that are dropped and come again', async () => {
+  const blobs = new SmallStore()
+  await using core = await new MemoryUploads().open({ blobs, limits: { reserveBytes: 100 } })
+  const { id } = await core.create({ length: 400 })
+  const digest = { algorithm: 'md5', hex: '0' } as const
+  for (let round = 0; round < 3; round++) {
+    const wrong = core.append(id, 0, contentOf(Buffer.alloc(400)), { digest })
+    await expect(wrong).rejects.toMatchObject({ code: 'digest-mismatch' })
+  }
+  blobs.free = 600
+
+  await core.create({ length: 500 })
+  await expect(core.create({ length: 1 })).rejects.toMatchObject({ code: 'insufficient-storage' })
+})
+
 test('UploadCore ends a sender that sends nothing, and keeps what came', async () => {
   const uploads = new MemoryUploads()
   await using core = await uploads.open({ limits: { idleTimeoutMs: 1000 }, checkpointMs: 1e9 })

@@ -6,21 +6,21 @@
  * Readers never wait. A writer ends the older ones in its way, commits what had come of them, and
  * only then looks where the upload stands.
  */
-import { abortable } from '../client/interceptors/abortable.ts'
+import { abortable } from '../clock.ts'
 import { UploadError } from '../errors.ts'
 import type { Span } from '../transfer/span.ts'
 import type { UploadContent } from './byte-source.ts'
-import { CommitRounds } from './commit-rounds.ts'
-import { concatenateUploads } from './concatenate-uploads.ts'
-import { CoreContext } from './core-context.ts'
+import { concatenateUploads, noteUse } from './concatenate-uploads.ts'
+import { CoreContext, lostUpload } from './core-context.ts'
 import { createEntry } from './create-entry.ts'
-import type { Digest } from './digest.ts'
+import { createDigestHash, type Digest } from './digest.ts'
 import { exposeUpload } from './expose-upload.ts'
 import { finishUpload } from './finish-upload.ts'
-import { type AdmittedWrite, charge, receiveContent } from './receive-content.ts'
+import { announceLength } from './receive-content.ts'
 import { recoverUploads, removeUpload } from './recover-uploads.ts'
-import { decideLength, decideWrite, type WriteRequest } from './upload-decisions.ts'
-import { ActiveWrite, type UploadEntry } from './upload-entry.ts'
+import { Sweeper } from './sweeper.ts'
+import { decideFinish, decideLength, decideWrite, type WriteRequest } from './upload-decisions.ts'
+import type { UploadEntry } from './upload-entry.ts'
 import {
   type CreateUpload,
   fillDefaults,
@@ -33,6 +33,7 @@ import {
 } from './upload-options.ts'
 import { isDue } from './upload-record.ts'
 import { interrupted } from './upload-writer.ts'
+import { clearWay, endWriters, runWrite } from './write-turns.ts'
 
 /** Receives uploads into a store. Whoever opens it closes it. */
 export class UploadCore implements AsyncDisposable {
@@ -40,8 +41,7 @@ export class UploadCore implements AsyncDisposable {
   readonly problems: readonly UploadProblem[]
   readonly #context: CoreContext
   readonly #entries: Map<string, UploadEntry>
-  #cancelSweep: () => void
-  readonly #sweeps = new CommitRounds<'all'>(() => this.#sweep())
+  readonly #sweeper: Sweeper
   #closing: Promise<void> | undefined
 
   private constructor(
@@ -54,7 +54,8 @@ export class UploadCore implements AsyncDisposable {
     this.#context = context
     this.#entries = new Map(found.entries.map((entry) => [entry.id, entry]))
     this.problems = found.problems
-    this.#cancelSweep = this.#planSweep()
+    const { clock, sweepIntervalMs } = context.settings
+    this.#sweeper = new Sweeper(() => this.#sweep(), { clock, intervalMs: sweepIntervalMs })
   }
 
   /**
@@ -63,9 +64,19 @@ export class UploadCore implements AsyncDisposable {
    * acknowledged.
    */
   static async open(options: UploadCoreOptions): Promise<UploadCore> {
-    const context = new CoreContext(fillDefaults(options))
-    if (options.onEvent !== undefined) context.listeners.add(options.onEvent)
+    const context = new CoreContext(fillDefaults(options), options.onEvent)
     return new UploadCore(context, await recoverUploads(context))
+  }
+
+  /** The largest upload that it takes; undefined for any. */
+  get maxUploadBytes(): number | undefined {
+    const { maxUploadBytes } = this.#limits
+    return maxUploadBytes === Number.MAX_SAFE_INTEGER ? undefined : maxUploadBytes
+  }
+
+  /** How long a sender may send nothing, in ms. */
+  get idleTimeoutMs(): number {
+    return this.#limits.idleTimeoutMs
   }
 
   /** Calls the listener for everything that happens from now on; the returned function ends that. */
@@ -91,14 +102,15 @@ export class UploadCore implements AsyncDisposable {
     return this.#statusOf(entry)
   }
 
-  /** @throws {UploadError} upload-not-found, upload-expired */
+  /** @throws {UploadError} upload-not-found, upload-expired, upload-lost */
   status(id: string): UploadStatus {
     return this.#statusOf(this.#find(id))
   }
 
   /** Every upload that is known: unfinished ones, and for a while the finished. */
   *list(): Generator<UploadStatus, void> {
-    for (const entry of this.#entries.values()) if (!entry.isGone) yield this.#statusOf(entry)
+    for (const entry of this.#entries.values())
+      if (!entry.isGone && !entry.facts.isLost) yield this.#statusOf(entry)
   }
 
   /**
@@ -143,17 +155,16 @@ export class UploadCore implements AsyncDisposable {
 
   /**
    * Sets the length of the whole, once.
-   * @throws {UploadError} length-mismatch, upload-too-large, quota-exceeded
+   * @throws {UploadError} length-mismatch, upload-too-large, quota-exceeded, insufficient-storage
    */
   async setLength(id: string, length: number, signal?: AbortSignal): Promise<UploadStatus> {
     this.#checkOpen(signal)
     checkBytes(length)
     const entry = this.#find(id)
-    const refusal = decideLength(entry.facts, length, this.#limits.maxUploadBytes)
+    const refusal = decideLength(entry, length, this.#limits.maxUploadBytes)
     if (refusal !== undefined) throw refusal
     if (entry.facts.length === length) return this.#statusOf(entry)
-    charge(this.#context, entry, length)
-    entry.pending.push({ type: 'length', length })
+    await announceLength(this.#context, entry, length)
     await abortable(this.#commitAndFinish(entry), signal)
     return this.#statusOf(entry)
   }
@@ -169,11 +180,14 @@ export class UploadCore implements AsyncDisposable {
    * Shows an upload under its final name before it is finished: what is acknowledged, and it may be
    * a part of what is on its way. Again, it tells the same. On file systems without hard links
    * nothing is seen until it is finished.
+   * @throws {UploadError} upload-is-part
    * @throws {TransferError} target-exists, by the policy `fail`
    */
   async expose(id: string, signal?: AbortSignal): Promise<UploadStatus> {
     this.#checkOpen(signal)
     const entry = this.#find(id)
+    const refusal = decideFinish(entry.facts)
+    if (refusal !== undefined) throw refusal
     await exposeUpload(this.#context, entry)
     return this.#statusOf(entry)
   }
@@ -182,13 +196,14 @@ export class UploadCore implements AsyncDisposable {
   async interrupt(id: string, signal?: AbortSignal): Promise<UploadStatus> {
     this.#checkOpen(signal)
     const entry = this.#find(id)
-    await abortable(this.#endWriters([...entry.writes], entry.id), signal)
-    return this.#statusOf(entry)
+    await abortable(endWriters(entry, entry.writes), signal)
+    return this.status(id)
   }
 
   /**
    * Finishes an upload: every byte has to be there. Again, it tells the same.
-   * @throws {UploadError} upload-incomplete, digest-mismatch
+   * @throws {UploadError} upload-is-part, upload-incomplete, digest-mismatch, digest-unsupported,
+   *   upload-lost
    * @throws {TransferError} target-exists
    */
   async complete(
@@ -199,7 +214,10 @@ export class UploadCore implements AsyncDisposable {
     this.#checkOpen(signal)
     const entry = this.#find(id)
     if (entry.facts.completed !== undefined) return this.#statusOf(entry)
-    await abortable(this.#endWriters([...entry.writes], entry.id), signal)
+    const refusal = decideFinish(entry.facts)
+    if (refusal !== undefined) throw refusal
+    if (digest !== undefined) createDigestHash(digest)
+    await abortable(endWriters(entry, entry.writes), signal)
     entry.pending.push(...(digest === undefined ? [] : [{ type: 'digest', digest } as const]))
     await abortable(this.#commitAndFinish(entry, { isTold: true }), signal)
     return this.#statusOf(entry)
@@ -207,7 +225,7 @@ export class UploadCore implements AsyncDisposable {
 
   /**
    * Puts uploads together, one behind the other, to a new one that is finished at once. They have to
-   * have every byte, and stay.
+   * have every byte, and stay for a while: see `keepCompletedMs`.
    * @throws {UploadError} upload-incomplete, and as `create` does
    */
   async concatenate(
@@ -221,18 +239,19 @@ export class UploadCore implements AsyncDisposable {
     this.#entries.set(entry.id, entry)
     this.#context.emit('created', entry)
     await finishUpload(this.#context, entry)
+    await noteUse(this.#context, parts)
     return this.#statusOf(entry)
   }
 
   /** Ends an upload and removes its bytes; a finished file stays, and only its record goes. */
   async terminate(id: string, signal?: AbortSignal): Promise<void> {
     this.#checkOpen(signal)
-    await this.#remove(this.#find(id), 'terminated')
+    await this.#remove(this.#findAny(id), 'terminated')
   }
 
   /** Removes what has expired: unfinished uploads, and the records of finished ones. */
   sweep(): Promise<void> {
-    return this.#sweeps.join('all')
+    return this.#sweeper.run()
   }
 
   /** Ends every writer, keeps what came, and closes the files. Idempotent. */
@@ -261,52 +280,19 @@ export class UploadCore implements AsyncDisposable {
     checkBytes(offset, contentLength ?? 0, offset + (contentLength ?? 0))
     const entry = this.#find(id)
     const span = { start: offset, end: offset + (contentLength ?? Number.POSITIVE_INFINITY) }
-    const inWay = contiguous ? undefined : span
+    const place = contiguous ? undefined : span
     // Looked at anew after each wait: between the last look and our own entry nobody may come in.
-    for (let way = this.#clear(entry, inWay); way !== undefined; way = this.#clear(entry, inWay)) {
+    for (let way = clearWay(entry, place); way !== undefined; way = clearWay(entry, place)) {
       await way
     }
     // It may have been finished or removed meanwhile.
     this.#checkOpen(signal)
     this.#find(id)
     const request = { offset, contentLength, contiguous, final }
-    const refusal = decideWrite(entry.facts, request, this.#limits.maxUploadBytes)
+    const refusal = decideWrite(entry, request, this.#limits.maxUploadBytes)
     if (refusal !== undefined) throw refusal
-    const active = new ActiveWrite(span)
-    const { promise: promised, resolve: onPromised } = Promise.withResolvers<void>()
-    const work = this.#receive({ ...options, entry, active, offset, content, onPromised })
-    // Rejects before it is promised, or for nobody.
-    work.catch(() => entry.promised.remove(span))
-    await Promise.race([work, promised])
+    await runWrite(this.#context, { ...options, entry, offset, content })
     return this.#statusOf(entry)
-  }
-
-  async #receive(write: AdmittedWrite): Promise<void> {
-    const { entry, active } = write
-    entry.writes.add(active)
-    try {
-      await receiveContent(this.#context, write)
-      active.noteCommit()
-      if (isDue(entry.facts)) await finishUpload(this.#context, entry)
-    } finally {
-      active.noteCommit()
-      entry.writes.delete(active)
-      active.settle()
-    }
-  }
-
-  /** Ends the writers that may meet a span, or all of them; undefined when nobody is in the way. */
-  #clear(entry: UploadEntry, span: Span | undefined): Promise<void> | undefined {
-    const inWay = [...entry.writes].filter(
-      (write) => span === undefined || overlaps(write.span, span),
-    )
-    if (inWay.length > 0) return this.#endWriters(inWay, entry.id)
-    return entry.finishing?.catch(() => {})
-  }
-
-  async #endWriters(writes: readonly ActiveWrite[], id: string): Promise<void> {
-    for (const write of writes) write.stop(interrupted(id, 'replaced'))
-    await Promise.all(writes.map(({ settled }) => settled))
   }
 
   async #commitAndFinish(entry: UploadEntry, options: { isTold?: boolean } = {}): Promise<void> {
@@ -317,7 +303,9 @@ export class UploadCore implements AsyncDisposable {
   async #remove(entry: UploadEntry, type: 'terminated' | 'expired'): Promise<void> {
     entry.isGone = true
     try {
-      await this.#endWriters([...entry.writes], entry.id)
+      // Whoever waits for it would be waited for.
+      this.#context.digests.drop(entry.id)
+      await endWriters(entry, entry.writes)
       await entry.finishing?.catch(() => {})
       await this.#context.settled(entry)
       await this.#context.note(entry, [{ type: 'removed' }])
@@ -329,19 +317,21 @@ export class UploadCore implements AsyncDisposable {
     }
     this.#entries.delete(entry.id)
     if (entry.facts.completed !== undefined) return
-    this.#context.usage.close(entry.owner, entry.chargedBytes)
+    this.#context.usage.close(entry.owner, entry.bytes)
     this.#context.emit(type, entry)
   }
 
   async #sweep(): Promise<void> {
+    this.#context.digests.dropIdle()
     for (const entry of [...this.#entries.values()]) {
-      if (this.#hasExpired(entry)) await this.#remove(entry, 'expired')
+      if (this.#context.owesNews(entry)) void this.#context.announce(entry)
+      else if (this.#hasExpired(entry)) await this.#remove(entry, 'expired')
     }
   }
 
   async #close(): Promise<void> {
-    this.#cancelSweep()
-    await this.#sweeps.settled('all')
+    await this.#sweeper.close()
+    this.#context.beginClose()
     const entries = [...this.#entries.values()]
     const writes = entries.flatMap((entry) =>
       [...entry.writes].map((write) => {
@@ -357,25 +347,18 @@ export class UploadCore implements AsyncDisposable {
     await this.#context.close()
   }
 
-  #planSweep(): () => void {
-    const { clock, sweepIntervalMs } = this.#context.settings
-    const run = (): void => {
-      this.#cancelSweep = this.#planSweep()
-      // What could not be removed now may be the next time.
-      this.sweep().catch(() => {})
-    }
-    return clock.after(sweepIntervalMs, run, { background: true })
-  }
-
   #hasExpired(entry: UploadEntry): boolean {
-    const { clock, keepCompletedMs } = this.#context.settings
-    const { completed, header } = entry.facts
     if (entry.isGone || entry.writes.size > 0 || entry.finishing !== undefined) return false
-    const keepMs = completed === undefined ? header.expiresInMs : keepCompletedMs
-    return clock.now() - entry.activeAt >= keepMs
+    return entry.borrowers === 0 && this.#context.msLeft(entry) <= 0
   }
 
   #find(id: string): UploadEntry {
+    const entry = this.#findAny(id)
+    if (entry.facts.isLost) throw lostUpload(id)
+    return entry
+  }
+
+  #findAny(id: string): UploadEntry {
     const entry = this.#entries.get(id)
     if (entry === undefined || entry.isGone) {
       throw new UploadError('upload-not-found', `Cannot find upload ${JSON.stringify(id)}`)
@@ -395,12 +378,8 @@ export class UploadCore implements AsyncDisposable {
   }
 
   #statusOf(entry: UploadEntry): UploadStatus {
-    return entry.status(this.#context.time())
+    return this.#context.statusOf(entry)
   }
-}
-
-function overlaps(one: Span, other: Span): boolean {
-  return one.start < other.end && other.start < one.end
 }
 
 /** @throws {RangeError} doors read numbers from the wire, and have checked them */

@@ -5,14 +5,15 @@ import {
   decideEnd,
   decideLength,
   decideWrite,
+  type KnownUpload,
   MAX_SPANS,
   type WriteRequest,
 } from './upload-decisions.ts'
-import { createFacts, type UploadFacts } from './upload-record.ts'
+import { createFacts } from './upload-record.ts'
 
 const MAX_BYTES = 1000
 
-function makeFacts(spans: readonly Span[], length?: number): UploadFacts {
+function makeUpload(spans: readonly Span[], length?: number): KnownUpload {
   const facts = createFacts({
     id: 'id',
     createdAt: 0,
@@ -23,7 +24,7 @@ function makeFacts(spans: readonly Span[], length?: number): UploadFacts {
     ...(length === undefined ? {} : { length }),
   })
   for (const span of spans) facts.spans.add(span)
-  return facts
+  return { id: 'id', facts, length }
 }
 
 const PREFIX = [{ start: 0, end: 10 }]
@@ -55,13 +56,13 @@ test.each<
     'length-mismatch',
   ],
 ])('decideWrite() answers to %s', (_, request, length, code) => {
-  const refusal = decideWrite(makeFacts(PREFIX, length), { ...REQUEST, ...request }, MAX_BYTES)
+  const refusal = decideWrite(makeUpload(PREFIX, length), { ...REQUEST, ...request }, MAX_BYTES)
 
   expect(refusal?.code).toBe(code)
 })
 
 test('decideWrite() tells both offsets', () => {
-  expect(decideWrite(makeFacts(PREFIX), { ...REQUEST, offset: 3 }, MAX_BYTES)?.toJSON()).toEqual({
+  expect(decideWrite(makeUpload(PREFIX), { ...REQUEST, offset: 3 }, MAX_BYTES)?.toJSON()).toEqual({
     code: 'offset-mismatch',
     message: 'Cannot append to upload id at 3: it stands at 10',
     detail: { expectedOffset: 10, providedOffset: 3 },
@@ -69,28 +70,28 @@ test('decideWrite() tells both offsets', () => {
 })
 
 test('decideWrite() takes nothing for a finished upload', () => {
-  const facts = makeFacts(PREFIX, 10)
-  facts.completed = { name: 'a', at: 1 }
+  const upload = makeUpload(PREFIX, 10)
+  upload.facts.completed = { name: 'a', at: 1 }
 
-  expect(decideWrite(facts, REQUEST, MAX_BYTES)?.code).toBe('upload-complete')
+  expect(decideWrite(upload, REQUEST, MAX_BYTES)?.code).toBe('upload-complete')
 })
 
 test('decideWrite() takes no more pieces than it can keep account of, but fills gaps', () => {
-  const facts = makeFacts([])
+  const upload = makeUpload([])
   for (let index = 0; index < MAX_SPANS; index++) {
-    facts.spans.add({ start: index * 10, end: index * 10 + 5 })
+    upload.facts.spans.add({ start: index * 10, end: index * 10 + 5 })
   }
   const apart = { ...REQUEST, contiguous: false, contentLength: 1 }
 
-  expect(decideWrite(facts, { ...apart, offset: 7 }, 1e9)?.detail).toEqual({ limit: 'spans' })
-  expect(decideWrite(facts, { ...apart, offset: 5 }, 1e9)).toBeUndefined()
+  expect(decideWrite(upload, { ...apart, offset: 7 }, 1e9)?.detail).toEqual({ limit: 'spans' })
+  expect(decideWrite(upload, { ...apart, offset: 5 }, 1e9)).toBeUndefined()
 })
 
 test('decideEnd() lets bytes come up to the length and the limit', () => {
-  expect(decideEnd(makeFacts([], 20), 20, MAX_BYTES)).toBeUndefined()
-  expect(decideEnd(makeFacts([], 20), 21, MAX_BYTES)?.code).toBe('length-mismatch')
-  expect(decideEnd(makeFacts([]), 1000, MAX_BYTES)).toBeUndefined()
-  expect(decideEnd(makeFacts([]), 1001, MAX_BYTES)?.code).toBe('upload-too-large')
+  expect(decideEnd(makeUpload([], 20), 20, MAX_BYTES)).toBeUndefined()
+  expect(decideEnd(makeUpload([], 20), 21, MAX_BYTES)?.code).toBe('length-mismatch')
+  expect(decideEnd(makeUpload([]), 1000, MAX_BYTES)).toBeUndefined()
+  expect(decideEnd(makeUpload([]), 1001, MAX_BYTES)?.code).toBe('upload-too-large')
 })
 
 test.each<[length: number, known: number | undefined, code?: string]>([
@@ -101,15 +102,15 @@ test.each<[length: number, known: number | undefined, code?: string]>([
   [20, 20],
   [21, 20, 'length-mismatch'],
 ])('decideLength() answers to %s where %s is known', (length, known, code) => {
-  expect(decideLength(makeFacts(PREFIX, known), length, MAX_BYTES)?.code).toBe(code)
+  expect(decideLength(makeUpload(PREFIX, known), length, MAX_BYTES)?.code).toBe(code)
 })
 
 test('decideComplete() names the first gap', () => {
-  expect(decideComplete(makeFacts(PREFIX, 10))).toBeUndefined()
-  expect(decideComplete(makeFacts(PREFIX))?.message).toBe(
+  expect(decideComplete(makeUpload(PREFIX, 10).facts)).toBeUndefined()
+  expect(decideComplete(makeUpload(PREFIX).facts)?.message).toBe(
     'Cannot finish upload id: its length is unknown',
   )
-  const gappy = makeFacts([...PREFIX, { start: 12, end: 20 }], 30)
+  const gappy = makeUpload([...PREFIX, { start: 12, end: 20 }], 30).facts
   expect(decideComplete(gappy)?.message).toBe(
     'Cannot finish upload id: bytes 10 to 11 of 30 are missing',
   )

@@ -19,17 +19,28 @@ export interface WriteRequest {
 /** Pieces of one upload that lie apart: each costs memory and room in the journal. */
 export const MAX_SPANS = 10_000
 
+/** An upload, with what is being noted of it. */
+export interface KnownUpload {
+  readonly id: string
+  readonly facts: UploadFacts
+  /** Also when that is only being journaled. */
+  readonly length: number | undefined
+}
+
 /** Whether bytes may be written. */
 export function decideWrite(
-  facts: UploadFacts,
+  upload: KnownUpload,
   request: WriteRequest,
   maxUploadBytes: number,
 ): UploadError | undefined {
   const { offset, contentLength, contiguous, final } = request
-  const { id } = facts.header
+  const { id, facts } = upload
   if (facts.completed !== undefined) {
     return new UploadError('upload-complete', `Cannot write to upload ${id}: it is finished`)
   }
+  // Only the last bytes of a whole are told to be final.
+  const isPart = final ? decideFinish(facts) : undefined
+  if (isPart !== undefined) return isPart
   const expected = offsetOf(facts)
   if (contiguous && offset !== expected) {
     return new UploadError(
@@ -48,19 +59,32 @@ export function decideWrite(
     )
   }
   const end = offset + (contentLength ?? 0)
-  const tooFar = decideEnd(facts, end, maxUploadBytes)
+  const tooFar = decideEnd(upload, end, maxUploadBytes)
   if (tooFar !== undefined || !final || contentLength === undefined) return tooFar
-  return decideLength(facts, end, maxUploadBytes)
+  return decideLength(upload, end, maxUploadBytes)
+}
+
+/** Whether content may go on up to `end`, after what was said of its length. */
+export function decideContent(
+  id: string,
+  content: { readonly offset: number; readonly contentLength: number | undefined; end: number },
+): UploadError | undefined {
+  const { offset, contentLength, end } = content
+  if (contentLength === undefined || end <= offset + contentLength) return undefined
+  return new UploadError(
+    'length-mismatch',
+    `Cannot take more bytes for upload ${id}: only ${contentLength} were announced`,
+    { detail: { expectedLength: contentLength, providedLength: end - offset } },
+  )
 }
 
 /** Whether bytes up to `end` may come. */
 export function decideEnd(
-  facts: UploadFacts,
+  upload: KnownUpload,
   end: number,
   maxUploadBytes: number,
 ): UploadError | undefined {
-  const { length } = facts
-  const { id } = facts.header
+  const { id, length } = upload
   if (length !== undefined && end > length) {
     return new UploadError(
       'length-mismatch',
@@ -73,24 +97,33 @@ export function decideEnd(
 
 /** Whether this can be the length of the whole. */
 export function decideLength(
-  facts: UploadFacts,
+  upload: KnownUpload,
   length: number,
   maxUploadBytes: number,
 ): UploadError | undefined {
-  const { id } = facts.header
-  const expected = facts.length ?? Math.max(length, extentOf(facts))
+  const { id, facts } = upload
+  const expected = upload.length ?? Math.max(length, extentOf(facts))
   if (length !== expected) {
     return new UploadError(
       'length-mismatch',
       `Cannot set the length of upload ${id} to ${length}: ` +
-        (facts.length === undefined ? `it has bytes up to ${expected}` : `it is ${expected}`),
+        (upload.length === undefined ? `it has bytes up to ${expected}` : `it is ${expected}`),
       { detail: { expectedLength: expected, providedLength: length } },
     )
   }
   return length > maxUploadBytes ? tooLarge(length, maxUploadBytes) : undefined
 }
 
-/** Whether it can be finished. */
+/** Whether it may ever be finished, and get a name. */
+export function decideFinish({ header }: UploadFacts): UploadError | undefined {
+  if (header.finish !== 'as-part') return undefined
+  return new UploadError(
+    'upload-is-part',
+    `Cannot finish upload ${header.id}: it is only a part of what is to be put together`,
+  )
+}
+
+/** Whether every byte is there. */
 export function decideComplete(facts: UploadFacts): UploadError | undefined {
   if (isFull(facts)) return undefined
   const { length, spans } = facts

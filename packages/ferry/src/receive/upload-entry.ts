@@ -1,5 +1,6 @@
 /** One upload in the memory of a core: what its journal tells, and what is under way. */
 import { type Span, SpanSet } from '../transfer/span.ts'
+import type { Activity } from './upload-lifetime.ts'
 import type { UploadStatus } from './upload-options.ts'
 import { extentOf, offsetOf, type UploadFacts, type UploadRecord } from './upload-record.ts'
 import type { UploadWriter } from './upload-writer.ts'
@@ -14,10 +15,26 @@ export class UploadEntry {
   /** Acknowledged before it was journaled, where that is allowed. */
   readonly promised: SpanSet = new SpanSet()
   readonly writes: Set<ActiveWrite> = new Set()
+  /** Takes room in the blob, whether or not it will count. */
+  readonly stored: SpanSet
   /** Bytes that count for its owner. */
   chargedBytes: number
-  /** When the last bytes came, on the core's clock. */
-  activeAt: number
+  /** The length that is being journaled. */
+  pendingLength: number | undefined
+  /** Resolves when that is among the records to be journaled. */
+  announcing: Promise<void> = Promise.resolve()
+  /** When the last bytes came. */
+  activity: Activity
+  /** What is being added to its journal: one thing after another. */
+  appending: Promise<void> = Promise.resolve()
+  /** Its journal has failed, and is not to be trusted before it was written anew. */
+  isJournalTorn = false
+  /** Longer than that, its journal is written anew; undefined before the first look at it. */
+  journalLimit: number | undefined
+  /** Its end is being told. */
+  isAnnouncing = false
+  /** How many put its bytes together with others just now. */
+  borrowers = 0
   /** The work of finishing it, while that goes on. */
   finishing: Promise<void> | undefined
   /** The work of showing it under its final name, while that goes on. */
@@ -28,9 +45,10 @@ export class UploadEntry {
   isGone = false
   #losses = 0
 
-  constructor(facts: UploadFacts, activeAt: number) {
+  constructor(facts: UploadFacts, activity: Activity) {
     this.facts = facts
-    this.activeAt = activeAt
+    this.activity = activity
+    this.stored = facts.spans.copy()
     this.chargedBytes = facts.length ?? extentOf(facts)
   }
 
@@ -40,6 +58,16 @@ export class UploadEntry {
 
   get owner(): string | undefined {
     return this.facts.header.owner
+  }
+
+  /** Bytes of the whole, also when that is only being journaled. */
+  get length(): number | undefined {
+    return this.pendingLength ?? this.facts.length
+  }
+
+  /** What it takes of the room, and of what its owner may have. */
+  get bytes(): { readonly bytes: number; readonly storedBytes: number } {
+    return { bytes: this.chargedBytes, storedBytes: this.stored.bytes }
   }
 
   /** How often the blob may have lost what was written and not committed. */
@@ -56,24 +84,29 @@ export class UploadEntry {
     this.written.remove({ start: 0, end: Number.POSITIVE_INFINITY })
   }
 
-  /** What is told of it; `now` on the core's clock, `epochNow` in epoch ms. */
-  status({ now, epochNow }: { now: number; epochNow: number }): UploadStatus {
+  /**
+   * What is told of it.
+   * @param expiresAt epoch ms
+   */
+  status(expiresAt: number): UploadStatus {
     const { facts, promised } = this
     const { header, completed } = facts
     const spans = promised.count === 0 ? facts.spans : new SpanSet([...facts.spans, ...promised])
-    const left = header.expiresInMs - (now - this.activeAt)
     return {
       id: header.id,
       state: completed === undefined ? 'unfinished' : 'completed',
       offset: promised.count === 0 ? offsetOf(facts) : spans.endFrom(0),
       spans: [...spans],
       length: facts.length,
+      digest: facts.digest,
       name: completed?.name ?? facts.exposedAs ?? header.name,
       metadata: header.metadata,
+      notes: header.notes ?? {},
+      finish: header.finish,
       owner: header.owner,
       door: header.door,
       createdAt: header.createdAt,
-      expiresAt: completed === undefined ? epochNow + Math.max(0, left) : undefined,
+      expiresAt: completed === undefined ? expiresAt : undefined,
       isReceiving: this.writes.size > 0,
     }
   }

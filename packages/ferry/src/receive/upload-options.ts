@@ -4,7 +4,7 @@ import { readFileSync } from 'node:fs'
 import { systemClock, type Clock } from '../clock.ts'
 import type { Span } from '../transfer/span.ts'
 import type { BlobStore } from './blob-store.ts'
-import type { Digest } from './digest.ts'
+import type { Digest, DigestAlgorithm } from './digest.ts'
 import type { CollisionPolicy } from './final-name.ts'
 import type { JournalStore } from './journal-store.ts'
 import type { FinishRule } from './upload-record.ts'
@@ -44,14 +44,28 @@ export interface UploadCoreOptions {
   readonly limits?: UploadLimits
   /** How long an unfinished upload is kept after its last bytes. @defaultValue a week */
   readonly expiresInMs?: number
-  /** How long a finished upload is remembered; its file stays. @defaultValue a day */
+  /**
+   * The same of an upload that is only a part of another one, unless it says otherwise itself.
+   * @defaultValue that of every upload
+   */
+  readonly partsExpireInMs?: number
+  /**
+   * How long a finished upload is remembered, while its file stays, and how long at most the parts
+   * are kept that it was put together from. @defaultValue a day
+   */
   readonly keepCompletedMs?: number
   /** How often it is looked for what has expired. @defaultValue 60,000 ms */
   readonly sweepIntervalMs?: number
   /** How often what comes is committed before its end has come. @defaultValue 1,000 ms */
   readonly checkpointMs?: number
-  /** Told of everything that happens, from what a start brings to its end on. */
-  readonly onEvent?: UploadListener
+  /** How long the journal of one upload may grow before a shorter one takes its place. @defaultValue 256 KiB */
+  readonly maxJournalBytes?: number
+  /**
+   * Told of everything that happens, from what a start brings to its end on. That an upload is
+   * finished it is told at least once, also when the process ends in between: again and again until
+   * it returns, or the promise that it returns resolves. A promise that rejects ends nothing else.
+   */
+  readonly onEvent?: UploadOutbox
   readonly clock?: Clock
   /** Epoch ms. @defaultValue Date.now */
   readonly now?: () => number
@@ -67,11 +81,16 @@ export interface CreateUpload {
   readonly length?: number | undefined
   /** The wanted name of the finished file, folders included; made safe. @defaultValue the id */
   readonly name?: string | undefined
+  /** What the client tells of the file. */
   readonly metadata?: Readonly<Record<string, string>>
+  /** What the door has to remember of it, apart from what clients can set. */
+  readonly notes?: Readonly<Record<string, string>>
   readonly owner?: string | undefined
   readonly door?: string | undefined
   /** Of the whole. */
   readonly digest?: Digest | undefined
+  /** Its status is to tell a digest of the finished file, by this algorithm unless it has one. */
+  readonly wantDigest?: DigestAlgorithm | undefined
   readonly expiresInMs?: number | undefined
   /** @defaultValue when-full */
   readonly finish?: FinishRule
@@ -100,9 +119,16 @@ export interface UploadStatus {
   /** All acknowledged bytes. */
   readonly spans: readonly Span[]
   readonly length: number | undefined
+  /** What the digest of the whole has to be; of a finished one, what it was found to be. */
+  readonly digest?: Digest | undefined
   /** The wanted name; once finished, the one that the file has. */
   readonly name: string
+  /** What the client has told of the file. */
   readonly metadata: Readonly<Record<string, string>>
+  /** What its door remembers of it. */
+  readonly notes: Readonly<Record<string, string>>
+  /** When it is finished. */
+  readonly finish: FinishRule
   readonly owner: string | undefined
   readonly door: string | undefined
   /** Epoch ms. */
@@ -115,11 +141,16 @@ export interface UploadStatus {
 
 /** What happens to an upload, in the order in which it happens. */
 export interface UploadEvent {
+  /** Stays the same when an event is told again. */
+  readonly id: string
   readonly type: 'created' | 'progress' | 'completed' | 'terminated' | 'expired'
   readonly upload: UploadStatus
 }
 
 export type UploadListener = (event: UploadEvent) => void
+
+/** Hears what happens; when it returns a promise, it has heard when that resolves. */
+export type UploadOutbox = (event: UploadEvent) => unknown
 
 /** What a start has found that it cannot use, and left alone. */
 export interface UploadProblem {
@@ -148,9 +179,11 @@ export function fillDefaults(options: UploadCoreOptions): CoreSettings {
     ack: options.ack ?? 'durable',
     collision: options.collision ?? 'rename',
     expiresInMs: options.expiresInMs ?? 7 * DAY_MS,
+    partsExpireInMs: options.partsExpireInMs ?? options.expiresInMs ?? 7 * DAY_MS,
     keepCompletedMs: options.keepCompletedMs ?? DAY_MS,
     sweepIntervalMs: options.sweepIntervalMs ?? 60_000,
     checkpointMs: options.checkpointMs ?? 1000,
+    maxJournalBytes: options.maxJournalBytes ?? 262_144,
     clock: options.clock ?? systemClock,
     now: options.now ?? Date.now,
     createId: options.createId ?? (() => randomBytes(ID_BYTES).toString('hex')),

@@ -3,13 +3,18 @@
  * the same way while an upload runs and when a start reads it again.
  */
 import { type Span, SpanSet } from '../transfer/span.ts'
-import { type Digest, isDigest } from './digest.ts'
+import { type Digest, type DigestAlgorithm, isDigest, isDigestAlgorithm } from './digest.ts'
 
 /** The version of the format; another one is not read. */
 const FORMAT = 1
 
-/** When an upload is finished: as soon as every byte is there, or not before its client says so. */
-export type FinishRule = 'when-full' | 'when-told'
+/**
+ * When an upload is finished: as soon as every byte is there, not before its client says so, or never,
+ * since it is only a part of what will be put together.
+ */
+export type FinishRule = (typeof FINISH_RULES)[number]
+
+const FINISH_RULES = ['when-full', 'when-told', 'as-part'] as const
 
 /** What is settled when an upload is created. */
 export interface UploadHeader {
@@ -23,6 +28,8 @@ export interface UploadHeader {
   readonly expiresInMs: number
   /** What the client told of the file; for doors and listeners. */
   readonly metadata: Readonly<Record<string, string>>
+  /** What its door remembers of it; nothing of it comes from the client as it is. */
+  readonly notes?: Readonly<Record<string, string>>
   /** Whose it is, as the door names its users. */
   readonly owner?: string
   /** Which door it came in by. */
@@ -31,6 +38,8 @@ export interface UploadHeader {
   readonly length?: number
   /** Of the whole. */
   readonly digest?: Digest
+  /** The digest of the whole is to be told when it is finished, by this algorithm. */
+  readonly wantDigest?: DigestAlgorithm
   /** Ids of the uploads that it is put together from; it cannot be gone on with after a crash. */
   readonly parts?: readonly string[]
 }
@@ -51,6 +60,8 @@ export type UploadRecord =
   | { readonly type: 'digest'; readonly digest: Digest }
   /** Bytes that belong together; what was told before of places behind its start was lost. */
   | { readonly type: 'piece'; readonly start: number; readonly end: number }
+  /** Where all pieces so far end, in their order. */
+  | { readonly type: 'pieces'; readonly ends: readonly number[] }
   /** Its bytes are seen under this final name, although it is not finished. */
   | { readonly type: 'exposed'; readonly name: string }
   /** The client has said that nothing more comes. */
@@ -58,6 +69,12 @@ export type UploadRecord =
   /** It may have this final name from now on. */
   | { readonly type: 'publishing'; readonly name: string }
   | { readonly type: 'completed'; readonly name: string; readonly at: number }
+  /** Whoever has to know has heard that it is finished. */
+  | { readonly type: 'announced' }
+  /** It was put together with others to a new one. */
+  | { readonly type: 'used'; readonly at: number }
+  /** Acknowledged bytes of it may be gone: the disk has failed. */
+  | { readonly type: 'lost' }
   /** It is being removed. */
   | { readonly type: 'removed' }
 
@@ -68,18 +85,24 @@ export interface UploadFacts {
   readonly header: UploadHeader
   /** Bytes that are there for good. */
   readonly spans: SpanSet
+  /** Those of them that a power cut would take, or a disk that fails to sync. */
+  readonly unsynced: SpanSet
   length: number | undefined
   digest: Digest | undefined
   isTold: boolean
   /** Where pieces end, one behind the other. */
-  readonly pieceEnds: number[]
+  pieceEnds: number[]
   /** The final name under which it is seen already. */
   exposedAs: string | undefined
   publishingAs: string | undefined
   /** The final name, and when it got it (epoch ms). */
   completed: { readonly name: string; readonly at: number } | undefined
+  isAnnounced: boolean
+  /** It has become a part of another one. */
+  isUsed: boolean
+  isLost: boolean
   isRemoved: boolean
-  /** When the last bytes came, epoch ms. */
+  /** When the last bytes came, or it was used, epoch ms. */
   activeAt: number
 }
 
@@ -93,6 +116,7 @@ export function createFacts(header: UploadHeader): UploadFacts {
   return {
     header,
     spans: new SpanSet(),
+    unsynced: new SpanSet(),
     length: header.length,
     digest: header.digest,
     isTold: false,
@@ -100,6 +124,9 @@ export function createFacts(header: UploadHeader): UploadFacts {
     exposedAs: undefined,
     publishingAs: undefined,
     completed: undefined,
+    isAnnounced: false,
+    isUsed: false,
+    isLost: false,
     isRemoved: false,
     activeAt: header.createdAt,
   }
@@ -109,7 +136,10 @@ export function createFacts(header: UploadHeader): UploadFacts {
 export function applyRecord(facts: UploadFacts, record: UploadRecord): void {
   switch (record.type) {
     case 'spans':
-      for (const [start, end] of record.spans) facts.spans.add({ start, end })
+      for (const [start, end] of record.spans) {
+        facts.spans.add({ start, end })
+        if (record.boot !== undefined) facts.unsynced.add({ start, end })
+      }
       facts.activeAt = record.at
       return
     case 'length':
@@ -122,6 +152,9 @@ export function applyRecord(facts: UploadFacts, record: UploadRecord): void {
       while ((facts.pieceEnds.at(-1) ?? 0) > record.start) facts.pieceEnds.pop()
       facts.pieceEnds.push(record.end)
       return
+    case 'pieces':
+      facts.pieceEnds = [...record.ends]
+      return
     case 'exposed':
       facts.exposedAs = record.name
       return
@@ -133,6 +166,16 @@ export function applyRecord(facts: UploadFacts, record: UploadRecord): void {
       return
     case 'completed':
       facts.completed = { name: record.name, at: record.at }
+      return
+    case 'announced':
+      facts.isAnnounced = true
+      return
+    case 'used':
+      facts.isUsed = true
+      facts.activeAt = record.at
+      return
+    case 'lost':
+      facts.isLost = true
       return
     case 'removed':
       facts.isRemoved = true
@@ -179,9 +222,9 @@ export function isFull({ spans, length }: UploadFacts): boolean {
 
 /** Whether nothing is missing for it to be finished. */
 export function isDue(facts: UploadFacts): boolean {
-  const { completed, header, isRemoved, isTold } = facts
-  if (completed !== undefined || isRemoved || !isFull(facts)) return false
-  return isTold || header.finish === 'when-full'
+  const { completed, header, isLost, isRemoved, isTold } = facts
+  if (completed !== undefined || isLost || isRemoved || !isFull(facts)) return false
+  return header.finish === 'when-full' || (header.finish === 'when-told' && isTold)
 }
 
 function parseHeader(record: unknown): UploadHeader | undefined {
@@ -194,10 +237,12 @@ function parseHeader(record: unknown): UploadHeader | undefined {
     typeof header['name'] === 'string' &&
     isOffset(header['createdAt']) &&
     isOffset(header['expiresInMs']) &&
-    (header['finish'] === 'when-full' || header['finish'] === 'when-told') &&
+    (FINISH_RULES as readonly unknown[]).includes(header['finish']) &&
     isObject(header['metadata']) &&
+    (header['notes'] === undefined || isObject(header['notes'])) &&
     (header['length'] === undefined || isOffset(header['length'])) &&
-    (header['digest'] === undefined || isDigest(header['digest']))
+    (header['digest'] === undefined || isDigest(header['digest'])) &&
+    (header['wantDigest'] === undefined || isDigestAlgorithm(header['wantDigest']))
   return usable ? (header as unknown as UploadHeader) : undefined
 }
 
@@ -221,12 +266,18 @@ function isUsable(record: Record<string, unknown>): boolean {
       return isDigest(record['digest'])
     case 'piece':
       return isOffset(record['start']) && isOffset(record['end'])
+    case 'pieces':
+      return Array.isArray(record['ends']) && record['ends'].every(isOffset)
     case 'publishing':
     case 'exposed':
       return typeof record['name'] === 'string'
     case 'completed':
       return typeof record['name'] === 'string' && isOffset(record['at'])
+    case 'used':
+      return isOffset(record['at'])
     case 'told':
+    case 'announced':
+    case 'lost':
     case 'removed':
       return true
     default:

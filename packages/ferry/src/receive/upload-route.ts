@@ -1,8 +1,35 @@
 /** Which door a request goes to, and what its URL means below the mount of the server. Pure. */
 import type { IncomingHttpHeaders } from 'node:http'
+import { mediaTypeOf } from './doors/door-answer.ts'
+import { PARTIAL_UPLOAD } from './doors/ietf-fields.ts'
+import { TUS_CONTENT } from './doors/tus-fields.ts'
 import { parseUploadPath } from './doors/upload-location.ts'
 
-export type DoorName = 'indexedcp' | 'tus' | 'ietf'
+export const DOOR_NAMES = ['indexedcp', 'tus', 'ietf'] as const
+
+export type DoorName = (typeof DOOR_NAMES)[number]
+
+const INDEXEDCP_METHODS: ReadonlyMap<string, string> = new Map([
+  ['/upload', 'POST'],
+  ['/upload/complete', 'POST'],
+  ['/upload/status', 'GET'],
+  ['/public-key', 'GET'],
+  ['/upload-encrypted', 'POST'],
+  ['/upload-encrypted-batch', 'POST'],
+  ['/rotate-keys', 'POST'],
+])
+
+/** Every path that a door may know, as routers write them. */
+export const UPLOAD_ROUTES: readonly string[] = [...INDEXEDCP_METHODS.keys(), '/files', '/files/*']
+
+/** Fields that no other protocol knows. */
+const TUS_FIELDS = [
+  'upload-checksum',
+  'upload-concat',
+  'upload-defer-length',
+  'upload-metadata',
+  'x-http-method-override',
+] as const
 
 /** What a request asks for. */
 export interface UploadTarget {
@@ -33,24 +60,18 @@ export function parseTarget(target: string, mount: string): UploadTarget | undef
 
 /** Undefined for what no door knows. */
 export function chooseDoor({ method, path, headers }: RoutedRequest): DoorName | undefined {
-  if (path === '/upload' || path.startsWith('/upload/')) return isIndexedCp(method, path)
+  const indexedCpMethod = INDEXEDCP_METHODS.get(path)
+  if (indexedCpMethod !== undefined) return indexedCpMethod === method ? 'indexedcp' : undefined
   const uploadPath = parseUploadPath(path)
   if (uploadPath === undefined) return undefined
   if (headers['tus-resumable'] !== undefined) return 'tus'
   if (isDraft(headers)) return 'ietf'
+  // Without the version of tus; its door tells which one it wants.
+  if (isTus(method, headers)) return 'tus'
   // The draft asks for the offset, and cancels, with no field of its own.
   const methods =
     uploadPath.type === 'upload' ? ['HEAD', 'PATCH', 'DELETE', 'GET', 'PUT'] : ['POST', 'PUT']
   return methods.includes(method) ? 'ietf' : undefined
-}
-
-function isIndexedCp(method: string, path: string): DoorName | undefined {
-  const methods: Readonly<Record<string, string>> = {
-    '/upload': 'POST',
-    '/upload/complete': 'POST',
-    '/upload/status': 'GET',
-  }
-  return methods[path] === method ? 'indexedcp' : undefined
 }
 
 function isDraft(headers: IncomingHttpHeaders): boolean {
@@ -58,6 +79,15 @@ function isDraft(headers: IncomingHttpHeaders): boolean {
     headers['upload-complete'] !== undefined ||
     headers['upload-incomplete'] !== undefined ||
     headers['upload-draft-interop-version'] !== undefined ||
-    headers['content-type'] === 'application/partial-upload'
+    mediaTypeOf({ headers }) === PARTIAL_UPLOAD
+  )
+}
+
+function isTus(method: string, headers: IncomingHttpHeaders): boolean {
+  return (
+    mediaTypeOf({ headers }) === TUS_CONTENT ||
+    TUS_FIELDS.some((name) => headers[name] !== undefined) ||
+    // The draft has it too, but never without Upload-Complete.
+    (method === 'POST' && headers['upload-length'] !== undefined)
   )
 }

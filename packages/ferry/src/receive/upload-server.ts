@@ -1,33 +1,33 @@
 /**
- * Receives uploads over HTTP: an upload core behind its doors. Owns who may ask, pages of other
- * origins, limits of heads, and paths that no door knows; what uploads are is the core's business.
+ * Receives uploads over HTTP: an upload core behind its doors. Puts together who may ask, pages of
+ * other origins, limits, and paths that no door knows; what uploads are is the core's business.
  */
-import {
-  createServer,
-  type IncomingMessage,
-  type Server,
-  type ServerOptions,
-  type ServerResponse,
-} from 'node:http'
-import { createServer as createTlsServer } from 'node:https'
+import type { IncomingMessage, Server, ServerResponse } from 'node:http'
 import type { AddressInfo } from 'node:net'
-import type { SecureContextOptions } from 'node:tls'
-import { systemClock } from '../clock.ts'
+import { join } from 'node:path'
+import { type Clock, systemClock } from '../clock.ts'
 import { ConfigError } from '../errors.ts'
+import { Access, type RequestLimits } from './access.ts'
 import { type CrossOriginOptions, crossOriginFields, preflightFields } from './cross-origin.ts'
 import { sendAnswer } from './doors/door-answer.ts'
-import type { Door, DoorOptions } from './doors/door.ts'
+import { type Door, type DoorOptions, lastSegment } from './doors/door.ts'
+import type { AnyRequest, AnyResponse } from './doors/http2-exchange.ts'
 import { createIetfDoor, type IetfDoorOptions } from './doors/ietf-door.ts'
 import { IndexedCpDoor, type IndexedCpDoorOptions } from './doors/indexedcp-door.ts'
 import { createTusDoor } from './doors/tus-door.ts'
+import { EncryptionKeys, type EncryptionKeysOptions } from './encryption-keys.ts'
+import { toFinalName } from './final-name.ts'
+import { createHttpServer, type HttpServerOptions } from './http-server.ts'
 import type { KeyRing } from './keys.ts'
+import { OpenRequests } from './open-requests.ts'
+import { RequestPaces } from './paced-request.ts'
 import type { UploadCore } from './upload-core.ts'
 import { UploadFolder } from './upload-folder.ts'
 import type { UploadCoreOptions } from './upload-options.ts'
-import { chooseDoor, type DoorName, parseTarget } from './upload-route.ts'
+import { chooseDoor, DOOR_NAMES, type DoorName, parseTarget } from './upload-route.ts'
 
 /** What an upload server is made with. */
-export interface UploadServerOptions {
+export interface UploadServerOptions extends HttpServerOptions {
   /** Who may upload. @defaultValue everybody; then it listens on the loopback only */
   readonly keys?: KeyRing | undefined
   /** Protocols that it speaks. @defaultValue all */
@@ -39,16 +39,21 @@ export interface UploadServerOptions {
   readonly mount?: string
   /** @defaultValue none */
   readonly cors?: CrossOriginOptions
-  /** Certificate and key, for https. @defaultValue http */
-  readonly tls?: SecureContextOptions
-  /** @defaultValue 16,384 */
-  readonly maxHeaderBytes?: number
-  /** How long a client may take for the head of a request. @defaultValue 10,000 ms */
-  readonly headersTimeoutMs?: number
-  /** How long a connection without a request is kept. @defaultValue 5,000 ms */
-  readonly keepAliveTimeoutMs?: number
+  /** How much may be asked. @defaultValue no limits but that on wrong keys */
+  readonly limits?: RequestLimits
   /** Told of failures that are the server's own. */
   readonly onFailure?: (failure: unknown) => void
+  readonly clock?: Clock
+}
+
+/** What an upload server on a folder is made with. */
+export interface UploadFolderServerOptions extends UploadServerOptions {
+  readonly uploads?: Omit<UploadCoreOptions, 'blobs' | 'journals'>
+  /**
+   * The encrypted mode of IndexedCP. With `true` its private keys are in the folder's own `.ferry`.
+   * @defaultValue false
+   */
+  readonly encryption?: boolean | EncryptionKeysOptions
 }
 
 /** Where a server listens. */
@@ -60,23 +65,25 @@ export interface ListenOptions {
 }
 
 const LOOPBACK = new Set(['127.0.0.1', '::1', 'localhost'])
-// For answers that are on their way when the server is closed.
-const CLOSE_GRACE_MS = 2000
 
 /** A server for uploads. Whoever opens it closes it. */
 export class UploadServer implements AsyncDisposable {
   readonly core: UploadCore
+  /** Its door for IndexedCP, to be asked what it has. */
+  readonly indexedcp: IndexedCpDoor
   readonly #options: UploadServerOptions
   readonly #folder: UploadFolder | undefined
   readonly #doors: ReadonlyMap<DoorName, Door>
-  readonly #indexedcp: IndexedCpDoor
+  readonly #access: Access
+  readonly #paces: RequestPaces
+  readonly #open: OpenRequests = new OpenRequests()
   #server: Server | undefined
   #url: string | undefined
   #closing: Promise<void> | undefined
 
   /** Puts doors before a core, which stays the caller's to close. */
   constructor(core: UploadCore, options: UploadServerOptions = {}, folder?: UploadFolder) {
-    const { mount = '', doors = ['indexedcp', 'tus', 'ietf'] } = options
+    const { mount = '', doors = DOOR_NAMES, keys, limits = {}, clock = systemClock } = options
     if (mount !== '' && !/^\/.*[^/]$/.test(mount)) {
       throw new ConfigError(
         'mount',
@@ -86,11 +93,14 @@ export class UploadServer implements AsyncDisposable {
     this.core = core
     this.#options = options
     this.#folder = folder
-    this.#indexedcp = new IndexedCpDoor(options.indexedcp)
+    this.#access = new Access({ keys, limits, clock })
+    this.#paces = new RequestPaces({ clock, ...limits, maxHoldMs: core.idleTimeoutMs / 3 })
+    const folderOf: FolderOf = (owner) => keys?.folderOf(owner)
+    this.indexedcp = new IndexedCpDoor({ folderOf, ...options.indexedcp })
     const all: Readonly<Record<DoorName, Door>> = {
-      indexedcp: this.#indexedcp,
-      tus: createTusDoor(options.tus),
-      ietf: createIetfDoor(options.ietf),
+      indexedcp: this.indexedcp,
+      tus: createTusDoor({ ...options.tus, chooseName: nameIn(folderOf, options.tus) }),
+      ietf: createIetfDoor({ ...options.ietf, chooseName: nameIn(folderOf, options.ietf) }),
     }
     this.#doors = new Map(doors.map((name) => [name, all[name]]))
   }
@@ -98,15 +108,24 @@ export class UploadServer implements AsyncDisposable {
   /**
    * Receives into a folder, which is made where it is missing.
    * @throws {TransferError} locked, when another process receives into it; not-writable
+   * @throws {ConfigError} encryption, when a private key cannot be read
    */
   static async open(
     folder: string,
-    options: UploadServerOptions & {
-      readonly uploads?: Omit<UploadCoreOptions, 'blobs' | 'journals'>
-    } = {},
+    options: UploadFolderServerOptions = {},
   ): Promise<UploadServer> {
-    const opened = await UploadFolder.open(folder, options.uploads)
-    return new UploadServer(opened.core, options, opened)
+    const { uploads, encryption = false, indexedcp } = options
+    const opened = await UploadFolder.open(folder, uploads)
+    try {
+      if (encryption === false) return new UploadServer(opened.core, options, opened)
+      const own = { folder: join(folder, '.ferry', 'keys') }
+      const encryptionKeys = await EncryptionKeys.open(encryption === true ? own : encryption)
+      const settings = { ...options, indexedcp: { ...indexedcp, encryptionKeys } }
+      return new UploadServer(opened.core, settings, opened)
+    } catch (error) {
+      await opened.close()
+      throw error
+    }
   }
 
   /** Below which the protocols have their paths; undefined before it listens. */
@@ -125,7 +144,9 @@ export class UploadServer implements AsyncDisposable {
     if (this.#options.keys === undefined && !LOOPBACK.has(host)) {
       throw new ConfigError('host', `Cannot listen on ${host} without keys: anybody could upload`)
     }
-    const server = this.#createServer()
+    const server = createHttpServer(this.#options, this.handler, (request, response) =>
+      this.#receive(request, response, () => response.writeContinue()),
+    )
     this.#server = server
     await new Promise<void>((resolve, reject) => {
       server.once('error', (cause: NodeJS.ErrnoException) => {
@@ -139,18 +160,17 @@ export class UploadServer implements AsyncDisposable {
   }
 
   /**
-   * Answers a request of node:http, for servers of one's own; of fastify, with `request.raw` and
-   * `reply.raw` after `reply.hijack()`. The content must not have been read. Never rejects.
+   * Answers a request of node:http or node:http2, for servers of one's own; for fastify, see
+   * `fastifyUploads`. The content must not have been read. Never rejects.
    */
-  readonly handler = async (request: IncomingMessage, response: ServerResponse): Promise<void> => {
-    try {
-      await this.#handle(request, response)
-    } catch (failure) {
-      this.#options.onFailure?.(failure)
-    }
-  }
+  readonly handler = (request: AnyRequest, response: AnyResponse): Promise<void> =>
+    // Over HTTP/2 they look alike, where the doors do not ask for the stream.
+    this.#receive(request as IncomingMessage, response as ServerResponse, () => {})
 
-  /** Ends what is on its way, which keeps what has come, and stops listening. Idempotent. */
+  /**
+   * Ends what is on its way, which keeps what has come, and stops listening. Whoever still sends is
+   * told so; answers reach the network before their connection closes. Idempotent.
+   */
   close(): Promise<void> {
     this.#closing ??= this.#close()
     return this.#closing
@@ -166,50 +186,63 @@ export class UploadServer implements AsyncDisposable {
     return `${tls === undefined ? 'http' : 'https'}://${authority}:${port}${mount}`
   }
 
-  #createServer(): Server {
-    const { maxHeaderBytes = 16_384, headersTimeoutMs = 10_000 } = this.#options
-    const { keepAliveTimeoutMs = 5000, tls } = this.#options
-    const options: ServerOptions = {
-      maxHeaderSize: maxHeaderBytes,
-      headersTimeout: headersTimeoutMs,
-      keepAliveTimeout: keepAliveTimeoutMs,
-      connectionsCheckingInterval: Math.min(1000, headersTimeoutMs),
-      // An upload may take hours; whether enough comes is watched by the core.
-      requestTimeout: 0,
-      noDelay: true,
-    }
-    const onRequest = (request: IncomingMessage, response: ServerResponse): void => {
-      void this.handler(request, response)
-    }
-    return tls === undefined
-      ? createServer(options, onRequest)
-      : createTlsServer({ ...options, ...tls }, onRequest)
-  }
-
-  async #handle(request: IncomingMessage, response: ServerResponse): Promise<void> {
-    const { keys, cors, mount = '' } = this.#options
-    const { method = '', url = '', headers } = request
+  /** @param onAdmitted called before content is read */
+  async #receive(
+    request: IncomingMessage,
+    response: ServerResponse,
+    onAdmitted: () => void,
+  ): Promise<void> {
     // A connection that breaks is no failure of the process.
     response.on('error', () => {})
+    this.#open.add(request, response)
+    try {
+      await this.#handle(request, response, onAdmitted)
+    } catch (failure) {
+      this.#options.onFailure?.(failure)
+    }
+  }
+
+  async #handle(
+    request: IncomingMessage,
+    response: ServerResponse,
+    onAdmitted: () => void,
+  ): Promise<void> {
+    const { cors, mount = '', indexedcp = {} } = this.#options
+    const { method = '', url = '', headers } = request
     const fields = crossOriginFields(cors, headers)
     for (const [name, value] of Object.entries(fields)) response.setHeader(name, value)
-    if (method === 'OPTIONS') {
-      await sendAnswer(request, response, this.#discover(request, fields))
+    if (this.#closing !== undefined) {
+      await sendAnswer(request, response, ENDING)
       return
     }
-    const owner = keys?.findOwner(bearerOf(request) ?? '')
-    if (keys !== undefined && owner === undefined) {
-      await sendAnswer(request, response, UNAUTHORIZED)
+    if (method === 'OPTIONS') {
+      await sendAnswer(request, response, this.#discover(request, fields))
       return
     }
     const target = parseTarget(url, mount)
     const name = target && chooseDoor({ method, path: target.path, headers })
     const door = name && this.#doors.get(name)
-    if (target === undefined || door === undefined) {
+    const isPublic =
+      door === this.indexedcp &&
+      indexedcp.encryptionKeys !== undefined &&
+      target?.path === '/public-key'
+    const admission = this.#access.admit({
+      method,
+      headers,
+      address: request.socket.remoteAddress ?? '',
+      path: target?.path,
+      door: door && name,
+      isPublic,
+    })
+    if (admission.type === 'refused') {
+      await sendAnswer(request, response, admission.answer)
+    } else if (target === undefined || door === undefined) {
       await sendAnswer(request, response, NOT_FOUND)
-      return
+    } else {
+      this.#paces.hold(request, admission.who)
+      onAdmitted()
+      await door.handle(request, response, { core: this.core, owner: admission.owner, ...target })
     }
-    await door.handle(request, response, { core: this.core, owner, ...target })
   }
 
   /** What the doors can do; to a page that asks before it sends, what it may send. */
@@ -218,7 +251,7 @@ export class UploadServer implements AsyncDisposable {
     fields: Readonly<Record<string, string>>,
   ): { readonly status: number; readonly fields: Readonly<Record<string, string>> } {
     const isPreflight = headers['access-control-request-method'] !== undefined
-    const found = [...this.#doors.values()].map((door) => door.discovery?.() ?? {})
+    const found = [...this.#doors.values()].map((door) => door.discovery?.(this.core) ?? {})
     const told = isPreflight ? preflightFields(fields) : {}
     return { status: 200, fields: Object.assign({}, ...found, told) as Record<string, string> }
   }
@@ -229,20 +262,16 @@ export class UploadServer implements AsyncDisposable {
       if (server?.listening === true) server.close(() => resolve())
       else resolve()
     })
-    this.#indexedcp.close()
+    this.indexedcp.close()
     await this.#folder?.close()
-    server?.closeIdleConnections()
-    const cancel = systemClock.after(CLOSE_GRACE_MS, () => server?.closeAllConnections())
+    // Of a core of somebody else's, nobody has ended the writers.
+    await this.#open.close({ cut: this.#folder === undefined })
+    server?.closeAllConnections()
     await closed
-    cancel()
   }
 }
 
-const UNAUTHORIZED = {
-  status: 401,
-  fields: { 'Content-Type': 'application/json', 'WWW-Authenticate': 'Bearer' },
-  body: JSON.stringify({ error: 'Invalid or missing API key' }),
-} as const
+type FolderOf = (owner: string | undefined) => string | undefined
 
 const NOT_FOUND = {
   status: 404,
@@ -250,7 +279,20 @@ const NOT_FOUND = {
   body: 'Not Found',
 } as const
 
-/** RFC 6750 §2.1; the name of the scheme is in any case (RFC 9110 §11.1). */
-function bearerOf({ headers }: IncomingMessage): string | undefined {
-  return /^Bearer +(\S+)$/i.exec(headers.authorization ?? '')?.[1]
+const ENDING = {
+  status: 503,
+  fields: { 'Content-Type': 'text/plain', 'Retry-After': '5' },
+  body: 'The server ends',
+} as const
+
+/** Puts the files of an owner into its folder, where it has one. */
+function nameIn(
+  folderOf: FolderOf,
+  { chooseName = lastSegment }: DoorOptions = {},
+): NonNullable<DoorOptions['chooseName']> {
+  return async (wanted) => {
+    const name = await chooseName(wanted)
+    const folder = folderOf(wanted.owner)
+    return folder === undefined ? name : `${folder}/${toFinalName(name ?? '') ?? 'upload'}`
+  }
 }

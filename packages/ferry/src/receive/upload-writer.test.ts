@@ -92,6 +92,7 @@ function createWriter(options: Partial<WriterOptions> = {}): {
     losses: () => 0,
     admit: () => {},
     onReceived: () => {},
+    onStored: () => {},
     onWritten: (span) => written.push(span),
     ...options,
   })
@@ -171,7 +172,13 @@ test('UploadWriter that is stopped before it runs never starts its source', asyn
   const { blob } = createWriter()
   const writer = new UploadWriter(source, {
     ...{ id: 'id', offset: 0, blob, committed: new SpanSet(), digest: undefined },
-    ...{ losses: () => 0, admit: () => {}, onReceived: () => {}, onWritten: () => {} },
+    ...{
+      losses: () => 0,
+      admit: () => {},
+      onReceived: () => {},
+      onStored: () => {},
+      onWritten: () => {},
+    },
   })
 
   writer.stop(reason)

@@ -9,7 +9,7 @@ import { UploadError } from '../errors.ts'
 import type { Span, SpanSet } from '../transfer/span.ts'
 import type { UploadBlob } from './blob-store.ts'
 import type { ByteSink, ByteSource } from './byte-source.ts'
-import { compareDigest, createDigestHash, type Digest } from './digest.ts'
+import { compareHex, createDigestHash, type Digest } from './digest.ts'
 
 // A write costs about as much as copying 100 KiB; larger blocks gain little and fall out of the cache.
 const BLOCK_BYTES = 262_144
@@ -38,6 +38,8 @@ export interface WriterOptions {
   readonly admit: (end: number) => void
   /** Bytes have come from the source. */
   readonly onReceived: (bytes: number) => void
+  /** Bytes take room in the blob from now on. */
+  readonly onStored: (span: Span) => void
   /** Bytes are in the blob; not called for those that it may have lost again. */
   readonly onWritten: (span: Span) => void
 }
@@ -108,7 +110,8 @@ export class UploadWriter implements ByteSink {
     const { digest, id, offset } = this.#options
     if (!this.#isWhole) return
     if (digest !== undefined && this.#hash !== undefined) {
-      const wrong = compareDigest(`the piece of upload ${id} at ${offset}`, digest, this.#hash)
+      const actual = this.#hash.digest('hex')
+      const wrong = compareHex(`the piece of upload ${id} at ${offset}`, digest, actual)
       if (wrong !== undefined) throw wrong
     }
     const span = { start: offset, end: this.#written }
@@ -174,6 +177,7 @@ export class UploadWriter implements ByteSink {
     try {
       await this.#write(chunks, { start, end })
       this.#written = end
+      this.#options.onStored({ start, end })
       if (!this.#isWhole) this.#count({ start, end }, lossesBefore)
     } catch (error) {
       this.#failure = error as Error

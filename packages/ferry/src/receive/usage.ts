@@ -11,6 +11,14 @@ export interface UsageLimits {
   readonly maxBytesPerOwner: number | undefined
 }
 
+/** The bytes of one upload. */
+export interface UploadBytes {
+  /** That count for its owner. */
+  readonly bytes: number
+  /** Those of them that take room on the disk already. */
+  readonly storedBytes: number
+}
+
 interface Account {
   uploads: number
   bytes: number
@@ -21,9 +29,15 @@ export class Usage {
   readonly #limits: UsageLimits
   readonly #owners = new Map<string | undefined, Account>()
   #uploads = 0
+  #expectedBytes = 0
 
   constructor(limits: UsageLimits) {
     this.#limits = limits
+  }
+
+  /** Bytes that are counted and not stored yet. */
+  get expectedBytes(): number {
+    return this.#expectedBytes
   }
 
   /** Counts one more upload. @throws {UploadError} quota-exceeded */
@@ -31,16 +45,17 @@ export class Usage {
     const account = this.#accountOf(owner)
     this.#check('uploads', this.#uploads + 1, this.#limits.maxUploads)
     this.#check('uploads', account.uploads + 1, this.#limits.maxUploadsPerOwner)
-    this.reopen(owner, 0)
+    this.reopen(owner, { bytes: 0, storedBytes: 0 })
   }
 
   /** Counts one that was there before, with its bytes. */
-  reopen(owner: string | undefined, bytes: number): void {
+  reopen(owner: string | undefined, { bytes, storedBytes }: UploadBytes): void {
     const account = this.#accountOf(owner)
     this.#owners.set(owner, account)
     account.uploads++
     account.bytes += bytes
     this.#uploads++
+    this.#expectedBytes += bytes - storedBytes
   }
 
   /** Counts more bytes. @throws {UploadError} quota-exceeded, and then nothing is counted */
@@ -48,14 +63,21 @@ export class Usage {
     const account = this.#accountOf(owner)
     this.#check('bytes', account.bytes + bytes, this.#limits.maxBytesPerOwner)
     account.bytes += bytes
+    this.#expectedBytes += bytes
+  }
+
+  /** So many bytes that were counted take their room on the disk now; fewer than none were removed. */
+  store(bytes: number): void {
+    this.#expectedBytes -= bytes
   }
 
   /** An upload with so many bytes is finished or gone. */
-  close(owner: string | undefined, bytes: number): void {
+  close(owner: string | undefined, { bytes, storedBytes }: UploadBytes): void {
     const account = this.#accountOf(owner)
     account.bytes -= bytes
     account.uploads--
     this.#uploads--
+    this.#expectedBytes -= bytes - storedBytes
     if (account.uploads === 0) this.#owners.delete(owner)
   }
 

@@ -31,6 +31,11 @@ export class DoorSite implements AsyncDisposable {
     return this.uploads.blobs.content(name)?.toString()
   }
 
+  /** Whether bytes of some upload are coming in. */
+  get isReceiving(): boolean {
+    return [...this.core.list()].some((upload) => upload.isReceiving)
+  }
+
   send(request: TestRequest): Promise<TestResponse> {
     return this.server.send(request)
   }

@@ -240,7 +240,7 @@ test.each(limits)(
   async (status, options) => {
     await using server = await FaultServer.start({
       content: CONTENT,
-      bytesPerSecond: 5000,
+      bytesPerSecond: 1000,
       maxConcurrent: 1,
       ...options,
     })
@@ -254,7 +254,7 @@ test.each(limits)(
 test('FaultServer resets connections beyond its limit', async () => {
   await using server = await FaultServer.start({
     content: CONTENT,
-    bytesPerSecond: 2000,
+    bytesPerSecond: 1000,
     maxConnections: 1,
   })
 

@@ -36,6 +36,7 @@ const DEFAULT_PATH = '/file.bin'
 // Fine enough that a rate holds from moment to moment, coarse enough for a timer.
 const PACE_MS = 10
 const PIECE_BYTES = 65_536
+const MAX_LATE_MS = 5 * PACE_MS
 const UNLIMITED = Number.POSITIVE_INFINITY
 const SIGNATURE = 'signed-at'
 
@@ -252,14 +253,17 @@ export class FaultServer implements AsyncDisposable {
     const ownRate = fault?.type === 'slow' ? fault.bytesPerSecond : this.options.bytesPerSecond
     const rate = Math.min(ownRate ?? UNLIMITED, totalBytesPerSecond ?? UNLIMITED)
     const piece = rate === UNLIMITED ? PIECE_BYTES : Math.ceil((rate * PACE_MS) / 1000)
-    const startedAt = performance.now()
+    let startedAt = performance.now()
     for (let at = 0; at < content.length && !response.destroyed; at += piece) {
       const bytes = content.subarray(at, at + piece)
       logged.sentBytes += bytes.length
       for (const look of [...this.#waiters]) look()
       if (!response.write(bytes)) await drained(response)
-      // Against the clock, so that late timers do not add up.
-      const dueAt = ownRate === undefined ? 0 : startedAt + ((at + bytes.length) * 1000) / ownRate
+      // Against the clock, so that late timers do not add up; but what a busy machine has held up for
+      // long is not made up for, or it would come all at once.
+      const dueMs = ownRate === undefined ? 0 : ((at + bytes.length) * 1000) / ownRate
+      startedAt = Math.max(startedAt, performance.now() - dueMs - MAX_LATE_MS)
+      const dueAt = startedAt + dueMs
       const shareAt = totalBytesPerSecond === undefined ? 0 : this.#takeShare(bytes.length)
       await pause(Math.max(dueAt, shareAt) - performance.now())
     }

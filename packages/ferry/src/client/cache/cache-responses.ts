@@ -2,7 +2,7 @@
 import type { HttpRequest } from '../../transport/http-request.ts'
 import { HttpResponse } from '../../transport/http-response.ts'
 import { HttpUrl } from '../../transport/http-url.ts'
-import { abortable } from '../interceptors/abortable.ts'
+import { abortable } from '../../clock.ts'
 import type { Interceptor, InterceptorContext } from '../interceptor.ts'
 import { parseCacheControl } from './cache-control.ts'
 import type { CacheStore } from './cache-store.ts'

@@ -6,7 +6,7 @@
  */
 import type { HttpRequest } from '../../transport/http-request.ts'
 import type { Interceptor } from '../interceptor.ts'
-import { abortable } from './abortable.ts'
+import { abortable } from '../../clock.ts'
 import { formatBearer } from './bearer-auth.ts'
 import { type CredentialScope, credentialTest } from './credential-scope.ts'
 import { discardBody } from './discard-body.ts'

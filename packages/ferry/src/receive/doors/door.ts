@@ -26,7 +26,7 @@ export interface Door {
    * Fields that tell a client what the door can do, for the answer to an OPTIONS request that may be
    * meant for more than one door.
    */
-  discovery?(): Readonly<Record<string, string>>
+  discovery?(core: UploadCore): Readonly<Record<string, string>>
   /**
    * Answers a request, whatever happens, and reads or drops its content. Rejects, when it has
    * answered, with a failure that is the server's own and not the client's.
@@ -47,8 +47,6 @@ export interface WantedName {
 export interface DoorOptions {
   /** How an upload URL is told. @defaultValue relative */
   readonly location?: LocationStyle
-  /** What clients are told to be the largest upload; the core has the limit itself. */
-  readonly maxUploadBytes?: number
   /**
    * Chooses the name of the finished file, folders included; made safe afterwards. Undefined for
    * the upload's id. @defaultValue the last segment of the name that is wanted

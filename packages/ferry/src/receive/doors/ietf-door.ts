@@ -11,17 +11,20 @@ import { decodePercent } from '../../protocol/semantics/percent-encoding.ts'
 import type { Digest } from '../digest.ts'
 import type { UploadCore } from '../upload-core.ts'
 import type { UploadStatus } from '../upload-options.ts'
+import { CappedContent } from './capped-content.ts'
 import { contentLength, type DoorAnswer, mediaTypeOf, sendAnswer } from './door-answer.ts'
 import { type Door, type DoorContext, type DoorOptions, findUpload, lastSegment } from './door.ts'
 import {
   findDialect,
   formatComplete,
   formatLimit,
+  formatReprDigest,
   type IetfDialect,
   parseBytes,
   parseComplete,
   parseDigests,
   parseMetadata,
+  parseWantedDigest,
   PARTIAL_UPLOAD,
 } from './ietf-fields.ts'
 import { Interim } from './ietf-interim.ts'
@@ -38,10 +41,17 @@ import { formatLocation, parseUploadPath } from './upload-location.ts'
 export interface IetfDoorOptions extends DoorOptions {
   /** Versions of clients that get 104; from 3 to 9. @defaultValue 8 and 9 */
   readonly interopVersions?: readonly number[]
+  /** What the content of one request may have; for proxies that take no more. @defaultValue any */
+  readonly maxAppendBytes?: number
+  /** What the content of one request has to have, unless it is the last. @defaultValue any */
+  readonly minAppendBytes?: number
 }
 
 const INTEROP_VERSIONS: readonly number[] = [8, 9]
 const CREATION_METHODS: readonly (string | undefined)[] = ['POST', 'PUT', 'PATCH']
+/** Notes of uploads whose client has asked for a digest. */
+const WANTED = 'ietfWantsDigest'
+const WANTS_DIGEST = { [WANTED]: 'yes' }
 
 type IetfRequest = DoorContext & {
   readonly request: IncomingMessage
@@ -71,9 +81,9 @@ class IetfDoor implements Door {
     this.#accepted = new Set(options.interopVersions ?? INTEROP_VERSIONS)
   }
 
-  /** §4.1.4. */
-  discovery(): Readonly<Record<string, string>> {
-    return { 'Upload-Limit': this.#limit() }
+  /** §4.1.4; Accept-Patch is for clients of interop versions up to 8. */
+  discovery(core: UploadCore): Readonly<Record<string, string>> {
+    return { 'Upload-Limit': this.#limit(core), 'Accept-Patch': PARTIAL_UPLOAD }
   }
 
   async handle(
@@ -95,7 +105,7 @@ class IetfDoor implements Door {
     const { path, request } = ietf
     const { method } = request
     const target = parseUploadPath(path)
-    if (method === 'OPTIONS') return { status: 204, fields: this.discovery() }
+    if (method === 'OPTIONS') return { status: 204, fields: this.discovery(ietf.core) }
     if (target?.type === 'upload') {
       if (method === 'HEAD' || method === 'GET') return this.#describe(ietf, target.id)
       if (method === 'PATCH') return this.#append(ietf, target.id)
@@ -116,9 +126,10 @@ class IetfDoor implements Door {
   /** §4.2. */
   async #create(ietf: IetfRequest, nameInPath: string | undefined): Promise<DoorAnswer> {
     const { core, owner, request, response, dialect } = ietf
-    const piece = { ...readPiece(ietf), offset: 0 }
+    const piece = { ...this.#readPiece(ietf), offset: 0 }
     const length = lengthOf(piece, parseBytes(request.headers['upload-length']))
     const { content, whole } = parseDigests(request.headers)
+    const wantDigest = parseWantedDigest(request.headers)
     const metadata = parseMetadata(request.headers)
     const { chooseName = lastSegment } = this.#options
     const wanted = { name: metadata['filename'] ?? nameInPath, metadata, owner, door: 'ietf' }
@@ -129,11 +140,13 @@ class IetfDoor implements Door {
       owner,
       door: 'ietf',
       digest: whole,
+      wantDigest,
+      notes: wantDigest === undefined ? {} : WANTS_DIGEST,
       finish: 'when-told',
     })
     const { interopVersion } = dialect
     using interim = interopVersion === undefined ? undefined : new Interim(response, interopVersion)
-    interim?.announce(this.#locationOf(ietf, created.id), this.#limit(created))
+    interim?.announce(this.#locationOf(ietf, created.id), this.#limit(core, created))
     interim?.follow(core, created.id)
     try {
       return await this.#receive(ietf, created, { ...piece, digest: content }, (filled) =>
@@ -170,7 +183,7 @@ class IetfDoor implements Door {
     }
     const offset = parseBytes(request.headers['upload-offset'])
     if (offset === undefined) throw new Refusal(400, 'Cannot append: expected Upload-Offset')
-    const piece = { ...readPiece(ietf), offset }
+    const piece = { ...this.#readPiece(ietf), offset }
     findUpload(ietf, id)
     const upload = await core.interrupt(id)
     if (upload.state === 'completed') return this.#repeat(ietf, upload, piece)
@@ -204,14 +217,21 @@ class IetfDoor implements Door {
   ): Promise<DoorAnswer> {
     const { core, request, dialect } = ietf
     const { isFinal, offset, contentLength: bytes, digest } = piece
+    const { maxAppendBytes } = this.#options
+    const capped =
+      bytes !== undefined || maxAppendBytes === undefined
+        ? undefined
+        : new CappedContent(request, maxAppendBytes)
     try {
       const options = { contentLength: bytes, digest, final: isFinal }
-      const filled = await core.append(id, offset, request, options)
+      const filled = await core.append(id, offset, capped ?? request, options)
       return isFinal ? this.#finished(ietf, filled) : answerTo(filled)
     } catch (error) {
+      if (capped?.isExceeded === true) throw tooMuchAtOnce(maxAppendBytes as number)
       // §4.1.3: nothing may go on with an upload that has been given more than it takes.
       if (isExcess(error)) await core.terminate(id)
-      if (!isFinal || tellFailure(error).isOurs || !isWhole(core, id)) throw error
+      const isOpen = tellFailure(error).isOurs || isFerryError(error, 'upload-is-part')
+      if (!isFinal || isOpen || !isWhole(core, id)) throw error
       // §4.4: everything has come, and the file cannot be used.
       if (isFerryError(error, 'digest-mismatch')) await core.terminate(id)
       return formatProblem(error, formatComplete(true, dialect))
@@ -221,7 +241,9 @@ class IetfDoor implements Door {
   /** §4.4: the last request once more, because its answer was lost. */
   #repeat(ietf: IetfRequest, upload: UploadStatus, piece: Piece): DoorAnswer {
     const isLast = (lengthOf(piece, undefined) ?? upload.length) === upload.length
-    if (!piece.isFinal || !isLast) throw completedUpload()
+    if (!piece.isFinal || !isLast) {
+      throw piece.contentLength === 0 ? completedUpload() : inconsistentLength()
+    }
     return this.#finished(ietf, upload)
   }
 
@@ -237,12 +259,14 @@ class IetfDoor implements Door {
 
   /** The answer of the resource that takes the file; the same each time. */
   #finished(ietf: IetfRequest, upload: UploadStatus): DoorAnswer {
-    const { id, name, length } = upload
+    const { id, name, length, digest, notes } = upload
+    const isWanted = digest !== undefined && WANTED in notes
     return {
       status: 201,
       fields: {
         ...formatComplete(true, ietf.dialect),
         'Upload-Offset': String(length),
+        'Repr-Digest': isWanted ? formatReprDigest(digest) : undefined,
         Location: this.#locationOf(ietf, id),
         'Content-Type': 'application/json',
       },
@@ -250,11 +274,11 @@ class IetfDoor implements Door {
     }
   }
 
-  #stateOf({ dialect }: IetfRequest, upload: UploadStatus): Record<string, string> {
+  #stateOf({ core, dialect }: IetfRequest, upload: UploadStatus): Record<string, string> {
     return {
       'Upload-Offset': String(upload.offset),
       ...formatComplete(upload.state === 'completed', dialect),
-      'Upload-Limit': this.#limit(upload),
+      'Upload-Limit': this.#limit(core, upload),
     }
   }
 
@@ -262,24 +286,41 @@ class IetfDoor implements Door {
     return formatLocation(this.#options.location ?? 'relative', request, id)
   }
 
-  #limit(upload?: UploadStatus): string {
-    const { maxUploadBytes, now = Date.now } = this.#options
-    return formatLimit({ maxUploadBytes, now: now() }, upload)
+  /** @throws {Refusal} without Upload-Complete, and for too much or too little content */
+  #readPiece({ request, dialect }: IetfRequest): Omit<Piece, 'offset'> {
+    const { maxAppendBytes = Number.POSITIVE_INFINITY, minAppendBytes = 0 } = this.#options
+    const isFinal = parseComplete(request.headers, dialect)
+    if (isFinal === undefined) {
+      throw new Refusal(400, 'Cannot take the content: expected Upload-Complete, ?0 or ?1')
+    }
+    const bytes = contentLength(request)
+    if (bytes === undefined) return { isFinal, contentLength: bytes }
+    if (bytes > maxAppendBytes) throw tooMuchAtOnce(maxAppendBytes)
+    // Without content, a request only creates, or tells the length.
+    if (!isFinal && bytes > 0 && bytes < minAppendBytes) {
+      throw new Refusal(400, `Cannot take ${bytes} bytes: at least ${minAppendBytes} are expected`)
+    }
+    return { isFinal, contentLength: bytes }
+  }
+
+  #limit({ maxUploadBytes }: UploadCore, upload?: UploadStatus): string {
+    const { maxAppendBytes, minAppendBytes, now = Date.now } = this.#options
+    const limits = { maxUploadBytes, maxAppendBytes, minAppendBytes }
+    return formatLimit(limits, { expiresAt: upload?.expiresAt, now: now() })
   }
 
   /** What an answer has to say beside what went wrong. */
-  #fieldsAfter(error: unknown, { dialect, request }: IetfRequest): Record<string, string> {
+  #fieldsAfter(error: unknown, { core, dialect, request }: IetfRequest): Record<string, string> {
     return {
       ...(request.method === 'PATCH' ? formatComplete(false, dialect) : {}),
-      ...(isFerryError(error, 'upload-too-large') ? this.discovery() : {}),
+      // §4.1.4.
+      ...(tellFailure(error).status === 413 ? { 'Upload-Limit': this.#limit(core) } : {}),
     }
   }
 }
 
-function readPiece({ request, dialect }: IetfRequest): Omit<Piece, 'offset'> {
-  const isFinal = parseComplete(request.headers, dialect)
-  if (isFinal !== undefined) return { isFinal, contentLength: contentLength(request) }
-  throw new Refusal(400, 'Cannot take the content: expected Upload-Complete, ?0 or ?1')
+function tooMuchAtOnce(maxAppendBytes: number): Refusal {
+  return new Refusal(413, `Cannot take so much at once: at most ${maxAppendBytes} bytes`)
 }
 
 /** §4.1.3: the length that follows from a request. @throws {Refusal} when it contradicts itself */

@@ -3,10 +3,12 @@ import {
   findDialect,
   formatComplete,
   formatLimit,
+  formatReprDigest,
   parseBytes,
   parseComplete,
   parseDigests,
   parseMetadata,
+  parseWantedDigest,
 } from './ietf-fields.ts'
 
 const ALL = new Set([3, 4, 5, 6, 7, 8, 9])
@@ -50,13 +52,36 @@ test.each([
 })
 
 test('formatLimit() tells the limits, and that there are none', () => {
-  expect(formatLimit({ maxUploadBytes: undefined, now: 0 })).toBe('min-size=0')
-  expect(formatLimit({ maxUploadBytes: 9, now: 500 }, { expiresAt: 2499.9 })).toBe(
+  expect(formatLimit({}, { now: 0 })).toBe('min-size=0')
+  expect(formatLimit({ maxUploadBytes: 9 }, { now: 500, expiresAt: 2499.9 })).toBe(
     'max-size=9, max-age=1',
   )
-  expect(formatLimit({ maxUploadBytes: 9, now: 500 }, { expiresAt: 0 })).toBe(
-    'max-size=9, max-age=0',
+  expect(formatLimit({ maxAppendBytes: 9, minAppendBytes: 0 }, { now: 500, expiresAt: 0 })).toBe(
+    'max-append-size=9, min-append-size=0, max-age=0',
   )
+})
+
+test.each([
+  ['sha-256=5, sha-512=9', 'sha512'],
+  ['sha-256=5, sha-512=5', 'sha256'],
+  ['sha-512=1, md5=10, unknown=10', 'sha512'],
+  ['sha-256=0', undefined],
+  ['sha-256', undefined],
+  ['sha-256=1.0', undefined],
+  ['sha-256=1,', undefined],
+  [undefined, undefined],
+])('parseWantedDigest() reads %s as %s', (field, algorithm) => {
+  const headers = field === undefined ? {} : { 'want-repr-digest': field }
+
+  expect(parseWantedDigest(headers)).toBe(algorithm)
+})
+
+test('formatReprDigest() writes what parseDigests() reads', () => {
+  const hex = 'ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad'
+  const field = formatReprDigest({ algorithm: 'sha256', hex })
+
+  expect(field).toMatch(/^sha-256=:[\w+/]{43}=:$/)
+  expect(parseDigests({ 'repr-digest': field }).whole).toEqual({ algorithm: 'sha256', hex })
 })
 
 test('parseDigests() takes the strongest of each, and knows content from the whole', () => {

@@ -5,9 +5,12 @@
 import type { IncomingHttpHeaders } from 'node:http'
 import { fileNameFromDisposition } from '../../protocol/semantics/content-disposition.ts'
 import { parseContentDigest, parseReprDigest } from '../../protocol/semantics/digest-fields.ts'
-import { type BareItem, parseItemList } from '../../protocol/semantics/structured-fields.ts'
-import type { Digest } from '../digest.ts'
-import type { UploadStatus } from '../upload-options.ts'
+import {
+  type BareItem,
+  parseItemDictionary,
+  parseItemList,
+} from '../../protocol/semantics/structured-fields.ts'
+import type { Digest, DigestAlgorithm } from '../digest.ts'
 
 /** What differs from one interop version of the draft to the next, as far as it matters here. */
 export interface IetfDialect {
@@ -20,6 +23,21 @@ export interface IetfDialect {
 }
 
 export const PARTIAL_UPLOAD = 'application/partial-upload'
+
+/** What a server takes, in bytes; undefined for no limit. */
+export interface IetfLimits {
+  readonly maxUploadBytes?: number | undefined
+  /** Of the content of one request. */
+  readonly maxAppendBytes?: number | undefined
+  /** Of the content of one request, unless it is the last or an empty creation. */
+  readonly minAppendBytes?: number | undefined
+}
+
+/** Algorithms of Repr-Digest that a client may ask for (RFC 9530 §5): the others are broken. */
+const REPR_ALGORITHMS: ReadonlyMap<string, DigestAlgorithm> = new Map([
+  ['sha-256', 'sha256'],
+  ['sha-512', 'sha512'],
+])
 
 const INVERTED_UP_TO = 3
 const MEDIA_TYPE_FROM = 6
@@ -63,16 +81,20 @@ export function parseBytes(field: string | string[] | undefined): number | undef
 
 /** The field Upload-Limit; `min-size=0` when there is no limit (draft §4.1.4). */
 export function formatLimit(
-  { maxUploadBytes, now }: { readonly maxUploadBytes: number | undefined; readonly now: number },
-  upload?: Pick<UploadStatus, 'expiresAt'>,
+  { maxUploadBytes, maxAppendBytes, minAppendBytes }: IetfLimits,
+  /** For the lifetime of an upload; `now` in epoch ms. */
+  upload: { readonly expiresAt?: number | undefined; readonly now: number },
 ): string {
+  const { expiresAt, now } = upload
+  const maxAge =
+    expiresAt === undefined ? undefined : Math.max(0, Math.floor((expiresAt - now) / 1000))
   const limits = [
-    ...(maxUploadBytes === undefined ? [] : [`max-size=${maxUploadBytes}`]),
-    ...(upload?.expiresAt === undefined
-      ? []
-      : [`max-age=${Math.max(0, Math.floor((upload.expiresAt - now) / 1000))}`]),
-  ]
-  return limits.length === 0 ? 'min-size=0' : limits.join(', ')
+    ['max-size', maxUploadBytes],
+    ['max-append-size', maxAppendBytes],
+    ['min-append-size', minAppendBytes],
+    ['max-age', maxAge],
+  ].filter(([, value]) => value !== undefined)
+  return limits.map(([key, value]) => `${key}=${value}`).join(', ') || 'min-size=0'
 }
 
 /** Digests that come with a request (RFC 9530): of its content, and of the whole file. */
@@ -86,7 +108,25 @@ export function parseDigests(headers: IncomingHttpHeaders): {
   }
 }
 
-/** What a creation tells of the file, in the words of upload-notes.ts. */
+/** The algorithm of Want-Repr-Digest that a client likes best (RFC 9530 §4); undefined for none. */
+export function parseWantedDigest(headers: IncomingHttpHeaders): DigestAlgorithm | undefined {
+  const wanted = [...(parseItemDictionary(textOf(headers['want-repr-digest'])) ?? [])]
+    .flatMap(([key, { bare }]) => {
+      const algorithm = REPR_ALGORITHMS.get(key)
+      const weight = bare.type === 'integer' ? bare.value : 0
+      return algorithm === undefined || weight <= 0 ? [] : [{ algorithm, weight }]
+    })
+    .toSorted((one, other) => other.weight - one.weight)
+  return wanted[0]?.algorithm
+}
+
+/** The field Repr-Digest (RFC 9530 §3). */
+export function formatReprDigest({ algorithm, hex }: Digest): string {
+  const key = algorithm.replace(/^sha(?=\d{3})/, 'sha-')
+  return `${key}=:${Buffer.from(hex, 'hex').toString('base64')}:`
+}
+
+/** What a creation tells of the file, in the words that clients of tus use for it. */
 export function parseMetadata(headers: IncomingHttpHeaders): Record<string, string> {
   const filename = fileNameFromDisposition(headers['content-disposition'] ?? '')
   const filetype = headers['content-type']

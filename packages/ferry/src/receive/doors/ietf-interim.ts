@@ -1,6 +1,7 @@
 /** Interim responses of the draft: 104 with the URL of the upload, and with how far it is. */
 import type { ServerResponse } from 'node:http'
 import type { UploadCore } from '../upload-core.ts'
+import { http2StreamOf } from './http2-exchange.ts'
 
 const STATUS = 104
 const REASON = 'Upload Resumption Supported'
@@ -39,6 +40,12 @@ export class Interim implements Disposable {
     const response = this.#response
     if (response.headersSent || response.destroyed) return
     const all = { 'Upload-Draft-Interop-Version': String(this.#interopVersion), ...fields }
+    const stream = http2StreamOf(response)
+    if (stream !== undefined) {
+      const isGone = stream.closed || stream.destroyed
+      if (!isGone) stream.additionalHeaders({ ':status': STATUS, ...all })
+      return
+    }
     // Node has it from 24.21 and 26.2 on.
     if (typeof response.writeInformation === 'function') {
       response.writeInformation(STATUS, all)

@@ -6,7 +6,7 @@
  * The same chunk again changes nothing. Another one in its place begins a new version of the file,
  * with the chunks before it, and leaves the old one as it is.
  */
-import type { IncomingMessage } from 'node:http'
+import type { Readable } from 'node:stream'
 import { isFerryError } from '../../errors.ts'
 import type { UploadContent } from '../byte-source.ts'
 import type { UploadCore } from '../upload-core.ts'
@@ -20,7 +20,7 @@ import { type ReadPace, RequestReader } from './request-reader.ts'
 /** A chunk as it comes. */
 export interface AnonymousChunk extends Pick<ChunkFields, 'contentLength' | 'contentDigest'> {
   readonly sender: ChunkSender
-  readonly request: IncomingMessage
+  readonly content: Readable
   /** Gives the name for a new file; asked once for each. */
   readonly chooseName: () => Promise<string>
 }
@@ -71,7 +71,7 @@ export class AnonymousUploads {
       } catch (error) {
         // Another request has put the same chunk there a moment ago, or the upload was finished.
         const isLate = isFerryError(error, 'offset-mismatch') || !this.#versions.isOpen(version)
-        if (!isLate || left === 1 || chunk.request.readableDidRead) throw error
+        if (!isLate || left === 1 || chunk.content.readableDidRead) throw error
       } finally {
         version.users--
       }
@@ -103,7 +103,7 @@ export class AnonymousUploads {
   }
 
   async #takeInto(version: Version, chunk: AnonymousChunk): Promise<TakenChunk> {
-    const { sender, request, contentLength, contentDigest } = chunk
+    const { sender, content, contentLength, contentDigest } = chunk
     // It may be another client that has the same name for another file, so that neither is ended.
     for (;;) {
       const receiving = version.receiving.get(sender.index)
@@ -112,10 +112,10 @@ export class AnonymousUploads {
     }
     const held = this.#versions.heldChunk(version, sender.index)
     if (held === undefined) {
-      await this.#put(version, sender, { content: request, contentLength, contentDigest })
+      await this.#put(version, sender, { content, contentLength, contentDigest })
       return this.#taken(version, sender, false)
     }
-    using source = new RequestReader(request, this.#pace)
+    using source = new RequestReader(content, this.#pace)
     const compared = await compareContent(source, held)
     if (compared.isSame) return this.#taken(version, sender, true)
     const newer = this.#versions.add(sender, await chunk.chooseName(), version)

@@ -1,6 +1,7 @@
 /**
  * The door of IndexedCP: `POST /upload` with one chunk, `GET /upload/status`, `POST /upload/complete`
- * of the extension. Answers are those of the programs that exist, so that their clients work as they
+ * of the extension; where there are keys for it, the encrypted mode: `GET /public-key`,
+ * `POST /upload-encrypted`, `POST /upload-encrypted-batch`, `POST /rotate-keys`. Answers are those of the programs that exist, so that their clients work as they
  * are; what these programs do wrong is not repeated.
  */
 import type { IncomingMessage, ServerResponse } from 'node:http'
@@ -9,7 +10,9 @@ import { toFinalName } from '../final-name.ts'
 import type { UploadCore } from '../upload-core.ts'
 import { sendAnswer } from './door-answer.ts'
 import type { Door, DoorContext } from './door.ts'
+import type { EncryptionKeys } from '../encryption-keys.ts'
 import { AnonymousUploads } from './indexedcp-anonymous.ts'
+import { EncryptedUploads, type PacketRequest } from './indexedcp-encrypted.ts'
 import { type ChunkFields, parseChunkFields, parseExtension } from './indexedcp-fields.ts'
 import { describeUpload, IdentifiedUploads } from './indexedcp-identified.ts'
 import { type PathMode, storedNameOf } from './indexedcp-names.ts'
@@ -34,6 +37,8 @@ export interface IndexedCpDoorOptions {
   readonly pathMode?: PathMode
   /** @defaultValue the name that the path mode gives */
   readonly filenameGenerator?: FilenameGenerator
+  /** Where the files of an owner go, below the folder of all. @defaultValue not below any */
+  readonly folderOf?: (owner: string | undefined) => string | undefined
   /**
    * Without chunks for so long, an upload whose client never says that it is done counts as done: the
    * same name again is another file. @defaultValue 600,000 ms
@@ -43,7 +48,11 @@ export interface IndexedCpDoorOptions {
   readonly maxOpen?: number
   /** What a chunk is answered with; `text` as by the simple server. @defaultValue json */
   readonly answers?: 'json' | 'text'
-  /** How long a client may send nothing. @defaultValue 30,000 ms */
+  /** Keys of the encrypted mode. @defaultValue none: there is no such mode */
+  readonly encryptionKeys?: EncryptionKeys | undefined
+  /** Of one encrypted packet, as JSON. @defaultValue 16 MiB: chunks of 12 MiB */
+  readonly maxPacketBytes?: number
+  /** How long a client may send nothing. @defaultValue the core's */
   readonly idleTimeoutMs?: number
   readonly clock?: Clock
 }
@@ -52,6 +61,7 @@ interface CoreUploads {
   readonly versions: Versions
   readonly anonymous: AnonymousUploads
   readonly identified: IdentifiedUploads
+  readonly encrypted: EncryptedUploads | undefined
 }
 
 type IndexedCpRequest = DoorContext & { readonly request: IncomingMessage }
@@ -71,6 +81,7 @@ export class IndexedCpDoor implements Door {
   readonly name: string = DOOR_NAME
   readonly #options: IndexedCpDoorOptions
   readonly #cores = new Map<UploadCore, CoreUploads>()
+  readonly #closing = new AbortController()
 
   constructor(options: IndexedCpDoorOptions = {}) {
     this.#options = options
@@ -99,8 +110,20 @@ export class IndexedCpDoor implements Door {
     }
   }
 
-  /** Does nothing more by itself. The cores stay open. */
+  /** Indices of the chunks that are there of an owner's file, until it counts as done. */
+  receivedChunks(core: UploadCore, owner: string | undefined, name: string): number[] {
+    const version = this.#uploadsOf(core).versions.findByName(owner, name)
+    return version === undefined ? [] : receivedIndices(version)
+  }
+
+  /** Counts an owner's file, or all of them, as done: the next chunk of that name begins another. */
+  finish(core: UploadCore, owner: string | undefined, name?: string): Promise<void> {
+    return this.#uploadsOf(core).versions.finishOf(owner, name)
+  }
+
+  /** Reads nothing more, and does nothing more by itself. The cores stay open. */
   close(): void {
+    this.#closing.abort()
     for (const { versions } of this.#cores.values()) versions.close()
     this.#cores.clear()
   }
@@ -109,14 +132,15 @@ export class IndexedCpDoor implements Door {
     const isPost = asked.request.method === 'POST'
     if (isPost && asked.path === '/upload') return this.#takeChunk(asked)
     if (isPost && asked.path === '/upload/complete') return this.#complete(asked)
-    return this.#tellStatus(asked)
+    if (asked.path === '/upload/status') return this.#tellStatus(asked)
+    return this.#answerEncrypted(asked)
   }
 
   async #takeChunk(asked: IndexedCpRequest): Promise<JsonAnswer> {
     const { core, owner, request } = asked
     const fields = parseChunkFields(request.headers)
     const { uploadId } = fields.extension
-    const chooseName = (): Promise<string> => this.#chooseName(fields, request)
+    const chooseName = (): Promise<string> => this.#chooseName(fields, asked)
     const { anonymous, identified } = this.#uploadsOf(core)
     if (uploadId !== undefined) {
       const taken = await identified.take({ owner, uploadId, fields, request, chooseName })
@@ -125,18 +149,45 @@ export class IndexedCpDoor implements Door {
       return { status: 200, content: { ...told, ...describeUpload(taken.upload) } }
     }
     const { index, clientName, contentLength, contentDigest } = fields
-    const { socket, headers } = request
-    const peer = JSON.stringify([socket.remoteAddress, headers['user-agent']])
-    const sender = { owner, clientName, index, peer, socket }
+    const sender = { owner, clientName, index, peer: peerOf(request), channel: request.socket }
     const taken = await anonymous.take({
       sender,
-      request,
+      content: request,
       contentLength,
       contentDigest,
       chooseName,
     })
     const text = this.#options.answers === 'text' ? { text: 'Chunk received\n' } : {}
     return { status: 200, content: toldOf(fields, taken), ...text }
+  }
+
+  async #answerEncrypted(asked: IndexedCpRequest): Promise<JsonAnswer> {
+    const { core, owner, path, request } = asked
+    const { encryptionKeys: keys } = this.#options
+    const { encrypted } = this.#uploadsOf(core)
+    if (keys === undefined || encrypted === undefined) return NOT_FOUND
+    if (path === '/public-key') {
+      const { publicKey, kid, expiresAt } = await keys.current()
+      return { status: 200, content: { publicKey, kid, expiresAt } }
+    }
+    if (path === '/rotate-keys') {
+      const { kid } = await keys.rotate()
+      return { status: 200, content: { message: 'Keys rotated successfully', newKeyId: kid } }
+    }
+    const packets: PacketRequest = {
+      owner,
+      request,
+      peer: peerOf(request),
+      chooseName: (clientName, index) => this.#chooseName({ clientName, index }, asked),
+    }
+    if (path === '/upload-encrypted') {
+      const { storedName } = await encrypted.takeOne(packets)
+      const message = 'Packet decrypted and saved'
+      return { status: 200, content: { message, actualFilename: storedName } }
+    }
+    const { storedName, count } = await encrypted.takeBatch(packets)
+    const message = 'Packets decrypted and saved'
+    return { status: 200, content: { message, actualFilename: storedName, packetCount: count } }
   }
 
   async #complete({ core, owner, request }: IndexedCpRequest): Promise<JsonAnswer> {
@@ -169,27 +220,41 @@ export class IndexedCpDoor implements Door {
     return { status: 200, content: { filename: name, receivedChunks: [], ...more } }
   }
 
-  async #chooseName({ clientName, index }: ChunkFields, request: IncomingMessage): Promise<string> {
-    const { pathMode = 'ignore', filenameGenerator } = this.#options
-    if (filenameGenerator === undefined) return storedNameOf(pathMode, clientName)
-    const wanted = await filenameGenerator(clientName, String(index), request)
-    return toFinalName(wanted) ?? storedNameOf('ignore', clientName)
+  async #chooseName(
+    { clientName, index }: Pick<ChunkFields, 'clientName' | 'index'>,
+    { owner, request }: Pick<IndexedCpRequest, 'owner' | 'request'>,
+  ): Promise<string> {
+    const { pathMode = 'ignore', filenameGenerator, folderOf } = this.#options
+    const folder = folderOf?.(owner)
+    const wanted = await filenameGenerator?.(clientName, String(index), request)
+    const generated = wanted === undefined ? undefined : toFinalName(wanted)
+    const mode = filenameGenerator === undefined ? pathMode : 'ignore'
+    const name = generated ?? storedNameOf(mode, clientName)
+    return folder === undefined ? name : `${folder}/${name}`
   }
 
   #uploadsOf(core: UploadCore): CoreUploads {
     const found = this.#cores.get(core)
     if (found !== undefined) return found
-    const { clock = systemClock, idleTimeoutMs = 30_000 } = this.#options
+    const { clock = systemClock, idleTimeoutMs = core.idleTimeoutMs } = this.#options
     const { finishAfterMs = 600_000, maxOpen = 1000 } = this.#options
+    const { encryptionKeys: keys, maxPacketBytes = 16_777_216 } = this.#options
+    const pace = { clock, idleTimeoutMs, closing: this.#closing.signal }
     const versions = new Versions(core, { clock, finishAfterMs, maxOpen })
-    const uploads = {
-      versions,
-      anonymous: new AnonymousUploads(core, versions, { clock, idleTimeoutMs }),
-      identified: new IdentifiedUploads(core),
-    }
+    const anonymous = new AnonymousUploads(core, versions, pace)
+    const encrypted = keys && new EncryptedUploads({ anonymous, keys, pace, maxPacketBytes })
+    const identified = new IdentifiedUploads(core)
+    const uploads: CoreUploads = { versions, anonymous, identified, encrypted }
     this.#cores.set(core, uploads)
     return uploads
   }
+}
+
+const NOT_FOUND: JsonAnswer = { status: 404, content: {}, text: 'Not Found' }
+
+/** Who sends: address and program. */
+function peerOf({ socket, headers }: IncomingMessage): string {
+  return JSON.stringify([socket.remoteAddress, headers['user-agent']])
 }
 
 /**

@@ -52,9 +52,11 @@ export const REQUEST_FIELDS: readonly string[] = [
 
 const DEFAULT_NAME = 'uploaded_file.txt'
 // 10 TB in chunks of 1 MiB.
-const MAX_INDEX = 9_999_999
+export const MAX_INDEX = 9_999_999
+// So that no two of them together are more than can be counted exactly.
+export const MAX_BYTES: number = 2 ** 52 - 1
 // The longest path that systems take.
-const MAX_NAME_LENGTH = 4096
+export const MAX_NAME_LENGTH = 4096
 const UPLOAD_ID = /^[\x21-\x7e]{1,128}$/
 
 /** @throws {Refusal} for anything that cannot be read */
@@ -117,7 +119,7 @@ function percentDecode(text: string): string {
 function parseCount(
   headers: IncomingHttpHeaders,
   field: string,
-  max: number = Number.MAX_SAFE_INTEGER,
+  max: number = MAX_BYTES,
 ): number | undefined {
   const text = oneOf(headers, field)
   if (text === undefined) return undefined

@@ -7,7 +7,7 @@ import { isFerryError } from '../../errors.ts'
 import type { Digest } from '../digest.ts'
 import type { UploadCore } from '../upload-core.ts'
 import type { UploadStatus } from '../upload-options.ts'
-import type { ChunkFields, ExtensionFields } from './indexedcp-fields.ts'
+import { type ChunkFields, type ExtensionFields, MAX_BYTES } from './indexedcp-fields.ts'
 import { hasName } from './indexedcp-version.ts'
 import { DOOR_NAME } from './indexedcp-versions.ts'
 import { Refusal } from './refusal.ts'
@@ -28,7 +28,7 @@ export interface IdentifiedStatus {
   readonly alreadyReceived: boolean
 }
 
-const CLIENT_ID = 'indexedcp id'
+const CLIENT_ID = 'indexedcpId'
 
 /** Takes chunks into one core. */
 export class IdentifiedUploads {
@@ -40,8 +40,8 @@ export class IdentifiedUploads {
 
   constructor(core: UploadCore) {
     this.#core = core
-    for (const { id, owner, metadata } of core.list()) {
-      const clientId = metadata[CLIENT_ID]
+    for (const { id, owner, notes } of core.list()) {
+      const clientId = notes[CLIENT_ID]
       if (clientId !== undefined) this.#ids.set(keyOf(owner, clientId), Promise.resolve(id))
     }
   }
@@ -101,7 +101,7 @@ export class IdentifiedUploads {
       .filter(
         (upload) =>
           upload.owner === owner &&
-          upload.metadata[CLIENT_ID] !== undefined &&
+          upload.notes[CLIENT_ID] !== undefined &&
           hasName({ storedName: upload.name, clientName: upload.metadata['filename'] ?? '' }, name),
       )
       .reduce<UploadStatus | undefined>(
@@ -134,7 +134,8 @@ export class IdentifiedUploads {
       length: extension.totalSize,
       digest: extension.reprDigest,
       finish: 'when-told',
-      metadata: { filename: clientName, [CLIENT_ID]: uploadId },
+      metadata: { filename: clientName },
+      notes: { [CLIENT_ID]: uploadId },
     })
     return id
   }
@@ -167,14 +168,29 @@ export class IdentifiedUploads {
 }
 
 /** What the extension adds to an answer. */
-export function describeUpload({ id, offset, length, state }: UploadStatus): object {
-  return { uploadId: id, offset, size: length ?? null, complete: state === 'completed' }
+export function describeUpload({ id, offset, length, state, digest }: UploadStatus): object {
+  const isComplete = state === 'completed'
+  return {
+    uploadId: id,
+    offset,
+    size: length ?? null,
+    complete: isComplete,
+    // Before the end nobody has compared it.
+    ...(isComplete && digest !== undefined ? { digest: formatDigest(digest) } : {}),
+  }
 }
+
+/** As the value of Repr-Digest (RFC 9530 §3). */
+function formatDigest({ algorithm, hex }: Digest): string {
+  return `${DIGEST_KEYS[algorithm]}=:${Buffer.from(hex, 'hex').toString('base64')}:`
+}
+
+const DIGEST_KEYS = { sha512: 'sha-512', sha256: 'sha-256', sha1: 'sha', md5: 'md5' } as const
 
 function offsetOf({ index, extension }: ChunkFields): number {
   const { chunkOffset, chunkSize } = extension
   const offset = chunkOffset ?? (index === 0 ? 0 : index * (chunkSize ?? Number.NaN))
-  if (Number.isSafeInteger(offset)) return offset
+  if (offset <= MAX_BYTES) return offset
   throw new Refusal(400, 'Cannot place a chunk without X-Chunk-Offset or X-Chunk-Size')
 }
 

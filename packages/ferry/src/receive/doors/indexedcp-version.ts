@@ -2,7 +2,6 @@
  * What is known of the uploads of clients that give no identity: versions of a file, told apart by
  * who sends them, and what they contain. Decides which of them a chunk belongs to. Pure.
  */
-import type { Socket } from 'node:net'
 import { lastSegmentOf } from './indexedcp-names.ts'
 
 /** One version of one client's file. */
@@ -45,15 +44,16 @@ export interface ChunkSender {
   readonly clientName: string
   readonly index: number
   readonly peer: string
-  readonly socket: Socket
+  /** What chunks of one file come by: a connection, or a session. */
+  readonly channel: object
 }
 
 /** For how long a version without news still counts as one that somebody is sending. */
 export const SENDING_MS = 5000
 
 /**
- * Chooses among the versions of one owner's file, oldest first, for a chunk whose connection has
- * sent nothing of it before.
+ * Chooses among the versions of one owner's file, oldest first, for a chunk whose connection
+ * or session has sent nothing of it before.
  * @returns undefined for none of them, `ambiguous` where only a guess would be left
  */
 export function chooseVersion(

@@ -2,7 +2,6 @@
  * Keeps the versions of one core: finds the one that a chunk belongs to, makes new ones, and finishes
  * those to which nothing came for a while, since their clients never say that they are done.
  */
-import type { Socket } from 'node:net'
 import type { Clock } from '../../clock.ts'
 import type { UploadCore } from '../upload-core.ts'
 import type { UploadStatus } from '../upload-options.ts'
@@ -19,9 +18,9 @@ import { readHeld, type HeldContent } from './compare-content.ts'
 /** As uploads are told to have come by. */
 export const DOOR_NAME = 'indexedcp'
 
-const CLIENT_NAME = 'indexedcp name'
-const AHEAD_OF = 'indexedcp ahead of'
-const AHEAD_INDEX = 'indexedcp index'
+const CLIENT_NAME = 'indexedcpName'
+const AHEAD_OF = 'indexedcpAheadOf'
+const AHEAD_INDEX = 'indexedcpIndex'
 
 export interface VersionOptions {
   readonly clock: Clock
@@ -37,7 +36,7 @@ export class Versions {
   readonly #options: VersionOptions
   /** Those of one owner's file, oldest first. */
   readonly #byFile = new Map<string, Version[]>()
-  readonly #bySocket = new WeakMap<Socket, Map<string, Version>>()
+  readonly #byChannel = new WeakMap<object, Map<string, Version>>()
   #cancel: (() => void) | undefined
 
   /** Takes up what an earlier process has left. */
@@ -52,7 +51,7 @@ export class Versions {
   find(sender: ChunkSender): Version | 'ambiguous' | undefined {
     const file = fileKey(sender)
     const versions = this.#byFile.get(file) ?? []
-    const bound = this.#bySocket.get(sender.socket)?.get(file)
+    const bound = this.#byChannel.get(sender.channel)?.get(file)
     if (bound !== undefined && versions.includes(bound)) return bound
     return chooseVersion(versions, sender, this.#options.clock.now())
   }
@@ -63,12 +62,12 @@ export class Versions {
     return found.findLast((version) => hasName(version, name))
   }
 
-  /** Notes that a chunk of a version came, so that the next one of this connection finds it. */
-  touch(version: Version, { socket, peer }: ChunkSender): void {
+  /** Notes that a chunk of a version came, so that the next one of this channel finds it. */
+  touch(version: Version, { channel, peer }: ChunkSender): void {
     version.activeAt = this.#options.clock.now()
     version.peer = peer
-    const bound = this.#bySocket.get(socket) ?? new Map<string, Version>()
-    this.#bySocket.set(socket, bound)
+    const bound = this.#byChannel.get(channel) ?? new Map<string, Version>()
+    this.#byChannel.set(channel, bound)
     bound.set(fileKey(version), version)
   }
 
@@ -93,7 +92,7 @@ export class Versions {
       owner: version.owner,
       door: DOOR_NAME,
       finish: 'when-told',
-      metadata: { [AHEAD_OF]: version.id as string, [AHEAD_INDEX]: String(index) },
+      notes: { [AHEAD_OF]: version.id as string, [AHEAD_INDEX]: String(index) },
     })
     return id
   }
@@ -138,6 +137,27 @@ export class Versions {
     else this.#byFile.set(file, left)
   }
 
+  /**
+   * Finishes the versions that a name means, or all of an owner; what waits for chunks before it is
+   * dropped. Those that chunks are coming for go on by themselves.
+   */
+  async finishOf(owner: string | undefined, name?: string): Promise<void> {
+    const meant = [...this.#all()].filter(
+      (version) =>
+        version.owner === owner &&
+        version.users === 0 &&
+        (name === undefined || hasName(version, name)),
+    )
+    for (const version of meant) {
+      this.forget(version)
+      for (const [index, { id }] of version.ahead) {
+        version.ahead.delete(index)
+        await this.#core.terminate(id)
+      }
+      await this.#finish(version)
+    }
+  }
+
   /** Does nothing more by itself. */
   close(): void {
     this.#cancel?.()
@@ -153,7 +173,8 @@ export class Versions {
       owner: version.owner,
       door: DOOR_NAME,
       finish: 'when-told',
-      metadata: { filename: version.clientName, [CLIENT_NAME]: version.clientName },
+      metadata: { filename: version.clientName },
+      notes: { [CLIENT_NAME]: version.clientName },
     })
     version.id = id
     if (after === undefined) return
@@ -195,7 +216,7 @@ export class Versions {
     )
     const byId = new Map<string, Version>()
     for (const upload of found.toSorted((a, b) => a.createdAt - b.createdAt)) {
-      const clientName = upload.metadata[CLIENT_NAME]
+      const clientName = upload.notes[CLIENT_NAME]
       if (clientName === undefined) continue
       const { owner, name: storedName } = upload
       const version = emptyVersion({ owner, clientName, peer: '', storedName })
@@ -208,12 +229,12 @@ export class Versions {
     for (const upload of found) this.#loadAhead(upload, byId)
   }
 
-  #loadAhead({ id, offset, metadata }: UploadStatus, byId: ReadonlyMap<string, Version>): void {
-    const version = byId.get(metadata[AHEAD_OF] ?? '')
+  #loadAhead({ id, offset, notes }: UploadStatus, byId: ReadonlyMap<string, Version>): void {
+    const version = byId.get(notes[AHEAD_OF] ?? '')
     if (version === undefined) return
     // One that did not come whole was never acknowledged.
     const isWhole = this.#core.pieceEnds(id).length > 0
-    const index = Number(metadata[AHEAD_INDEX])
+    const index = Number(notes[AHEAD_INDEX])
     if (isWhole && index >= version.ends.length) version.ahead.set(index, { id, length: offset })
     else this.#core.terminate(id).catch(() => {})
   }

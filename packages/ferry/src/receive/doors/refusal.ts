@@ -29,6 +29,8 @@ const STATUSES: Readonly<Partial<Record<ErrorCode, number>>> = {
   'upload-expired': 410,
   'upload-complete': 403,
   'upload-incomplete': 400,
+  'upload-is-part': 403,
+  'upload-lost': 410,
   'upload-too-large': 413,
   'offset-mismatch': 409,
   'length-mismatch': 400,

@@ -2,13 +2,15 @@
  * The door of tus 1.0.0 with its extensions creation, creation-with-upload, creation-defer-length,
  * expiration, checksum, checksum-trailer, termination and concatenation.
  *
- * A partial upload is never finished by itself. Every other one is as soon as all its bytes are there,
- * also one that was begun at another door.
+ * A partial upload is never finished by itself, and has to have all its bytes before it is put together
+ * with others: concatenation-unfinished is not offered. Every other upload is finished as soon as all
+ * its bytes are there, also one that was begun at another door.
  */
 import type { IncomingMessage, ServerResponse } from 'node:http'
 import { isFerryError } from '../../errors.ts'
 import type { UploadContent } from '../byte-source.ts'
 import type { Digest } from '../digest.ts'
+import type { UploadCore } from '../upload-core.ts'
 import type { CreateUpload, UploadStatus } from '../upload-options.ts'
 import {
   contentLength,
@@ -28,12 +30,13 @@ import {
   parseConcat,
   parseLength,
   parseMetadata,
+  TUS_CONTENT,
   TUS_VERSION,
   type TusConcat,
 } from './tus-fields.ts'
 import { hasChecksumTrailer, TrailerContent } from './tus-trailer.ts'
 import { formatLocation, parseUploadPath } from './upload-location.ts'
-import { isPartial, notesOf, withNotes } from './upload-notes.ts'
+import { formatNotes, parseNotes } from './upload-notes.ts'
 
 const EXTENSIONS = [
   'creation',
@@ -45,7 +48,6 @@ const EXTENSIONS = [
   'termination',
   'concatenation',
 ].join(',')
-const CONTENT_TYPE = 'application/offset+octet-stream'
 /** The status that tus has for a checksum that does not fit. */
 const CHECKSUM_MISMATCH = 460
 
@@ -64,8 +66,7 @@ class TusDoor implements Door {
     this.#options = options
   }
 
-  discovery(): Readonly<Record<string, string>> {
-    const { maxUploadBytes } = this.#options
+  discovery({ maxUploadBytes }: UploadCore): Readonly<Record<string, string>> {
     return {
       'Tus-Resumable': TUS_VERSION,
       'Tus-Version': TUS_VERSION,
@@ -93,7 +94,7 @@ class TusDoor implements Door {
   #answer(tus: TusRequest): Promise<DoorAnswer> | DoorAnswer {
     const { request, path } = tus
     const method = fieldOf(request, 'x-http-method-override')?.toUpperCase() ?? request.method
-    if (method === 'OPTIONS') return { status: 204, fields: this.discovery() }
+    if (method === 'OPTIONS') return { status: 204, fields: this.discovery(tus.core) }
     if (fieldOf(request, 'tus-resumable') !== TUS_VERSION) {
       throw new Refusal(412, `Cannot speak this version of tus: expected ${TUS_VERSION}`, {
         'Tus-Version': TUS_VERSION,
@@ -124,8 +125,8 @@ class TusDoor implements Door {
     )
     // creation-with-upload: the content is the beginning of the file.
     const digest = hasContent(request) ? readContentFields(request) : undefined
-    const isLater = concat.type === 'partial' || hasContent(request)
-    const finish = isLater ? 'when-told' : 'when-full'
+    const whole = hasContent(request) ? 'when-told' : 'when-full'
+    const finish = concat.type === 'partial' ? 'as-part' : whole
     const created = await core.create({ ...upload, length, finish })
     if (!hasContent(request)) return this.#created(tus, created)
     try {
@@ -155,10 +156,11 @@ class TusDoor implements Door {
     const { chooseName = lastSegment } = this.#options
     // What clients call it: tus-js-client leaves it to its user, Uppy sends both.
     const name = metadata['filename'] ?? metadata['name']
-    const field = concat.type === 'final' ? concat.field : concat.type
+    const field = concat.type === 'final' ? concat.field : undefined
     return {
       name: await chooseName({ name, metadata, owner, door: 'tus' }),
-      metadata: withNotes(metadata, { ...notes, concat: field === 'whole' ? undefined : field }),
+      metadata,
+      notes: formatNotes({ ...notes, concat: field }),
       owner,
       door: 'tus',
     }
@@ -170,15 +172,15 @@ async function describe(tus: TusRequest, id: string): Promise<DoorAnswer> {
   findUpload(tus, id)
   // Whoever asks is about to go on; an older request must not move the offset afterwards.
   const upload = await finishWhenFull(core, await core.interrupt(id))
-  const { offset, length, metadata, expiresAt } = upload
+  const { offset, length, finish, notes, expiresAt } = upload
   return {
     status: 200,
     fields: {
       'Upload-Offset': String(offset),
       'Upload-Length': length === undefined ? undefined : String(length),
       'Upload-Defer-Length': length === undefined ? '1' : undefined,
-      'Upload-Metadata': formatMetadata(metadata),
-      'Upload-Concat': notesOf(metadata).concat,
+      'Upload-Metadata': formatMetadata(upload),
+      'Upload-Concat': finish === 'as-part' ? 'partial' : parseNotes(notes).concat,
       'Upload-Expires': formatExpires(expiresAt),
       'Cache-Control': 'no-store',
     },
@@ -192,7 +194,7 @@ async function patch(tus: TusRequest, id: string): Promise<DoorAnswer> {
   const told = fieldOf(request, 'upload-length')
   const length = told === undefined ? undefined : parseBytes('Upload-Length', told)
   const known = findUpload(tus, id)
-  if (notesOf(known.metadata).concat?.startsWith('final') === true) {
+  if (parseNotes(known.notes).concat !== undefined) {
     throw new Refusal(403, 'Cannot append to an upload that was put together from others')
   }
   const upload = length === undefined ? known : await learnLength(tus, known, { offset, length })
@@ -244,14 +246,14 @@ async function finishWhenFull(
   core: DoorContext['core'],
   upload: UploadStatus,
 ): Promise<UploadStatus> {
-  const { id, state, offset, length, metadata } = upload
-  if (state === 'completed' || offset !== length || isPartial(metadata)) return upload
+  const { id, state, offset, length, finish } = upload
+  if (state === 'completed' || offset !== length || finish === 'as-part') return upload
   return core.complete(id)
 }
 
 function findParts(tus: TusRequest, ids: readonly string[]): readonly string[] {
   for (const id of ids) {
-    if (isPartial(findUpload(tus, id).metadata)) continue
+    if (findUpload(tus, id).finish === 'as-part') continue
     throw new Refusal(400, 'Cannot put uploads together that are not partial ones')
   }
   return ids
@@ -259,8 +261,8 @@ function findParts(tus: TusRequest, ids: readonly string[]): readonly string[] {
 
 /** Checks the media type, and gives the checksum of the content. */
 function readContentFields(request: IncomingMessage): Digest | undefined {
-  if (mediaTypeOf(request) !== CONTENT_TYPE) {
-    throw new Refusal(415, `Cannot take content of this type: expected ${CONTENT_TYPE}`)
+  if (mediaTypeOf(request) !== TUS_CONTENT) {
+    throw new Refusal(415, `Cannot take content of this type: expected ${TUS_CONTENT}`)
   }
   if (hasChecksumTrailer(request)) return new TrailerContent(request)
   const checksum = fieldOf(request, 'upload-checksum')

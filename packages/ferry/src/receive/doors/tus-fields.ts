@@ -3,10 +3,14 @@ import { hexFromBase64 } from '../../protocol/semantics/digest-fields.ts'
 import { trimOws } from '../../protocol/semantics/grammar.ts'
 import type { Digest, DigestAlgorithm } from '../digest.ts'
 import { idFromUrl } from './upload-location.ts'
-import { notesOf, type UploadNotes, withoutNotes } from './upload-notes.ts'
+import type { UploadStatus } from '../upload-options.ts'
+import { parseNotes, type UploadNotes } from './upload-notes.ts'
 import { Refusal } from './refusal.ts'
 
 export const TUS_VERSION = '1.0.0'
+
+/** The media type of content that is appended. */
+export const TUS_CONTENT = 'application/offset+octet-stream'
 
 /** Algorithms of Upload-Checksum, under the same names as in the core. */
 const ALGORITHMS: readonly DigestAlgorithm[] = ['sha1', 'sha256', 'sha512', 'md5']
@@ -26,6 +30,8 @@ export type TusConcat =
   | { readonly type: 'partial' }
   | { readonly type: 'final'; readonly ids: readonly string[]; readonly field: string }
 
+/** Other doors, and programs, may know keys that tus cannot tell. */
+const KEY = /^[!-+\--~]+$/
 const SAFE_DIGITS = /^\d{1,16}$/
 
 /** Reads Upload-Offset or Upload-Length. @throws {Refusal} */
@@ -64,12 +70,14 @@ export function parseMetadata(field: string | undefined): TusMetadata {
   }
   const read = Object.fromEntries(metadata)
   const isSame = field === undefined || formatPairs(read) === field
-  return { metadata: read, notes: isSame ? {} : { tusMetadata: field } }
+  return { metadata: read, notes: isSame ? {} : { metadata: field } }
 }
 
 /** The field Upload-Metadata of an upload, as it came; undefined when there is nothing to tell. */
-export function formatMetadata(metadata: Readonly<Record<string, string>>): string | undefined {
-  const field = notesOf(metadata).tusMetadata ?? formatPairs(withoutNotes(metadata))
+export function formatMetadata(
+  upload: Pick<UploadStatus, 'metadata' | 'notes'>,
+): string | undefined {
+  const field = parseNotes(upload.notes).metadata ?? formatPairs(upload.metadata)
   return field === '' ? undefined : field
 }
 
@@ -103,6 +111,7 @@ export function formatExpires(expiresAt: number | undefined): string | undefined
 
 function formatPairs(metadata: Readonly<Record<string, string>>): string {
   return Object.entries(metadata)
+    .filter(([key]) => KEY.test(key))
     .map(([key, value]) => `${key} ${Buffer.from(value).toString('base64')}`.trimEnd())
     .join(',')
 }

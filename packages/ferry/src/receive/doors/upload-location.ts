@@ -1,9 +1,10 @@
 /** Upload URLs: `/files/<id>` below the mount, as they are read and as clients are told them. Pure. */
 import type { IncomingMessage } from 'node:http'
+import { authorityOf, isEncrypted } from './http2-exchange.ts'
 
 /**
  * How an upload URL is told: as a reference relative to the request's own URL, which stays right
- * behind any proxy; as an absolute URL, by the Host field; or in words of one's own.
+ * behind any proxy; as an absolute URL, by the field Host; or in words of one's own.
  */
 export type LocationStyle = 'relative' | 'absolute' | ((id: string) => string)
 
@@ -35,6 +36,6 @@ export function formatLocation(style: LocationStyle, request: IncomingMessage, i
   const segment = path.split('/').at(-1)
   const reference = segment === 'files' ? `files/${id}` : id
   if (style === 'relative') return reference
-  const scheme = 'encrypted' in request.socket ? 'https' : 'http'
-  return new URL(reference, `${scheme}://${request.headers.host ?? ''}${path}`).href
+  const scheme = isEncrypted(request) ? 'https' : 'http'
+  return new URL(reference, `${scheme}://${authorityOf(request)}${path}`).href
 }

@@ -1,42 +1,26 @@
 /**
- * What doors note beside the metadata of a client, in the same place: under keys with a space, which
- * no client can send. The words for name and type of a file are those that clients of tus use, so
- * that one door understands what came in by another. Pure.
+ * What the door of tus remembers of an upload, beside what the client has told of the file: as the
+ * core's notes, which no client can set. Pure.
  */
 
-/** What doors know of an upload beyond the core. */
+/** What there is to remember. */
 export interface UploadNotes {
-  /** The field Upload-Concat of tus, as it came. */
+  /** The field Upload-Concat as it came, of an upload that was put together from others. */
   readonly concat?: string | undefined
-  /** The field Upload-Metadata of tus, where it cannot be put together again from the metadata. */
-  readonly tusMetadata?: string | undefined
+  /** The field Upload-Metadata, where it cannot be put together again from the metadata. */
+  readonly metadata?: string | undefined
 }
 
-const CONCAT = 'tus concat'
-const TUS_METADATA = 'tus metadata'
+const CONCAT = 'tusConcat'
+const METADATA = 'tusMetadata'
 
-type Metadata = Readonly<Record<string, string>>
-
-/** The metadata of a client with what a door notes. */
-export function withNotes(metadata: Metadata, notes: UploadNotes): Metadata {
-  const { concat, tusMetadata } = notes
+export function formatNotes({ concat, metadata }: UploadNotes): Record<string, string> {
   return {
-    ...metadata,
     ...(concat === undefined ? {} : { [CONCAT]: concat }),
-    ...(tusMetadata === undefined ? {} : { [TUS_METADATA]: tusMetadata }),
+    ...(metadata === undefined ? {} : { [METADATA]: metadata }),
   }
 }
 
-export function notesOf(metadata: Metadata): UploadNotes {
-  return { concat: metadata[CONCAT], tusMetadata: metadata[TUS_METADATA] }
-}
-
-/** What the client itself has told. */
-export function withoutNotes(metadata: Metadata): Metadata {
-  return Object.fromEntries(Object.entries(metadata).filter(([key]) => !key.includes(' ')))
-}
-
-/** Whether it is only a part of what is to be put together (tus, concatenation). */
-export function isPartial(metadata: Metadata): boolean {
-  return notesOf(metadata).concat === 'partial'
+export function parseNotes(notes: Readonly<Record<string, string>>): UploadNotes {
+  return { concat: notes[CONCAT], metadata: notes[METADATA] }
 }

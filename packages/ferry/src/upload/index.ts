@@ -1,0 +1,16 @@
+/** Uploads that resume: by IndexedCP, tus, and the IETF's draft. */
+export { FileSource, type FileSourceOptions } from './file-source.ts'
+export { MemorySource, type MemorySourceOptions } from './memory-source.ts'
+export type { WaitReason } from './retry-upload.ts'
+export { StreamSource, type StreamSourceOptions } from './stream-source.ts'
+export { Upload, upload, type UploadInput } from './upload.ts'
+export type { CredentialProvider, CredentialRequest } from './upload-http.ts'
+export type {
+  UploadEvent,
+  UploadOptions,
+  UploadProgress,
+  UploadResult,
+  UploadState,
+} from './upload-options.ts'
+export type { NoteState, UploadNote, UploadProtocolName } from './upload-protocol.ts'
+export type { UploadSource } from './upload-source.ts'

@@ -1,0 +1,80 @@
+/**
+ * The layout of an outbox in SQLite, and how its file is opened and brought to it.
+ *
+ * The file may be one of the Python client of IndexedCP, whose table `chunks` (id, file_name,
+ * chunk_index, data) stays untouched: ours all begin with `outbox_`, and what SQLite keeps once a
+ * file (`user_version`, `application_id`) is not ours to set.
+ */
+import type { DatabaseSync } from 'node:sqlite'
+import { TransferError } from '../errors.ts'
+
+const LAYOUT = 1
+
+/** How much is in the log before it is carried over to the file; the sync that costs is then rare. */
+const LOG_BYTES = 67_108_864
+
+// Pages in memory; measured, more makes nothing faster here, and the default takes 30 MB.
+const CACHE_KIB = 4096
+
+// Items: `state` is adding, there or gone; `place` is the order. `holder` is who adds or sends it.
+// Parts: a row stays until its item is trimmed.
+const SCHEMA = `
+  CREATE TABLE outbox_layout (version INTEGER NOT NULL, places INTEGER NOT NULL) STRICT;
+  INSERT INTO outbox_layout VALUES (${LAYOUT}, 0);
+  CREATE TABLE outbox_holders (
+    token TEXT PRIMARY KEY, boot TEXT NOT NULL, space TEXT NOT NULL, pid INTEGER NOT NULL,
+    start TEXT NOT NULL, until_wall INTEGER NOT NULL, until_uptime INTEGER NOT NULL,
+    duration INTEGER NOT NULL
+  ) STRICT, WITHOUT ROWID;
+  CREATE TABLE outbox_items (
+    key INTEGER PRIMARY KEY, id TEXT NOT NULL UNIQUE, state TEXT NOT NULL, place INTEGER NOT NULL,
+    holder TEXT, name TEXT NOT NULL, type TEXT, size INTEGER NOT NULL, added_at INTEGER NOT NULL,
+    metadata TEXT NOT NULL, part_bytes INTEGER, kept_from INTEGER NOT NULL, sha256 TEXT,
+    path TEXT, fingerprint TEXT, note TEXT
+  ) STRICT;
+  CREATE INDEX outbox_unsettled ON outbox_items (state, holder) WHERE state <> 'there';
+  CREATE TABLE outbox_parts (
+    key INTEGER PRIMARY KEY, item INTEGER NOT NULL, part INTEGER NOT NULL, sha256 TEXT NOT NULL,
+    bytes BLOB NOT NULL, UNIQUE (item, part)
+  ) STRICT;
+`
+
+/**
+ * Makes an open database an outbox, unless it is one.
+ * @throws {TransferError} `outbox-unusable`: it is of a newer layout
+ * @throws SQLite's own errors
+ */
+export function prepareOutbox(database: DatabaseSync): void {
+  // Both count only before anything is written; later the second would be a change to the file.
+  if (readNumber(database, 'PRAGMA page_count') === 0) {
+    database.exec('PRAGMA page_size = 65536; PRAGMA auto_vacuum = INCREMENTAL')
+  }
+  database.exec('PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL')
+  const pageBytes = readNumber(database, 'PRAGMA page_size')
+  database.exec(`PRAGMA wal_autocheckpoint = ${Math.ceil(LOG_BYTES / pageBytes)}`)
+  database.exec(`PRAGMA journal_size_limit = ${LOG_BYTES}; PRAGMA cache_size = -${CACHE_KIB}`)
+  database.exec('BEGIN IMMEDIATE')
+  try {
+    const known = database
+      .prepare("SELECT 1 FROM sqlite_schema WHERE type = 'table' AND name = 'outbox_layout'")
+      .get()
+    if (known === undefined) database.exec(SCHEMA)
+    const layout = readNumber(database, 'SELECT version FROM outbox_layout')
+    if (layout !== LAYOUT) {
+      throw new TransferError(
+        'outbox-unusable',
+        `it has layout ${layout}, which a newer Ferry has made; this one knows ${LAYOUT}`,
+      )
+    }
+    database.exec('COMMIT')
+  } catch (error) {
+    if (database.isTransaction) database.exec('ROLLBACK')
+    throw error
+  }
+}
+
+/** The one number that a statement gives. */
+export function readNumber(database: DatabaseSync, text: string): number {
+  const [value] = Object.values(database.prepare(text).get() ?? {})
+  return value as number
+}

@@ -1,0 +1,75 @@
+/**
+ * Clears away what is gone from an outbox, a little at a time, and gives the room back to the file
+ * system: the file stays below twice what it holds, plus 16 MiB, so that what has to be moved for it is
+ * never more than what was freed.
+ */
+import type { OutboxConnection } from './outbox-connection.ts'
+
+/** What is done in one step, so that others get their turn: parts, and pages of the file. */
+const STEP_PARTS = 32
+const STEP_PAGES = 512
+/** What the file may be larger than it has to be, beside as much again as it holds. */
+const SPARE_BYTES = 16_777_216
+/** The mode of a file that can shrink; one that somebody else has made may have another. */
+const INCREMENTAL = 2
+
+export class OutboxTrimmer {
+  readonly #connection: OutboxConnection
+  /** Whether the file was made smaller in the log only, so far. */
+  #hasShrunk = false
+
+  constructor(connection: OutboxConnection) {
+    this.#connection = connection
+  }
+
+  /** Does one step, without waiting for anybody. @returns whether there is more to do */
+  step(): boolean {
+    return this.#connection.withoutWaiting(() => this.#clearItem() || this.#shrink())
+  }
+
+  /** Deletes some of an item's parts before one. @returns whether there may be more */
+  deleteParts(item: number, before: number): boolean {
+    const { changes } = this.#connection.transact('NORMAL', () =>
+      this.#connection
+        .sql(
+          `DELETE FROM outbox_parts WHERE key IN
+            (SELECT key FROM outbox_parts WHERE item = ? AND part < ? LIMIT ${STEP_PARTS})`,
+        )
+        .run(item, before),
+    )
+    return Number(changes) === STEP_PARTS
+  }
+
+  /** Whether there was one that is gone. */
+  #clearItem(): boolean {
+    const connection = this.#connection
+    const gone = connection.sql("SELECT key FROM outbox_items WHERE state = 'gone' LIMIT 1").get()
+    if (gone === undefined) return false
+    const key = gone['key'] as number
+    if (this.deleteParts(key, Number.MAX_SAFE_INTEGER)) return true
+    connection.transact('NORMAL', () =>
+      connection.sql('DELETE FROM outbox_items WHERE key = ?').run(key),
+    )
+    return true
+  }
+
+  #shrink(): boolean {
+    const connection = this.#connection
+    const pageBytes = connection.readNumber('PRAGMA page_size')
+    const freeBytes = connection.readNumber('PRAGMA freelist_count') * pageBytes
+    const usedBytes = connection.readNumber('PRAGMA page_count') * pageBytes - freeBytes
+    const canShrink = connection.readNumber('PRAGMA auto_vacuum') === INCREMENTAL
+    if (canShrink && freeBytes > usedBytes + SPARE_BYTES) {
+      connection.setDurability('NORMAL')
+      // To write a little anew takes less than to cut off much that is free, page by page.
+      const isLittle = usedBytes <= SPARE_BYTES
+      connection.execute(isLittle ? 'VACUUM' : `PRAGMA incremental_vacuum(${STEP_PAGES})`)
+      this.#hasShrunk = true
+      return true
+    }
+    // Now the file itself.
+    if (this.#hasShrunk) connection.execute('PRAGMA wal_checkpoint(TRUNCATE)')
+    this.#hasShrunk = false
+    return false
+  }
+}
