@@ -4,7 +4,7 @@
  * compared with the base's of the same round.
  */
 import { rmSync } from 'node:fs'
-import { basename, join } from 'node:path'
+import { basename, dirname, join } from 'node:path'
 import { readdir } from 'node:fs/promises'
 import { fileURLToPath } from 'node:url'
 import { requireTool } from '../test/support/tools.ts'
@@ -32,6 +32,7 @@ import {
   progress,
   removeFolder,
   rotate,
+  touchMemory,
   writeRandomFile,
 } from './support.ts'
 
@@ -164,6 +165,7 @@ async function sendPatch(server: ReceiveServer, file: string): Promise<ServerRun
     // Nobody is to wait for permission.
     Expect: '',
   }
+  touchMemory(join(dirname(file), 'touched'), GIB)
   const before = server.cpuMs()
   const { stdout } = await measureClient([
     requireTool('curl'),

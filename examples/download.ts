@@ -12,7 +12,7 @@ const folder = await mkdtemp(join(tmpdir(), 'ferry-example-'))
 
 await using server = await FaultServer.start({
   content,
-  bytesPerSecond: 4_000_000,
+  bytesPerSecond: 1_500_000,
   headers: { 'Content-Disposition': 'attachment; filename="report 1.bin"' },
   fault: ({ index }) => (index === 1 ? { type: 'reset', afterBytes: 500_000 } : undefined),
 })

@@ -16,7 +16,7 @@ console.log('Starting IndexedCP server...')
 const url = `${await server.listen()}/upload`
 
 const content = Buffer.from('what a file may hold')
-const chunkBytes = 8
+const chunkBytes = 7
 
 async function uploadChunk(index: number): Promise<unknown> {
   const response = await fetch(url, {

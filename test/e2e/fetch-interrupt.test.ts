@@ -81,4 +81,5 @@ test('Ctrl-C ends ferry fetch at once, even while nobody takes what it prints', 
 
   await ferry.printed('code 130')
   await dir.write('gate', '')
+  expect((await ferry.exit).stderr).toMatch(/code 130\n$/)
 })

@@ -118,7 +118,7 @@ test('ferry get --json tells of bad pieces, which come again', async () => {
 })
 
 test('ferry get --stats draws what each connection carried', async () => {
-  await using server = await FaultServer.start({ content: CONTENT, bytesPerSecond: MIB })
+  await using server = await FaultServer.start({ content: CONTENT, bytesPerSecond: MIB / 2 })
   await using dir = await TempDir.create()
 
   const run = await runFerry(['get', '-x', '2', '--stats', 'speed.svg', server.url], {
@@ -129,8 +129,7 @@ test('ferry get --stats draws what each connection carried', async () => {
   const svg = (await dir.read('speed.svg')).toString()
   expect(svg).toMatch(/^<svg xmlns="http:\/\/www\.w3\.org\/2000\/svg" /)
   expect(svg).toContain('>file.bin: 3 MiB in ')
-  expect(svg).toContain('>connection 1<')
-  expect(svg).toContain('>connection 2<')
+  expect(new Set(svg.match(/>connection \d+</g)).size).toBeGreaterThan(1)
 })
 
 test('ferry get --stats says when it cannot write the figure; the file is there', async () => {

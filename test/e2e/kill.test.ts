@@ -19,8 +19,8 @@ const KILLS_PER_LANE = 4
 // From before the first byte to well behind several notes in the journal.
 const MIN_LIFE_MS = 100
 const MAX_LIFE_MS = 3000
-// The journal is written every half second; a sync on a busy disk may take as long again.
-const MAX_LOST_SECONDS = 1
+// The journal is written every half second; a sync on a busy disk may take three times as long again.
+const MAX_LOST_SECONDS = 2
 // nginx paces a response as if it had begun a second ago: this much comes at once.
 const BURST_SECONDS = 1
 const BYTES_PER_SECOND = CONNECTIONS * LIMIT_RATE
@@ -115,7 +115,7 @@ test('a download that is killed again and again ends whole and fetches little tw
       expect(lost).toBeLessThanOrEqual(MAX_LOST_SECONDS * BYTES_PER_SECOND)
     }
   }
-}, 60_000)
+}, 300_000)
 
 /** Fetches until bytes of `before` are noted in the journal, kills the run, and puts `after` there. */
 async function replaceAfterKill(
@@ -167,7 +167,7 @@ test.each(REPLACEMENTS)('--on-change fail keeps what it has beside $what', async
   const failed = await runFerry(args, { cwd: dir.path })
 
   expect(failed).toMatchObject({ exitCode: 10, stdout: '' })
-  expect(failed.stderr).toMatch(/^ferry: Cannot go on with .* is another one now, .*\. Use .*\.\n$/)
+  expect(failed.notes).toMatch(/^ferry: Cannot go on with .* is another one now, .*\. Use .*\.\n$/)
   expect(await dir.digest('file.bin.part')).toBe(kept)
   expect(await dir.names()).toEqual(['file.bin.part', 'file.bin.part.journal'])
 

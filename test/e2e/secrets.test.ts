@@ -85,7 +85,7 @@ test('ferry get keeps no secret in its files, the query among them', async () =>
   await using server = await FaultServer.start({ content: CONTENT, bytesPerSecond: 30_000 })
   const args = ['get', '--json', ...secretArgs(server, dir)]
   await using run = new FerryProcess(args, { cwd: dir.path })
-  await run.event(({ event }) => event === 'progress')
+  await dir.whenNoted('out.bin.part.journal')
   run.kill('SIGINT')
 
   expectNoSecrets(await run.exit)

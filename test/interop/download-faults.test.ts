@@ -27,7 +27,7 @@ const SETTING: FaultSetting = {
 const MAX_CONNECTIONS = 4
 const SILENCE_MS = 1500
 /** Many times what any row should take. */
-const PATIENCE_MS = 15_000
+const PATIENCE_MS = 60_000
 
 test.concurrent.each(FAULT_SCENARIOS)(
   'download() through: $name',

@@ -88,8 +88,8 @@ test('a server that answers PING may take its time', async () => {
   await using pool = new ConnectionPool({
     http2: 'prior-knowledge',
     pingIntervalMs: 50,
-    pingTimeoutMs: 100,
-    headersTimeoutMs: 600,
+    pingTimeoutMs: 1000,
+    headersTimeoutMs: 3000,
   })
 
   const outcome = pool.request(new HttpRequest('GET', server.url('/stall?ping')))

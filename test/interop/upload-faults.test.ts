@@ -160,7 +160,7 @@ test.each(PROTOCOLS)('upload() by %s begins anew when the server has lost it', a
   })
   await expect.poll(() => running.progress().acknowledgedBytes).toBeGreaterThan(0)
 
-  for (const { id } of site.server.core.list()) await site.server.core.terminate(id)
+  for (const { id } of [...site.server.core.list()]) await site.server.core.terminate(id)
   await running.result
 
   if (protocol !== 'indexedcp') expect(site.eventTypes).toContain('restart')

@@ -7,7 +7,7 @@ import { createCertificate } from '../../packages/ferry/src/testing/certificates
 import { TempDir } from './temp-dir.ts'
 
 /** Bytes per second of each connection, or of each stream where the server limits those. */
-export const SLOW_BYTES_PER_SECOND = 4_194_304
+export const SLOW_BYTES_PER_SECOND = 2_097_152
 
 // Well in the past: a date close to now is no strong validator.
 const FIRST_MODIFIED_AT = Date.UTC(2024, 0, 1)

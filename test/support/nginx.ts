@@ -6,10 +6,10 @@
  */
 import { type ChildProcess, spawn } from 'node:child_process'
 import { mkdir, readFile, utimes, writeFile } from 'node:fs/promises'
-import { createServer, type AddressInfo } from 'node:net'
 import { join } from 'node:path'
 import { onTestFailed } from 'vitest'
 import type { Certificate } from '../../packages/ferry/src/testing/certificates.ts'
+import { freePorts } from './server-process.ts'
 import { TempDir } from './temp-dir.ts'
 import { requireTool } from './tools.ts'
 
@@ -77,7 +77,7 @@ export class Nginx implements AsyncDisposable {
       await folder.write('cert.pem', options.certificate.cert)
     }
     for (let starts = 1; starts <= MAX_STARTS; starts++) {
-      const port = await freePort()
+      const [port = 0] = await freePorts(1)
       const path = await folder.write('nginx.conf', formatConfig(folder.path, port, options))
       const child = spawn(program, ['-p', folder.path, '-c', path, '-e', 'stderr'], {
         stdio: ['ignore', 'ignore', 'pipe'],
@@ -169,12 +169,4 @@ http {
   }
 }
 `
-}
-
-async function freePort(): Promise<number> {
-  const server = createServer()
-  await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve))
-  const { port } = server.address() as AddressInfo
-  await new Promise((resolve) => server.close(resolve))
-  return port
 }

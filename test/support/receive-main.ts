@@ -17,7 +17,9 @@ const LANES = 3
 const MAX_LENGTH = 300_000
 const MAX_PIECE = 90_000
 
-const folder = await UploadFolder.open(process.argv[2] as string, { checkpointMs: 5 })
+// Journals are written anew all the time, so that kills hit that too.
+const options = { checkpointMs: 5, maxJournalBytes: 600 }
+const folder = await UploadFolder.open(process.argv[2] as string, options)
 const { core } = folder
 const unfinished = [...core.list()].filter(({ state }) => state === 'unfinished')
 await Promise.all(Array.from({ length: LANES }, runLane))

@@ -33,7 +33,7 @@ export interface ServerProgram {
 
 // Another process may take a port between our look and the program's.
 const MAX_STARTS = 5
-const START_TIMEOUT_MS = 10_000
+const START_TIMEOUT_MS = 30_000
 const REPLACE_TIMEOUT_MS = 20_000
 const LOOK_INTERVAL_MS = 10
 const FIRST_PORT = 10_000

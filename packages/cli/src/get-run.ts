@@ -19,6 +19,7 @@ import { describeFailure } from './get-failure.ts'
 import { existsChoiceOf, type GetItem, settingsOf } from './get-item.ts'
 import type { GetOptions } from './get-options.ts'
 import { makeFolder } from './make-folder.ts'
+import { definedOf } from './option-values.ts'
 import type { Reporter, Task } from './reporter.ts'
 import type { StatsRecorder } from './stats-recorder.ts'
 import { fileKey, statOf, TargetClaim } from './target-claim.ts'
@@ -226,13 +227,6 @@ function alreadyMade(path: string): ConfigError {
 function mergeFields(ofAll: readonly Field[], ofOne: readonly Field[]): Field[] {
   const names = new Set(ofOne.map(([name]) => name.toLowerCase()))
   return [...ofAll.filter(([name]) => !names.has(name.toLowerCase())), ...ofOne]
-}
-
-/** What of some settings says something: undefined leaves the options as they are. */
-function definedOf<Settings extends object>(settings: Settings): Partial<Settings> {
-  return Object.fromEntries(
-    Object.entries(settings).filter(([, value]) => value !== undefined),
-  ) as Partial<Settings>
 }
 
 function countFiles(count: number): string {

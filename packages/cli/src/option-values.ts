@@ -14,3 +14,12 @@ export function parseCount(min: number, max: number): (text: string) => number {
     throw new InvalidArgumentError(`Expected a whole number from ${min} to ${max}.`)
   }
 }
+
+/** What of some settings says something: undefined leaves the default as it is. */
+export function definedOf<Settings extends object>(
+  settings: Settings,
+): { [Name in keyof Settings]?: Exclude<Settings[Name], undefined> } {
+  return Object.fromEntries(
+    Object.entries(settings).filter(([, value]) => value !== undefined),
+  ) as { [Name in keyof Settings]?: Exclude<Settings[Name], undefined> }
+}

@@ -23,14 +23,18 @@ const ADVICE_ON_OPTION: Readonly<Record<string, string>> = {
   keyFile: 'See that it is yours alone (chmod 600), or name one that is not there, to have it made',
 }
 
+// Of an address, Node says its own code for the reason, and the address once more.
+const NODE_REASON = /: listen E[A-Z]+: (.+) \S+$/
+
 /** Why the command ends. */
 export function describeReceiveFailure(error: Error): ReceiveFailure {
   if (isFerryError(error)) {
     const { code } = error
+    const message = error.message.replace(NODE_REASON, ': $1')
     return {
       code,
       exitCode: ENDINGS[code].exitCode,
-      message: `${error.message}. ${adviceFor(error)}.`,
+      message: `${message}. ${adviceFor(error)}.`,
     }
   }
   return {

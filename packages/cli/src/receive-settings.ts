@@ -4,6 +4,7 @@ import { ConfigError, UploadError } from 'ferry/errors'
 import type { DoorName, DoorOptions, UploadFolderServerOptions } from 'ferry/receive'
 import { parseSize } from './format.ts'
 import { readOptionFile } from './option-files.ts'
+import { definedOf } from './option-values.ts'
 import type { PathModeChoice, ReceiveOptions } from './receive-options.ts'
 
 export const DOORS: readonly DoorName[] = ['indexedcp', 'tus', 'ietf']
@@ -124,12 +125,4 @@ function unusable(option: string, text: string, expected: string): ConfigError {
     option,
     `Cannot use ${JSON.stringify(text)} for --${option}: expected ${expected}`,
   )
-}
-
-function definedOf<Values extends object>(
-  values: Values,
-): { [Name in keyof Values]?: Exclude<Values[Name], undefined> } {
-  return Object.fromEntries(Object.entries(values).filter(([, value]) => value !== undefined)) as {
-    [Name in keyof Values]?: Exclude<Values[Name], undefined>
-  }
 }

@@ -101,7 +101,7 @@ export function nameOf({ name, finish }: UploadStatus): string {
 }
 
 /** How far one is: `1.2 GiB of 4 GiB`. */
-export function reachOf(upload: UploadStatus): string {
+function reachOf(upload: UploadStatus): string {
   const { length } = upload
   const received = formatBytes(receivedBytesOf(upload))
   return length === undefined ? `${received} so far` : `${received} of ${formatBytes(length)}`

@@ -78,7 +78,7 @@ const breaks: readonly [string, Answer][] = [
 
 test.each(breaks)('POST and PATCH are not sent twice after %s', async (_, answer) => {
   await using server = await HttpTestServer.start(answer)
-  await using client = new HttpClient({ ...QUICK, attemptTimeoutMs: 60 })
+  await using client = new HttpClient({ ...QUICK, attemptTimeoutMs: 1000 })
 
   for (const method of ['POST', 'PATCH']) {
     const failure = client.request(method, server.url(), { json: { a: 1 } })
@@ -94,7 +94,7 @@ test.each(breaks)('GET is sent again after %s', async (_, answer) => {
     if (seen++ === 0) answer(request, response)
     else response.end('{"a":1}')
   })
-  await using client = new HttpClient({ ...QUICK, attemptTimeoutMs: 60 })
+  await using client = new HttpClient({ ...QUICK, attemptTimeoutMs: 1000 })
 
   const call = client.get(server.url(), { responseFormat: 'json' })
 

@@ -30,7 +30,10 @@ async function until(run: Download, state: Download['state']): Promise<void> {
 
 /** Resolves when so many bytes of the file are here. */
 async function untilReceived(run: Download, bytes: number): Promise<void> {
-  while (run.progress().receivedBytes < bytes) await pause(1)
+  while (run.progress().receivedBytes < bytes) {
+    if (run.state === 'failed') await run.result
+    await pause(1)
+  }
 }
 
 /** Notes the states that it passes. */
@@ -95,7 +98,7 @@ test.concurrent('Download.pause() after resume() and pause() without a moment be
   await pause(200)
 
   expect(run.state).toBe('paused')
-  expect(await fixture.names()).toEqual(PART)
+  await expect.poll(() => fixture.names()).toEqual(PART)
   run.resume()
   await run.result
 })
@@ -252,7 +255,7 @@ test.concurrent.each([
   const run = fixture.start()
   await untilReceived(run, SIZE / 4)
   run.pause()
-  await pause(100)
+  await expect.poll(() => fixture.names()).toEqual(PART)
 
   await run.cancel({ deleteFiles })
 
@@ -352,7 +355,7 @@ test.concurrent("Download.cancel() deletes no other download's part", async () =
   const first = fixture.start()
   await untilReceived(first, SIZE / 4)
   first.pause()
-  await pause(100)
+  await expect.poll(() => fixture.names()).toEqual(PART)
   // Somebody else goes on with it meanwhile.
   const second = fixture.start()
   await untilReceived(second, SIZE / 2)

@@ -103,8 +103,10 @@ test.concurrent('download() leaves a mirror that brings a bad piece, and only fe
   // Where both are compared, they are the same.
   const half = SIZE / 2
   const content = Buffer.concat([CONTENT.subarray(0, half), randomBytes(half)])
-  await using fixture = await DownloadFixture.start({ content: CONTENT, bytesPerSecond: SIZE })
-  await using mirror = await FaultServer.start({ content, bytesPerSecond: SIZE })
+  // So slow that the mirror has its share on a busy machine, too.
+  const bytesPerSecond = SIZE / 4
+  await using fixture = await DownloadFixture.start({ content: CONTENT, bytesPerSecond })
+  await using mirror = await FaultServer.start({ content, bytesPerSecond })
 
   const { fetchedBytes } = await fixture.start({
     pieces: PIECES,
@@ -124,7 +126,8 @@ test.concurrent('download() leaves a mirror that brings a bad piece, and only fe
 test.concurrent('download() does not wait for the rest of what a mirror with bad pieces is bringing', async () => {
   const half = SIZE / 2
   const content = Buffer.concat([CONTENT.subarray(0, half), randomBytes(half)])
-  const bytesPerSecond = SIZE / 4
+  // So slow that there is time enough to notice, on a busy machine, too.
+  const bytesPerSecond = SIZE / 12
   await using fixture = await DownloadFixture.start({ content: CONTENT, bytesPerSecond })
   await using mirror = await FaultServer.start({ content, bytesPerSecond })
 

@@ -3,7 +3,7 @@ import { ConnectError, StreamError, TransferError } from '../errors.ts'
 import { answerFailure, type FailureFacts } from './fetch-troubles.ts'
 
 const LOST = new StreamError('Cannot read on: the connection was lost')
-const NO_HOST = new ConnectError('tcp', 'Cannot connect')
+const NO_HOST = new ConnectError('connect', 'Cannot connect')
 const DISK = new TransferError('disk-failed', 'Cannot write: EIO')
 
 function facts(changes: Partial<FailureFacts>): FailureFacts {

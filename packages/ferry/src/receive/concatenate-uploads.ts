@@ -79,8 +79,7 @@ async function fillFrom(
   await context.settings.blobs.copy(first.id, entry.id)
   await context.blobs.use(entry.id, async (blob) => {
     let offset = first.facts.length as number
-    // Behind its end there may be bytes that never counted.
-    await blob.truncate(offset)
+    // Bytes behind its end that never counted are written over, or cut off at the end.
     context.noteStored(entry, { start: 0, end: offset })
     for (const part of others) {
       signal?.throwIfAborted()

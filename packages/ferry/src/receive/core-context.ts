@@ -19,7 +19,7 @@ import type {
   UploadOutbox,
   UploadStatus,
 } from './upload-options.ts'
-import { applyRecord, toPairs, type UploadFacts, type UploadRecord } from './upload-record.ts'
+import { applyRecord, toPairs, type UploadRecord } from './upload-record.ts'
 import { Usage } from './usage.ts'
 import { WholeDigests } from './whole-digests.ts'
 
@@ -174,7 +174,7 @@ export class CoreContext {
     const pending = entry.pending.splice(0)
     const pieces = pending.filter(({ type }) => type === 'piece')
     const records: UploadRecord[] = pending.filter(({ type }) => type !== 'piece')
-    const added = findNews(entry.facts, spans, records)
+    const added = findNews(entry, spans)
     const durable = ack === 'durable'
     if (added.length > 0) {
       const bound = durable ? {} : { boot }
@@ -292,12 +292,9 @@ function tell(listener: UploadListener, event: UploadEvent): void {
 
 /** What the journal does not tell yet, and nothing beyond the length of the whole. */
 function findNews(
-  facts: UploadFacts,
+  { facts, length = Number.POSITIVE_INFINITY }: UploadEntry,
   written: SpanSet,
-  records: readonly UploadRecord[],
 ): readonly Span[] {
-  const told = records.find((record) => record.type === 'length')
-  const length = told?.length ?? facts.length ?? Number.POSITIVE_INFINITY
   return [...written].flatMap(({ start, end }) =>
     facts.spans.gapsWithin({ start, end: Math.min(end, length) }),
   )

@@ -133,7 +133,8 @@ test('KeyRing.find() looks at every key, whichever it finds', () => {
       keys.find(key)
       return performance.now() - startedAt
     })
-    return times.toSorted((a, b) => a - b)[4] as number
+    // What nothing else has disturbed.
+    return Math.min(...times)
   }
   timeOf('to be warm')
 

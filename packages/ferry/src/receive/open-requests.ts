@@ -24,11 +24,24 @@ export class OpenRequests {
   readonly #open = new Set<OpenRequest>()
   #isClosing = false
 
-  add(request: IncomingMessage, response: ServerResponse): void {
+  /** Counts a request as open until its connection is free again and `work` has settled. */
+  async add(
+    request: IncomingMessage,
+    response: ServerResponse,
+    work: () => Promise<void>,
+  ): Promise<void> {
     const open: OpenRequest = { request, response, endedAt: undefined }
     this.#open.add(open)
-    response.once('close', () => this.#open.delete(open))
+    const closed = new Promise<void>((resolve) => {
+      if (response.closed) resolve()
+      else response.once('close', () => resolve())
+    })
     if (this.#isClosing) announceEnd(open)
+    try {
+      await work()
+    } finally {
+      void closed.then(() => this.#open.delete(open))
+    }
   }
 
   /**
@@ -44,12 +57,14 @@ export class OpenRequests {
     }
     while (this.#open.size > 0) {
       const now = systemClock.now()
+      if (now >= until) break
       for (const open of this.#open) endIfAnswered(open, now)
       for (const { request, endedAt } of this.#open) {
-        if (now >= until || (endedAt !== undefined && now - endedAt >= LINGER_MS)) request.destroy()
+        if (endedAt !== undefined && now - endedAt >= LINGER_MS) request.destroy()
       }
       await wait(LOOK_MS)
     }
+    for (const { request } of this.#open) request.destroy()
   }
 }
 

@@ -40,13 +40,19 @@ export async function recoverUploads(context: CoreContext): Promise<RecoveredUpl
   return { entries, problems }
 }
 
-/** A few at once; the first failure ends it. */
+/** A few at once. After a failure nothing new is begun; it is thrown when all has come to its end. */
 async function forEach(ids: readonly string[], work: (id: string) => Promise<void>): Promise<void> {
-  const rest = ids.values()
+  const rest = ids.toReversed()
   const lane = async (): Promise<void> => {
-    for (const id of rest) await work(id)
+    for (let id = rest.pop(); id !== undefined; id = rest.pop()) {
+      await work(id).catch((error: unknown) => {
+        rest.length = 0
+        throw error
+      })
+    }
   }
-  await Promise.all(Array.from({ length: AT_ONCE }, lane))
+  const lanes = await Promise.allSettled(Array.from({ length: AT_ONCE }, lane))
+  for (const ended of lanes) if (ended.status === 'rejected') throw ended.reason
 }
 
 /** Tells of uploads that they are finished, where an earlier process has not come to that. */

@@ -3,6 +3,7 @@ import { createHash, randomBytes } from 'node:crypto'
 import { mkdtemp, readFile, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
+import { Readable } from 'node:stream'
 import { expect, onTestFinished, test } from 'vitest'
 import { contentOf, createSender, MemoryUploads } from '../testing/upload-fixture.ts'
 import type { BlobDigest } from './blob-store.ts'
@@ -57,10 +58,10 @@ test('UploadCore hashes a large upload without its event loop', { timeout: 120_0
   for (let done = 0; done < LENGTH; done += MIB) hash.update(block)
   const digest: Digest = { algorithm: 'sha512', hex: hash.digest('hex') }
   const { id } = await core.create({ length: LENGTH, name: 'a', finish: 'when-told' })
-  const content = async function* (): AsyncGenerator<Uint8Array> {
+  const blocks = function* (): Generator<Uint8Array> {
     for (let done = 0; done < LENGTH; done += MIB) yield block
   }
-  await core.append(id, 0, content())
+  await core.append(id, 0, Readable.from(blocks(), { objectMode: false }))
 
   const before = { own: process.threadCpuUsage().user, all: process.cpuUsage().user }
   await core.complete(id, { digest })

@@ -88,6 +88,25 @@ test('UploadCore tells nobody else of what was missed, and keeps no account with
   expect(heard).toEqual([])
 })
 
+test('UploadCore opens nothing any more for those who hear after it was closed', async () => {
+  const uploads = new MemoryUploads()
+  const hearing = Promise.withResolvers<void>()
+  const core = await uploads.open({ onEvent: () => hearing.promise })
+  const { id } = await core.create({ length: 1, name: 'a' })
+  await core.append(id, 0, contentOf('x'))
+  await core.close()
+  let opened = 0
+  uploads.journals.open = () => {
+    opened++
+    return Promise.reject(new Error('closed'))
+  }
+
+  hearing.resolve()
+  await new Promise(setImmediate)
+
+  expect(opened).toBe(0)
+})
+
 test('UploadCore gives every event an id of its own', async () => {
   const uploads = new MemoryUploads()
   await using core = await uploads.open({ checkpointMs: 10 })

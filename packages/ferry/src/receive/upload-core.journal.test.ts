@@ -7,6 +7,7 @@ import { contentOf, MemoryUploads } from '../testing/upload-fixture.ts'
 import { CoreContext } from './core-context.ts'
 import { createEntry } from './create-entry.ts'
 import { DiskJournalStore } from './disk-journal-store.ts'
+import type { UploadJournal } from './journal-store.ts'
 import { MemoryBlobStore } from './memory-blob-store.ts'
 import { MemoryJournalStore } from './memory-journal-store.ts'
 import { UploadFolder } from './upload-folder.ts'
@@ -106,6 +107,48 @@ test('UploadCore goes on with the long journal where a new one cannot be written
 
   await using next = await uploads.open()
 
+  expect(next.status(id).offset).toBe(4)
+})
+
+/** Journals that, like systems, may forget what was not synced when a sync fails, and only then. */
+class ForgetfulJournals extends MemoryJournalStore {
+  fails = false
+
+  override async open(id: string): Promise<UploadJournal> {
+    const journal = await super.open(id)
+    let synced = await this.recover(id)
+    return {
+      get size() {
+        return journal.size
+      },
+      append: async (records, options) => {
+        if (this.fails) {
+          await this.rewrite(id, synced as object[])
+          throw new Error('the disk has failed')
+        }
+        await journal.append(records, options)
+        if (options.durable) synced = await this.recover(id)
+      },
+      close: () => journal.close(),
+    }
+  }
+}
+
+test('UploadCore writes a journal anew that may have forgotten records', async () => {
+  const uploads = new MemoryUploads()
+  const journals = new ForgetfulJournals()
+  const options = { journals, ack: 'written', boot: 'this' } as const
+  const core = await uploads.open(options)
+  const { id } = await core.create({ length: 6, name: 'a' })
+  await core.append(id, 0, contentOf('abc'))
+  journals.fails = true
+  await expect(core.append(id, 3, contentOf('d'))).rejects.toThrow('the disk has failed')
+  journals.fails = false
+
+  await core.append(id, 3, contentOf('e'))
+  await core.close()
+
+  await using next = await uploads.open(options)
   expect(next.status(id).offset).toBe(4)
 })
 

@@ -4,9 +4,11 @@ import { contentOf, createSender, MemoryUploads } from '../testing/upload-fixtur
 import type { UploadBlob } from './blob-store.ts'
 import { MemoryBlobStore } from './memory-blob-store.ts'
 
-/** Notes how far anything was ever written. */
+/** Notes how far anything was ever written, and holds syncs when it is told to. */
 class WatchedStore extends MemoryBlobStore {
   writtenEnd = 0
+  syncs = 0
+  onSync = (): Promise<void> => Promise.resolve()
 
   override async open(id: string): Promise<UploadBlob> {
     const blob = await super.open(id)
@@ -19,7 +21,10 @@ class WatchedStore extends MemoryBlobStore {
       read: (offset, length) => blob.read(offset, length),
       truncate: (length) => blob.truncate(length),
       close: () => blob.close(),
-      sync: () => blob.sync(),
+      sync: () => {
+        this.syncs++
+        return this.onSync()
+      },
     }
   }
 }
@@ -83,23 +88,44 @@ test('UploadCore leaves alone what another writer has beyond the announced conte
 })
 
 test('UploadCore says that bytes lie beyond a length that was set while they came', async () => {
-  const uploads = new MemoryUploads()
-  await using core = await uploads.open()
+  const blobs = new WatchedStore()
+  await using core = await new MemoryUploads().open({ blobs })
   const { id } = await core.create({ name: 'a', finish: 'when-told' })
   const sender = createSender()
   const outcome = core.append(id, 0, sender).catch((error: unknown) => error)
-  sender.push('abcdef')
-  await new Promise(setImmediate)
+  // As much as is written at once.
+  sender.push(Buffer.alloc(262_144, 'abcd'))
+  await expect.poll(() => blobs.writtenEnd).toBe(262_144)
 
-  await core.setLength(id, 4)
+  expect(await core.setLength(id, 4)).toMatchObject({ offset: 4, length: 4 })
   sender.push(null)
 
   expect(await outcome).toMatchObject({
     code: 'length-mismatch',
-    detail: { expectedLength: 4, providedLength: 6 },
+    detail: { expectedLength: 4, providedLength: 262_144 },
   })
+  expect(core.status(id)).toMatchObject({ offset: 4, length: 4 })
   await core.complete(id)
-  expect(uploads.blobs.content('a')?.toString()).toBe('abcd')
+  expect(blobs.content('a')?.toString()).toBe('abcd')
+})
+
+test('UploadCore.setLength() counts what is being committed at the moment', async () => {
+  const gate = Promise.withResolvers<void>()
+  const blobs = new WatchedStore()
+  blobs.onSync = () => gate.promise
+  await using core = await new MemoryUploads().open({ blobs })
+  const { id } = await core.create({ finish: 'when-told' })
+  const writing = core.append(id, 0, contentOf('abcdef'))
+  await expect.poll(() => blobs.syncs).toBe(1)
+
+  const setting = core.setLength(id, 4)
+  const outcome = setting.catch((error: unknown) => error)
+  await new Promise(setImmediate)
+  gate.resolve()
+
+  expect(await outcome).toMatchObject({ code: 'length-mismatch' })
+  expect((await writing).offset).toBe(6)
+  expect(core.status(id).length).toBeUndefined()
 })
 
 test('UploadCore.setLength() takes one of two lengths that are set at once', async () => {

@@ -262,6 +262,34 @@ test('UploadCore forgets finished uploads after a while, and leaves their files'
   expect(uploads.blobs.content('a')?.toString()).toBe('x')
 })
 
+test('UploadCore removes nothing at a start whose date is wrong, and goes on by the right one', async () => {
+  const uploads = new MemoryUploads()
+  const first = await uploads.open({ expiresInMs: DAY_MS })
+  const { id } = await first.create({})
+  await first.append(id, 0, contentOf('abc'))
+  await first.close()
+  const years = 1000 * DAY_MS
+  uploads.epochNow += DAY_MS / 2 + years
+
+  await using core = await uploads.open({ expiresInMs: DAY_MS })
+  await core.sweep()
+  expect(core.status(id).offset).toBe(3)
+  uploads.epochNow -= years
+  uploads.clock.advance(3_600_000)
+  uploads.epochNow += 3_600_000
+  await core.sweep()
+  expect(core.status(id).expiresAt).toBe(uploads.epochNow + DAY_MS / 2 - 3_600_000)
+
+  // What comes now is dated by the clock of this process alone.
+  await core.append(id, 3, contentOf('d'))
+  uploads.epochNow += years
+  await core.sweep()
+  expect(core.status(id).expiresAt).toBe(uploads.epochNow + DAY_MS)
+  uploads.clock.advance(DAY_MS)
+  await core.sweep()
+  expect([...core.list()]).toEqual([])
+})
+
 test.each([
   ['forward', 3_600_000],
   ['backward', -3_600_000],

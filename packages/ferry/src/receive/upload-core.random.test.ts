@@ -132,7 +132,9 @@ class Scene {
   readonly violations: unknown[] = []
 
   async open(): Promise<void> {
-    this.core = await this.uploads.open({ blobs: this.blobs, checkpointMs: 100 })
+    // So short that journals are written anew all the time.
+    const options = { blobs: this.blobs, checkpointMs: 100, maxJournalBytes: 300 }
+    this.core = await this.uploads.open(options)
   }
 
   begin(offset: number, end: number, options: { announced: boolean; wrong: boolean }): void {

@@ -4,7 +4,7 @@ import { mkdir, mkdtemp, readdir, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { expect, onTestFinished, test } from 'vitest'
-import { contentOf, createSender } from '../testing/upload-fixture.ts'
+import { contentOf, createSender, MemoryUploads } from '../testing/upload-fixture.ts'
 import { formatRecord } from '../transfer/record-log.ts'
 import { UploadFolder } from './upload-folder.ts'
 import { formatHeader, type UploadHeader } from './upload-record.ts'
@@ -59,6 +59,29 @@ test(`UploadFolder opens with ${UPLOADS} unfinished uploads`, { timeout: 120_000
   expect((await countOpenFiles()) - filesBefore).toBeLessThan(200)
   expect(process.memoryUsage().rss - before).toBeLessThan(100_000_000 + UPLOADS * 20_000)
   await expect(core.create({})).rejects.toMatchObject({ code: 'quota-exceeded' })
+})
+
+test('UploadCore that cannot be opened leaves nothing under way', async () => {
+  const uploads = new MemoryUploads()
+  const core = await uploads.open()
+  for (let index = 0; index < 100; index++) await core.create({})
+  await core.close()
+  const { journals } = uploads
+  const recover = journals.recover.bind(journals)
+  let begun = 0
+  let ended = 0
+  journals.recover = async (id) => {
+    const isBad = ++begun === 20
+    await new Promise(setImmediate)
+    ended++
+    if (isBad) throw new Error('the disk has failed')
+    return recover(id)
+  }
+
+  await expect(uploads.open()).rejects.toThrow('the disk has failed')
+
+  expect(ended).toBe(begun)
+  expect(begun).toBeLessThan(100)
 })
 
 test(`UploadCore takes ${WRITERS} writers at once`, { timeout: 120_000 }, async () => {

@@ -65,7 +65,12 @@ export class UploadCore implements AsyncDisposable {
    */
   static async open(options: UploadCoreOptions): Promise<UploadCore> {
     const context = new CoreContext(fillDefaults(options), options.onEvent)
-    return new UploadCore(context, await recoverUploads(context))
+    try {
+      return new UploadCore(context, await recoverUploads(context))
+    } catch (error) {
+      await context.close()
+      throw error
+    }
   }
 
   /** The largest upload that it takes; undefined for any. */
@@ -132,8 +137,11 @@ export class UploadCore implements AsyncDisposable {
    * bytes are acknowledged, and, where they were the last, the file has its name. Bytes that were
    * acknowledged before never change; the same may come again.
    *
-   * The content is not closed, whatever happens.
-   * @throws {UploadError} upload-interrupted when not all has come: what has is kept
+   * The content is not closed, whatever happens. Of content that is longer than it may be, nothing is
+   * written from the chunk on that goes too far.
+   * @throws {UploadError} upload-interrupted when not all has come: what has is kept;
+   *   upload-complete, upload-expired, upload-is-part, upload-lost, upload-too-large,
+   *   length-mismatch, content-mismatch, digest-mismatch, quota-exceeded, insufficient-storage
    */
   write(
     id: string,
@@ -160,6 +168,8 @@ export class UploadCore implements AsyncDisposable {
   async setLength(id: string, length: number, signal?: AbortSignal): Promise<UploadStatus> {
     this.#checkOpen(signal)
     checkBytes(length)
+    // What is being committed counts; what comes later is held to the length.
+    await abortable(this.#context.settled(this.#find(id)), signal)
     const entry = this.#find(id)
     const refusal = decideLength(entry, length, this.#limits.maxUploadBytes)
     if (refusal !== undefined) throw refusal

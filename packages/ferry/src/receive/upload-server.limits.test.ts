@@ -49,7 +49,7 @@ test('UploadServer answers 429 to too many requests, and says when to come back'
 })
 
 test('UploadServer answers 429 to an address that tries many keys', async () => {
-  await using server = await open({ limits: { wrongKeysPerMinute: 3 } })
+  await using server = await open({ clock: new FakeClock(), limits: { wrongKeysPerMinute: 3 } })
   const url = await server.listen()
   expect((await send(url, 'ann')).status).toBe(200)
 

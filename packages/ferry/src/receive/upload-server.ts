@@ -194,12 +194,13 @@ export class UploadServer implements AsyncDisposable {
   ): Promise<void> {
     // A connection that breaks is no failure of the process.
     response.on('error', () => {})
-    this.#open.add(request, response)
-    try {
-      await this.#handle(request, response, onAdmitted)
-    } catch (failure) {
-      this.#options.onFailure?.(failure)
-    }
+    await this.#open.add(request, response, async () => {
+      try {
+        await this.#handle(request, response, onAdmitted)
+      } catch (failure) {
+        this.#options.onFailure?.(failure)
+      }
+    })
   }
 
   async #handle(

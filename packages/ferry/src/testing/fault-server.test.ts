@@ -295,7 +295,7 @@ test('FaultServer tells when so much was sent, and breaks every connection', asy
 })
 
 test('FaultServer numbers connections in the order of their first requests', async () => {
-  await using server = await FaultServer.start({ content: CONTENT, bytesPerSecond: 5000 })
+  await using server = await FaultServer.start({ content: CONTENT, bytesPerSecond: 1000 })
 
   await Promise.all([get(server), get(server)])
 

@@ -17,7 +17,7 @@ import { FakeClock } from './fake-clock.ts'
 
 const TICK_MS = 100
 // What is not a matter of bytes, such as a new request, gets this long in truth, and so many turns of
-// the event loop, in which both ends live.
+// the event loop, in which both ends live, after the last connecting and the last work on a file.
 const LEAST_MS = 2
 const LEAST_TURNS = 25
 // Nothing more comes where nothing has come for so long.
@@ -107,18 +107,19 @@ export class PacedOrigin implements AsyncDisposable {
     for (const [index, answer] of this.answers.entries()) {
       goal += this.#send(answer, this.#paceOf(index))
     }
-    let [before, still] = [0, 0]
+    let [before, still, idle] = [0, 0, 0]
     for (let turn = 0; turn < LEAST_TURNS; turn++) await immediate()
     for (let ms = 0; ms < MOST_MS; ms++) {
       await pause(1)
       const { fetchedBytes } = run.progress()
       still = fetchedBytes === before ? still + 1 : 0
       before = fetchedBytes
+      idle = isAtWork() ? 0 : idle + 1
       // What somebody has lost interest in does not arrive.
       const isLost = this.#closedCount > closed && still >= STILL_MS
       const hasArrived = fetchedBytes >= goal || isLost
       if (run.state === 'verifying') continue
-      if (ms >= LEAST_MS && (hasArrived || run.state !== 'running')) return
+      if (idle >= LEAST_MS && (hasArrived || run.state !== 'running')) return
     }
   }
 
@@ -168,4 +169,9 @@ export class PacedOrigin implements AsyncDisposable {
     await new Promise((resolve) => this.#server.close(resolve))
     await rm(this.#folder, { recursive: true, force: true })
   }
+}
+
+/** Whether this process waits for its disk, or for a connection to stand. */
+function isAtWork(): boolean {
+  return process.getActiveResourcesInfo().some((name) => /^(FSReq|TCPConnect)/.test(name))
 }

@@ -141,10 +141,10 @@ test('FileLock is never held by two processes, however they race', async () => {
   await writeFile(wins, '')
   // Whoever holds the lock makes a file that must not be there yet.
   const script = `
-    const { appendFileSync, openSync, closeSync, unlinkSync } = await import('node:fs')
+    const { appendFileSync, openSync, closeSync, statSync, unlinkSync } = await import('node:fs')
     const [path, flag, wins] = process.argv.slice(2)
     const end = Date.now() + 1500
-    while (Date.now() < end) {
+    while (Date.now() < end || statSync(wins).size <= 20) {
       const lock = await FileLock.take(path).catch((error) => {
         if (error.code !== 'locked') throw error
       })

@@ -19,17 +19,17 @@ export function leavesDoubt(failure: unknown): boolean {
  */
 export function settleDoubt(
   { settings, tell, endpoint, source }: UploadJob,
-  span: Span,
+  { start, end }: Span,
   cause: unknown,
 ): void {
   if (settings.onDoubt === 'resend') {
-    tell({ type: 'doubt', span })
+    tell({ type: 'doubt', span: { start, end } })
     return
   }
   throw new TransferError(
     'delivery-in-doubt',
     `Cannot go on sending ${JSON.stringify(source.name)} to ${endpoint.label}: ` +
-      `whether bytes ${span.start} to ${span.end} have arrived is not known, and the server cannot tell`,
-    { cause, detail: { start: span.start, end: span.end } },
+      `whether bytes ${start} to ${end} have arrived is not known, and the server cannot tell`,
+    { cause, detail: { start, end } },
   )
 }

@@ -3,12 +3,11 @@
  * modification or its place on the disk is found before the last byte of any piece is given.
  */
 import type { BigIntStats } from 'node:fs'
-import { open, stat } from 'node:fs/promises'
+import { type FileHandle, open, stat } from 'node:fs/promises'
 import { basename } from 'node:path'
-import { ConfigError, isFerryError, TransferError } from '../errors.ts'
+import { ConfigError, TransferError } from '../errors.ts'
 import type { Span } from '../transfer/span.ts'
-import type { Content, StreamedContent } from '../transport/content.ts'
-import { fileContent } from '../transport/file-content.ts'
+import type { Content } from '../transport/content.ts'
 import type { UploadSource } from './upload-source.ts'
 
 /** How a file is sent. */
@@ -24,8 +23,10 @@ export interface FileSourceOptions {
 
 // Read whole before it is sent, in one write with the head of its request.
 const SMALL_BYTES = 65_536
+// Two are in use for each piece that is on its way; as large as is fastest (see file-content.ts).
+const BUFFER_BYTES = 524_288
 
-/** A file to be sent. It is opened for each piece only; closing it does nothing. */
+/** A file to be sent. Whoever opens it closes it. */
 export class FileSource implements UploadSource {
   readonly name: string
   readonly type: string | undefined
@@ -35,6 +36,9 @@ export class FileSource implements UploadSource {
   readonly sha256: string | undefined
   readonly maxPieceBytes: number = Number.POSITIVE_INFINITY
   readonly #path: string
+  #file: Promise<FileHandle> | undefined
+  /** Memory that nothing is being sent from. */
+  readonly #buffers: Buffer[] = []
 
   private constructor(path: string, stats: BigIntStats, options: FileSourceOptions) {
     this.#path = path
@@ -67,65 +71,93 @@ export class FileSource implements UploadSource {
 
   async content(span: Span): Promise<Content> {
     await this.#check()
-    if (span.end - span.start <= SMALL_BYTES) return await this.#readSmall(span)
-    const content = await this.#translate(() => fileContent(this.#path, span))
-    return {
-      length: span.end - span.start,
-      replayable: true,
-      open: (signal) => this.#read(content, signal),
-    }
+    const length = span.end - span.start
+    if (length <= SMALL_BYTES) return await this.#readSmall(span)
+    return { length, replayable: true, open: () => this.#read(span) }
   }
 
   release(): Promise<void> {
     return Promise.resolve()
   }
 
-  close(): Promise<void> {
-    return Promise.resolve()
+  async close(): Promise<void> {
+    const file = await this.#file?.catch(() => undefined)
+    this.#file = undefined
+    await file?.close()
   }
 
   [Symbol.asyncDispose](): Promise<void> {
     return this.close()
   }
 
-  async *#read(content: StreamedContent, signal?: AbortSignal): AsyncGenerator<Uint8Array, void> {
-    let left = content.length as number
+  #open(): Promise<FileHandle> {
+    this.#file ??= open(this.#path).catch((cause: NodeJS.ErrnoException) => {
+      throw lookError(this.#path, cause)
+    })
+    return this.#file
+  }
+
+  /** While one buffer is being sent the next is being read. */
+  async *#read({ start, end }: Span): AsyncGenerator<Uint8Array, void> {
+    const file = await this.#open()
+    let offset = start
+    let free = this.#takeBuffer()
+    let spare: Buffer | undefined
+    let reading = this.#readAt(file, free, { start, end })
     try {
-      for await (const piece of content.open(signal)) {
-        left -= piece.length
-        if (left <= 0) await this.#check()
-        yield piece
+      while (offset < end) {
+        const filled = free
+        const bytesRead = await reading
+        offset += bytesRead
+        if (offset < end) {
+          // What was sent last is done with, now that more is asked for.
+          free = spare ?? this.#takeBuffer()
+          spare = filled
+          reading = this.#readAt(file, free, { start: offset, end })
+          // It may fail while the receiver is busy; the next turn tells.
+          reading.catch(() => {})
+        } else {
+          await this.#check()
+        }
+        yield filled.subarray(0, bytesRead)
       }
-    } catch (error) {
-      throw toChanged(error, this.#path)
+      // All of it was taken: others may have the memory.
+      for (const buffer of [free, spare]) if (buffer !== undefined) this.#buffers.push(buffer)
+    } finally {
+      await reading.catch(() => {})
     }
   }
 
-  async #readSmall({ start, end }: Span): Promise<Uint8Array> {
-    const file = await open(this.#path).catch((cause: NodeJS.ErrnoException) => {
-      throw lookError(this.#path, cause)
-    })
-    const bytes = Buffer.allocUnsafeSlow(end - start)
-    try {
-      const { bytesRead } = await file.read(bytes, 0, bytes.length, start)
-      if (bytesRead < bytes.length) throw changedError(this.#path)
-    } finally {
-      await file.close()
+  #takeBuffer(): Buffer {
+    return this.#buffers.pop() ?? Buffer.allocUnsafeSlow(Math.min(BUFFER_BYTES, this.size))
+  }
+
+  async #readSmall(span: Span): Promise<Uint8Array> {
+    const bytes = Buffer.allocUnsafe(span.end - span.start)
+    const file = await this.#open()
+    let at = 0
+    while (at < bytes.length) {
+      at += await this.#readAt(file, bytes.subarray(at), { start: span.start + at, end: span.end })
     }
     await this.#check()
     return bytes
   }
 
-  async #check(): Promise<void> {
-    if (fingerprintOf(await look(this.#path)) !== this.fingerprint) throw changedError(this.#path)
+  /** @returns how many bytes were read, at least one */
+  async #readAt(file: FileHandle, buffer: Buffer, { start, end }: Span): Promise<number> {
+    const length = Math.min(buffer.length, end - start)
+    const { bytesRead } = await file
+      .read(buffer, 0, length, start)
+      .catch((cause: NodeJS.ErrnoException) => {
+        throw lookError(this.#path, cause)
+      })
+    if (bytesRead === 0) throw changedError(this.#path)
+    return bytesRead
   }
 
-  async #translate<Result>(work: () => Promise<Result>): Promise<Result> {
-    try {
-      return await work()
-    } catch (error) {
-      throw toChanged(error, this.#path)
-    }
+  /** @throws {TransferError} source-changed, when it is another version, or not there */
+  async #check(): Promise<void> {
+    if (fingerprintOf(await look(this.#path)) !== this.fingerprint) throw changedError(this.#path)
   }
 }
 
@@ -150,19 +182,9 @@ function lookError(path: string, cause: NodeJS.ErrnoException): TransferError {
   )
 }
 
-/** What the reading of a file finds, in the words of a source. */
-function toChanged(error: unknown, path: string): unknown {
-  const isChange =
-    isFerryError(error, 'size-mismatch') ||
-    isFerryError(error, 'representation-changed') ||
-    error instanceof ConfigError
-  return isChange ? changedError(path, error) : error
-}
-
-function changedError(path: string, cause?: unknown): TransferError {
+function changedError(path: string): TransferError {
   return new TransferError(
     'source-changed',
     `Cannot send ${JSON.stringify(path)}: the file has changed since it was looked at`,
-    cause === undefined ? {} : { cause },
   )
 }

@@ -55,9 +55,12 @@ export class OutboxDatabase {
     this.#trimmer = new OutboxTrimmer(connection)
   }
 
-  /** Makes somebody an adder. */
+  /** Makes somebody an adder, and has what ended ones have left cleared away. */
   begin(holding: Holding): void {
-    this.#connection.transact('NORMAL', () => this.#hold(holding))
+    this.#connection.transact('NORMAL', () => {
+      this.#sweep(holding.time)
+      this.#hold(holding)
+    })
   }
 
   /** Takes steps of adding, in order, for one adder. Gives the memory of the parts back. */
@@ -110,21 +113,7 @@ export class OutboxDatabase {
 
   /** Ends the holdings of those that have ended; what they were adding is cleared away. */
   sweep(time: LeaseTime): void {
-    this.#connection.transact('NORMAL', () => {
-      for (const row of this.#connection.sql('SELECT * FROM outbox_holders').all()) {
-        if (isFree(row, time, this.#self)) {
-          this.#connection
-            .sql('DELETE FROM outbox_holders WHERE token = ?')
-            .run(row['token'] as string)
-        }
-      }
-      this.#connection
-        .sql(
-          `UPDATE outbox_items SET state = 'gone'
-          WHERE state = 'adding' AND holder NOT IN (SELECT token FROM outbox_holders)`,
-        )
-        .run()
-    })
+    this.#connection.transact('NORMAL', () => this.#sweep(time))
   }
 
   list(time: LeaseTime): OutboxItem[] {
@@ -235,6 +224,19 @@ export class OutboxDatabase {
     } finally {
       this.#connection.close()
     }
+  }
+
+  #sweep(time: LeaseTime): void {
+    for (const row of this.#connection.sql('SELECT * FROM outbox_holders').all()) {
+      if (!isFree(row, time, this.#self)) continue
+      this.#connection.sql('DELETE FROM outbox_holders WHERE token = ?').run(row['token'] as string)
+    }
+    this.#connection
+      .sql(
+        `UPDATE outbox_items SET state = 'gone'
+          WHERE state = 'adding' AND holder NOT IN (SELECT token FROM outbox_holders)`,
+      )
+      .run()
   }
 
   #doneOne({ id, token }: HeldItem): DoneOutcome {

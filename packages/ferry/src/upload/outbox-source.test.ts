@@ -61,6 +61,18 @@ describe('of a stored item', () => {
     await expect(read(source, { start: 19, end: 35 })).rejects.toThrow(RangeError)
   })
 
+  test('what is released is kept where the whole may be wanted again', async () => {
+    await using outbox = createMemoryOutbox()
+    const item = await addContent(outbox, 'a', BYTES, { partBytes: 10 })
+    const lease = await leaseOf(outbox, item)
+    await using source = await openOutboxSource(lease, { keepAcknowledged: true })
+
+    await source.release(29)
+
+    expect(source.keptFrom).toBe(0)
+    expect(await read(source, { start: 0, end: 35 })).toEqual(BYTES)
+  })
+
   test('an empty item is an empty source', async () => {
     await using outbox = createMemoryOutbox()
     const item = await addContent(outbox, 'a', '')

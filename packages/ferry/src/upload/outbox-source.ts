@@ -8,13 +8,26 @@ import { FileSource } from './file-source.ts'
 import type { OutboxItem, OutboxLease, StoredContent } from './outbox.ts'
 import type { UploadSource } from './upload-source.ts'
 
+/** How an item is sent. */
+export interface OutboxSourceOptions {
+  /**
+   * Keeps the bytes that the server has acknowledged until the item is done, so that it can be sent
+   * anew to a server that has lost them.
+   * @defaultValue false, which gives their room back at once
+   */
+  readonly keepAcknowledged?: boolean | undefined
+}
+
 /**
  * Opens what a lease is for. Closing the source leaves the lease as it is.
  * @throws {TransferError} `source-changed` when the file is not the one that was added, or not there
  */
-export async function openOutboxSource(lease: OutboxLease): Promise<UploadSource> {
+export async function openOutboxSource(
+  lease: OutboxLease,
+  options: OutboxSourceOptions = {},
+): Promise<UploadSource> {
   const { name, type, content } = lease.item
-  if (content.mode === 'stored') return new StoredSource(lease, content)
+  if (content.mode === 'stored') return new StoredSource(lease, content, options)
   const { path, fingerprint, sha256 } = content
   return await FileSource.open(path, { name, type, fingerprint, sha256 })
 }
@@ -28,8 +41,13 @@ class StoredSource implements UploadSource {
   readonly maxPieceBytes: number = Number.POSITIVE_INFINITY
   readonly #lease: OutboxLease
   readonly #partBytes: number
+  readonly #keepAcknowledged: boolean
 
-  constructor(lease: OutboxLease, { partBytes, sha256 }: StoredContent) {
+  constructor(
+    lease: OutboxLease,
+    { partBytes, sha256 }: StoredContent,
+    options: OutboxSourceOptions,
+  ) {
     const { id, name, type, size }: OutboxItem = lease.item
     this.name = name
     this.type = type
@@ -39,6 +57,7 @@ class StoredSource implements UploadSource {
     this.sha256 = sha256
     this.#lease = lease
     this.#partBytes = partBytes
+    this.#keepAcknowledged = options.keepAcknowledged ?? false
   }
 
   get keptFrom(): number {
@@ -59,8 +78,8 @@ class StoredSource implements UploadSource {
     return { length: end - start, replayable: true, open: () => this.#read(span) }
   }
 
-  release(offset: number): Promise<void> {
-    return this.#lease.dropParts(offset)
+  async release(offset: number): Promise<void> {
+    if (!this.#keepAcknowledged) await this.#lease.dropParts(offset)
   }
 
   close(): Promise<void> {

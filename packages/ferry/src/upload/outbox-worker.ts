@@ -6,7 +6,7 @@ import { parentPort, workerData } from 'node:worker_threads'
 import type { ErrorDetail } from '../errors.ts'
 import { OutboxConnection } from './outbox-connection.ts'
 import { OutboxDatabase } from './outbox-database.ts'
-import { outboxError } from './outbox-errors.ts'
+import { outboxError } from './sqlite-errors.ts'
 import type { ThreadCall, ThreadOptions, ThreadReply } from './outbox-thread.ts'
 
 const { path, busyTimeoutMs } = workerData as ThreadOptions

@@ -8,6 +8,7 @@ import { setTimeout as pause } from 'node:timers/promises'
 import { fileURLToPath } from 'node:url'
 import { expect, test } from 'vitest'
 import { seededContent } from '../../../../test/support/receive-content.ts'
+import { type SystemCall, traceCalls } from '../../../../test/support/system-calls.ts'
 import { digestOf, TempDir } from '../../../../test/support/temp-dir.ts'
 import type { Outbox } from './outbox.ts'
 import { openSqliteOutbox } from './sqlite-outbox.ts'
@@ -90,6 +91,22 @@ test.runIf(process.platform === 'linux')(
   60_000,
 )
 
+test('what is added, and what is done, is on the disk before it is said', async () => {
+  await using folder = await TempDir.create()
+  const path = folder.join('outbox.db')
+  const run = (task: string): Promise<SystemCall[]> =>
+    traceCalls([process.execPath, MAIN, path, task, '1'])
+
+  const adding = beforeSaying('added', await run('add-some'))
+  const written = adding.findLast(({ name }) => name === 'pwrite64')
+  expect(syncs(adding).some(({ begin }) => begin > (written?.end ?? Number.NaN))).toBe(true)
+
+  // Clearing up may write again at once. The log's head is synced by itself, its frames only for this.
+  const sending = beforeSaying('sent', await run('send'))
+  const [, frame] = sending.filter(({ name }) => name === 'pwrite64')
+  expect(syncs(sending).some(({ begin }) => begin > (frame?.end ?? Number.NaN))).toBe(true)
+}, 60_000)
+
 test.runIf(canMount())(
   'a full disk ends the adding and nothing else',
   async () => {
@@ -144,6 +161,17 @@ async function readAll(outbox: Outbox, id: string, size: number): Promise<Buffer
 function countRows(path: string, from: string): number {
   using database = new DatabaseSync(path, { timeout: 10_000 })
   return database.prepare(`SELECT count(*) AS n FROM ${from}`).get()?.['n'] as number
+}
+
+/** The calls on the log that were over before a line was said. */
+function beforeSaying(line: string, calls: readonly SystemCall[]): SystemCall[] {
+  const said = calls.find(({ name, args }) => name === 'write' && args.includes(`"${line} `))
+  const begin = said?.begin ?? Number.NaN
+  return calls.filter(({ args, end }) => args.includes('outbox.db-wal') && end < begin)
+}
+
+function syncs(calls: readonly SystemCall[]): SystemCall[] {
+  return calls.filter(({ name }) => name === 'fdatasync' || name === 'fsync')
 }
 
 function canMount(): boolean {

@@ -11,7 +11,7 @@ import { syncFolder } from '../transfer/files.ts'
 import { DoneQueue, type HeldItem } from './done-queue.ts'
 import { DEFAULT_LEASE_MS, type LeaseTime } from './lease-state.ts'
 import type { Holding } from './outbox-database.ts'
-import { outboxError } from './outbox-errors.ts'
+import { outboxError } from './sqlite-errors.ts'
 import { OutboxStager } from './outbox-stager.ts'
 import { OutboxThread } from './outbox-thread.ts'
 import type {

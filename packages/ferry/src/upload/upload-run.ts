@@ -229,11 +229,17 @@ export class UploadRun {
       { start, end, isLast: end === source.size },
       {
         signal,
-        onSent: (bytes) => this.#busy.set(span, (this.#busy.get(span) ?? 0) + bytes),
+        onSent: (bytes) => this.#noteSent(span, bytes),
       },
     )
     if (protocol.held.bytes > before || isEnd) this.#noteProgress()
     await source.release(protocol.held.endFrom(0))
+  }
+
+  /** Content that was refused may be told of after its piece has ended. */
+  #noteSent(span: Span, bytes: number): void {
+    const handed = this.#busy.get(span)
+    if (handed !== undefined) this.#busy.set(span, handed + bytes)
   }
 
   #noteProgress(): void {

@@ -173,12 +173,13 @@ test('a reader that is slow holds the source back', async () => {
   const body = decode(createResponseStream(wire), 'gzip', { maxRatio: Infinity })
   const iterator = body[Symbol.asyncIterator]()
   await iterator.next()
-  await new Promise((resolve) => setTimeout(resolve, 50))
-  const afterOne = wire.pulledBytes
-  await new Promise((resolve) => setTimeout(resolve, 50))
+  // What is under way when the reader stops still comes.
+  for (let before = -1; before !== wire.pulledBytes && before < 500_000;) {
+    before = wire.pulledBytes
+    await new Promise((resolve) => setTimeout(resolve, 100))
+  }
 
-  expect(wire.pulledBytes).toBe(afterOne)
-  expect(afterOne).toBeLessThan(500_000)
+  expect(wire.pulledBytes).toBeLessThan(500_000)
   await iterator.return?.()
   await expect.poll(() => wire.closed).toBe(true)
 })

@@ -1,3 +1,4 @@
+import type { ServerResponse } from 'node:http'
 import { expect, test } from 'vitest'
 import { CacheFixture, pathWith } from '../../testing/cache-fixture.ts'
 
@@ -31,19 +32,21 @@ test('requests with other fields do not wait for each other', async () => {
 
 test('those that waited in vain go to the server together', async () => {
   await using cache = await CacheFixture.start({ coalesce: true })
-  let running = 0
-  let most = 0
-  cache.listener = (_, response) => {
-    most = Math.max(most, ++running)
-    setTimeout(() => {
-      running--
+  const held: ServerResponse[] = []
+  cache.listener = (_, response) => void held.push(response)
+  const answerAll = (): void => {
+    for (const response of held.splice(0)) {
       response.setHeader('Cache-Control', 'no-store').end('text')
-    }, 50)
+    }
   }
 
-  await Promise.all(Array.from({ length: 5 }, () => cache.get(NO_STORE)))
+  const answers = Promise.all(Array.from({ length: 5 }, () => cache.get(NO_STORE)))
+  await expect.poll(() => held.length, { interval: 5 }).toBe(1)
+  answerAll()
+  await expect.poll(() => held.length, { interval: 5 }).toBe(4)
+  answerAll()
+  await answers
 
-  expect(most).toBe(4)
   expect(cache.asked).toBe(5)
 })
 

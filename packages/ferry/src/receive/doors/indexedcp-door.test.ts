@@ -7,7 +7,7 @@ import { expect, test } from 'vitest'
 import { createHash } from 'node:crypto'
 import { FakeClock } from '../../testing/fake-clock.ts'
 import { KeyRing } from '../keys.ts'
-import { UploadServer, type UploadServerOptions } from '../upload-server.ts'
+import { UploadServer, type UploadFolderServerOptions } from '../upload-server.ts'
 
 const A = Buffer.alloc(40, 'a')
 const B = Buffer.alloc(40, 'b')
@@ -29,16 +29,16 @@ interface ChunkOptions {
 /** A server on a folder of its own, and clients of it. */
 class Site implements AsyncDisposable {
   readonly folder: string
-  readonly #options: UploadServerOptions
+  readonly #options: UploadFolderServerOptions
   #server: UploadServer | undefined
   #url = ''
 
-  private constructor(folder: string, options: UploadServerOptions) {
+  private constructor(folder: string, options: UploadFolderServerOptions) {
     this.folder = folder
     this.#options = options
   }
 
-  static async open(options: UploadServerOptions = {}): Promise<Site> {
+  static async open(options: UploadFolderServerOptions = {}): Promise<Site> {
     const site = new Site(await mkdtemp(join(tmpdir(), 'ferry-test-')), options)
     await site.start()
     return site
@@ -435,6 +435,35 @@ test('a file that was taken away before it was finished does not come back', asy
   expect(await site.files()).toEqual({})
 })
 
+test('nothing is told of chunks that have expired, and they can come again', async () => {
+  const clock = new FakeClock()
+  const uploads = { clock, expiresInMs: 1000 }
+  await using site = await Site.open({ uploads })
+  const told = async (): Promise<unknown> =>
+    (jsonOf(await site.ask('GET', '/upload/status?filename=a.bin')) as { receivedChunks: unknown })
+      .receivedChunks
+  await site.send(A)
+  await site.send(C, { index: 2 })
+  clock.advance(800)
+  await site.send(B, { index: 1 })
+  await site.send(A, { index: 5 })
+  clock.advance(800)
+  await site.send(A, { index: 3 })
+  clock.advance(400)
+
+  // The last one waits since longer than the file was filled.
+  expect(await told()).toEqual([0, 1, 2, 3])
+  await site.send(B, { index: 4 })
+  await site.send(A, { index: 5 })
+  expect(await told()).toEqual([0, 1, 2, 3, 4, 5])
+  clock.advance(1500)
+  expect(await told()).toEqual([])
+  const again = await site.send(A)
+
+  expect(jsonOf(again)).toMatchObject({ message: 'Chunk received' })
+  expect(await told()).toEqual([0])
+})
+
 test('with many files, the oldest ones are finished', async () => {
   await using site = await Site.open({ indexedcp: { maxOpen: 2 } })
 
@@ -470,6 +499,23 @@ test('with an identity and an end, a file is published once, whole', async () =>
   expect(await site.files()).toEqual({ 'a.bin': 'a40 b40 c7' })
   const status = await site.ask('GET', '/upload/status?uploadId=my-upload-1')
   expect(jsonOf(status)).toMatchObject({ filename: 'a.bin', offset: 87, size: 87, complete: true })
+})
+
+test('an identity that is used for another file is refused, not skipped', async () => {
+  await using site = await Site.open()
+  const digestOf = (content: Buffer): string =>
+    `sha-256=:${createHash('sha256').update(content).digest('base64')}:`
+  const headers = { 'X-Upload-Id': 'u', 'X-Total-Size': '40', 'Repr-Digest': digestOf(A) }
+  await site.send(A, { headers })
+
+  const replies = [
+    await site.send(A, { headers }),
+    await site.send(B, { headers: { ...headers, 'Repr-Digest': digestOf(B) } }),
+    await site.send(C, { headers: { 'X-Upload-Id': 'u', 'X-Total-Size': '7' } }),
+  ]
+
+  expect(replies.map(({ status }) => status)).toEqual([200, 409, 409])
+  expect(await site.files()).toEqual({ 'a.bin': 'a40' })
 })
 
 test('a count of chunks is an end too, and a wrong digest is refused', async () => {

@@ -50,7 +50,7 @@ export interface IndexedCpDoorOptions {
   readonly answers?: 'json' | 'text'
   /** Keys of the encrypted mode. @defaultValue none: there is no such mode */
   readonly encryptionKeys?: EncryptionKeys | undefined
-  /** Of one encrypted packet, as JSON. @defaultValue 16 MiB: chunks of 12 MiB */
+  /** Of one encrypted packet, as JSON. @defaultValue 8 MiB: chunks of 6 MiB */
   readonly maxPacketBytes?: number
   /** How long a client may send nothing. @defaultValue the core's */
   readonly idleTimeoutMs?: number
@@ -238,7 +238,7 @@ export class IndexedCpDoor implements Door {
     if (found !== undefined) return found
     const { clock = systemClock, idleTimeoutMs = core.idleTimeoutMs } = this.#options
     const { finishAfterMs = 600_000, maxOpen = 1000 } = this.#options
-    const { encryptionKeys: keys, maxPacketBytes = 16_777_216 } = this.#options
+    const { encryptionKeys: keys, maxPacketBytes = 8_388_608 } = this.#options
     const pace = { clock, idleTimeoutMs, closing: this.#closing.signal }
     const versions = new Versions(core, { clock, finishAfterMs, maxOpen })
     const anonymous = new AnonymousUploads(core, versions, pace)

@@ -53,8 +53,8 @@ interface Session {
   readonly key: Buffer
 }
 
-// A packet is in memory as text, as ciphertext and as plaintext.
-const MAX_REQUESTS = 16
+// A packet is in memory as text, as ciphertext and as plaintext. Others of an owner wait unread.
+const MAX_REQUESTS_PER_OWNER = 4
 const MAX_ENVELOPE_BYTES = 65_536
 // To unwrap a key costs as much as to open 10 MB.
 const MAX_SESSIONS = 1000
@@ -62,7 +62,7 @@ const MAX_SESSIONS = 1000
 /** Takes packets into one core. */
 export class EncryptedUploads {
   readonly #options: EncryptedOptions
-  readonly #turns = new Turns(MAX_REQUESTS)
+  readonly #turns = new Map<string | undefined, Turns>()
   /** Those that were used last, in the order of their last use. */
   readonly #sessions = new Map<string, Session>()
 
@@ -75,7 +75,7 @@ export class EncryptedUploads {
    * @throws {Refusal} 400, 413; and as chunks do
    */
   async takeOne(asked: PacketRequest): Promise<TakenPackets> {
-    using _ = await this.#turns.take()
+    using _ = await this.#turnsOf(asked.owner).take()
     const members = parsePacketJson(await this.#readAll(asked.request))
     const envelope = toEnvelope(members)
     const session = await this.#openSession(envelope, asked.owner)
@@ -88,7 +88,7 @@ export class EncryptedUploads {
    * @throws {Refusal} 400, 413; and as chunks do
    */
   async takeBatch(asked: PacketRequest): Promise<TakenPackets> {
-    using _ = await this.#turns.take()
+    using _ = await this.#turnsOf(asked.owner).take()
     const { maxPacketBytes, pace } = this.#options
     const splitter = new PacketSplitter({ maxPacketBytes, maxEnvelopeBytes: MAX_ENVELOPE_BYTES })
     using source = new RequestReader(asked.request, pace)
@@ -107,6 +107,13 @@ export class EncryptedUploads {
     parsePacketJson(splitter.envelope)
     if (storedName === undefined) throw invalidPacket('the batch has none')
     return { storedName, count }
+  }
+
+  /** There are no more owners than keys. */
+  #turnsOf(owner: string | undefined): Turns {
+    const turns = this.#turns.get(owner) ?? new Turns(MAX_REQUESTS_PER_OWNER)
+    this.#turns.set(owner, turns)
+    return turns
   }
 
   /** @throws {Refusal} 413 */

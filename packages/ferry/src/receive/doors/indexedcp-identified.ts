@@ -29,6 +29,8 @@ export interface IdentifiedStatus {
 }
 
 const CLIENT_ID = 'indexedcpId'
+/** So many ids are kept before it is looked whether the core still knows them. */
+const MIN_PRUNE = 1000
 
 /** Takes chunks into one core. */
 export class IdentifiedUploads {
@@ -37,6 +39,7 @@ export class IdentifiedUploads {
   readonly #ids = new Map<string, Promise<string>>()
   /** Digests of the whole that came after the first chunk; until it is finished. */
   readonly #digests = new Map<string, Digest>()
+  #pruneAt = MIN_PRUNE
 
   constructor(core: UploadCore) {
     this.#core = core
@@ -53,11 +56,14 @@ export class IdentifiedUploads {
    * @throws {UploadError} as the core does
    */
   async take(chunk: IdentifiedChunk): Promise<IdentifiedStatus> {
-    const { fields, request } = chunk
+    const { uploadId, fields, request } = chunk
     const { contentLength, contentDigest: digest } = fields
     const offset = offsetOf(fields)
     const before = await this.#findOrCreate(chunk)
-    if (before.state === 'completed') return { upload: before, alreadyReceived: true }
+    if (before.state === 'completed') {
+      if (isOther(before, fields.extension)) throw taken(uploadId)
+      return { upload: before, alreadyReceived: true }
+    }
     const { id } = before
     const isKnown =
       contentLength !== undefined &&
@@ -126,6 +132,7 @@ export class IdentifiedUploads {
   }
 
   async #create({ owner, uploadId, fields, chooseName }: IdentifiedChunk): Promise<string> {
+    if (this.#ids.size >= this.#pruneAt) await this.#prune()
     const { clientName, extension } = fields
     const { id } = await this.#core.create({
       name: await chooseName(),
@@ -138,6 +145,17 @@ export class IdentifiedUploads {
       notes: { [CLIENT_ID]: uploadId },
     })
     return id
+  }
+
+  /** Forgets what the core has forgotten. */
+  async #prune(): Promise<void> {
+    for (const [key, creating] of [...this.#ids]) {
+      const id = await creating.catch(() => undefined)
+      if (id === undefined || this.#status(id) !== undefined) continue
+      this.#ids.delete(key)
+      this.#digests.delete(id)
+    }
+    this.#pruneAt = Math.max(MIN_PRUNE, 2 * this.#ids.size)
   }
 
   #status(id: string): UploadStatus | undefined {
@@ -186,6 +204,19 @@ function formatDigest({ algorithm, hex }: Digest): string {
 }
 
 const DIGEST_KEYS = { sha512: 'sha-512', sha256: 'sha-256', sha1: 'sha', md5: 'md5' } as const
+
+/** Whether a client means another file than the one that is finished under its id. */
+function isOther(
+  { length, digest }: UploadStatus,
+  { totalSize, reprDigest }: ExtensionFields,
+): boolean {
+  if (totalSize !== undefined && totalSize !== length) return true
+  return reprDigest?.algorithm === digest?.algorithm && reprDigest?.hex !== digest?.hex
+}
+
+function taken(uploadId: string): Refusal {
+  return new Refusal(409, `Cannot take the chunk: another file is finished as upload ${uploadId}`)
+}
 
 function offsetOf({ index, extension }: ChunkFields): number {
   const { chunkOffset, chunkSize } = extension

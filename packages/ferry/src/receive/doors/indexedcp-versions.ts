@@ -58,8 +58,12 @@ export class Versions {
 
   /** The newest one that a status query by this name means. */
   findByName(owner: string | undefined, name: string): Version | undefined {
-    const found = [...this.#all()].filter((version) => version.owner === owner)
-    return found.findLast((version) => hasName(version, name))
+    const found = [...this.#all()].filter(
+      (version) => version.owner === owner && hasName(version, name) && this.isOpen(version),
+    )
+    const newest = found.at(-1)
+    if (newest !== undefined) this.#forgetLost(newest)
+    return newest
   }
 
   /** Notes that a chunk of a version came, so that the next one of this channel finds it. */
@@ -122,11 +126,7 @@ export class Versions {
 
   /** Whether the core still takes bytes for it. */
   isOpen({ id }: Version): boolean {
-    try {
-      return id === undefined || this.#core.status(id).state === 'unfinished'
-    } catch {
-      return false
-    }
+    return id === undefined || this.#isUnfinished(id)
   }
 
   /** No chunk finds it any more. */
@@ -199,6 +199,7 @@ export class Versions {
   }
 
   async #placeAhead(version: Version): Promise<void> {
+    this.#forgetLost(version)
     for (;;) {
       const index = version.ends.length
       const chunk = version.ahead.get(index)
@@ -207,6 +208,19 @@ export class Versions {
       version.ahead.delete(index)
       await this.#core.terminate(chunk.id)
     }
+  }
+
+  #isUnfinished(id: string): boolean {
+    try {
+      return this.#core.status(id).state === 'unfinished'
+    } catch {
+      return false
+    }
+  }
+
+  /** Chunks that wait may have expired, like everything that is unfinished: they have to come again. */
+  #forgetLost({ ahead }: Version): void {
+    for (const [index, { id }] of ahead) if (!this.#isUnfinished(id)) ahead.delete(index)
   }
 
   #load(): void {
@@ -257,6 +271,7 @@ export class Versions {
 
   async #finishIdle(): Promise<void> {
     const { clock, finishAfterMs } = this.#options
+    for (const version of [...this.#all()]) if (!this.isOpen(version)) this.forget(version)
     const idle = [...this.#all()].filter(
       (version) => isQuiet(version) && clock.now() - version.activeAt >= finishAfterMs,
     )
