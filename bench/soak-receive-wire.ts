@@ -30,12 +30,16 @@ const PATIENCE_MS = 60_000
 /** How often a client itself goes away while it sends. */
 const BREAKING = 0.03
 const MAX_PARTS = 4
+/** How often a client is overtaken by what it has broken off itself, at most. */
+const MAX_OVERTAKEN = 20
 
 /** Connections of one client to one life of the server; whoever makes it disposes of it. */
 export class Wire implements Disposable {
   readonly #port: number
   readonly #random: Random
   readonly #agent = new Agent({ keepAlive: true })
+  #hasBroken = false
+  #overtaken = 0
 
   constructor(port: number, random: Random) {
     this.#port = port
@@ -80,7 +84,9 @@ export class Wire implements Disposable {
     )
     await Promise.race([this.#send(sent, body), failed])
     try {
-      return await answered.promise
+      const answer = await answered.promise
+      if (this.#isOvertaken(answer)) throw new LostConnection('an older request came later')
+      return answer
     } finally {
       clearTimeout(patience)
     }
@@ -88,6 +94,16 @@ export class Wire implements Disposable {
 
   [Symbol.dispose](): void {
     this.#agent.destroy()
+  }
+
+  /**
+   * Whether the answer may be due to a request that the client itself broke off before: there is no
+   * order between connections, and the server may see it only now.
+   */
+  #isOvertaken({ status }: Answer): boolean {
+    if (!this.#hasBroken || (status !== 409 && status !== 403)) return false
+    this.#overtaken++
+    return this.#overtaken <= MAX_OVERTAKEN
   }
 
   /** In a few parts with pauses, so that a kill meets it in between. */
@@ -101,6 +117,7 @@ export class Wire implements Disposable {
         sent.write(body.subarray(at, at + partBytes))
         await wait(between(this.#random, 0, 4))
         if (isBreaking) {
+          this.#hasBroken = true
           sent.destroy(new Error('the client went away'))
           return
         }

@@ -50,7 +50,8 @@ test(
     const { value: part } = await call(page, 'readPart', first, 2)
     expect(part).toEqual({
       offset: 200_000,
-      bytes: [...bytes.subarray(200_000)],
+      length: 50_000,
+      head: [...bytes.subarray(200_000, 200_010)],
       sha256: digestOf(bytes.subarray(200_000)),
     })
     expect(await call(page, 'readPart', first, 3)).toEqual({ code: 'RangeError' })
@@ -93,7 +94,7 @@ test(
 
     const leases = await Promise.all([call(one, 'lease', id), call(two, 'lease', id)])
 
-    expect(leases.map(({ value }) => value).toSorted()).toEqual([false, true])
+    expect(leases.filter(({ value }) => value === true).length).toBe(1)
     const [holder, other] = leases[0]?.value === true ? [one, two] : [two, one]
     expect(await call(other, 'remove', id)).toEqual({ value: false })
     await holder.close()

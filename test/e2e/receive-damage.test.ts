@@ -2,7 +2,16 @@
  * Folders that were damaged while no server ran, and clocks that were wrong: a server starts on them,
  * tells what it cannot use, and finishes the rest.
  */
-import { appendFile, mkdir, readdir, readFile, stat, truncate, writeFile } from 'node:fs/promises'
+import {
+  appendFile,
+  mkdir,
+  readdir,
+  readFile,
+  stat,
+  truncate,
+  writeFile,
+  symlink,
+} from 'node:fs/promises'
 import { randomBytes, randomInt } from 'node:crypto'
 import { join } from 'node:path'
 import { UploadServer } from 'ferry/receive'
@@ -91,6 +100,8 @@ const DAMAGES: Readonly<Record<string, Damage>> = {
     await writeFile(data.replace(/[^/]+$/, `${'0'.repeat(32)}.data`), 'x')
     await writeFile(data.replace(/[^/]+$/, 'x.journal'), 'x')
     await mkdir(data.replace(/[^/]+$/, `${'1'.repeat(32)}.data`))
+    await mkdir(data.replace(/[^/]+$/, `${'2'.repeat(32)}.journal`))
+    await symlink('/etc/passwd', data.replace(/[^/]+$/, `${'3'.repeat(32)}.journal`))
   },
 }
 

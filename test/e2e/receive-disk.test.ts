@@ -18,7 +18,7 @@ function onSmallDisk(folder: string): string[] {
 }
 
 // Where nobody may mount, receive-full-disk.test.ts shows the same with a limit in place of a disk.
-const [unshare = '', ...mountOptions] = [...onSmallDisk('/mnt'), 'true']
+const [unshare, ...mountOptions] = [...onSmallDisk('/mnt'), 'true']
 const isMountPermitted = spawnSync(unshare, mountOptions).status === 0
 
 test.runIf(isMountPermitted)(

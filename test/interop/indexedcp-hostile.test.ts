@@ -5,15 +5,17 @@
 import { type ChildProcess, spawn } from 'node:child_process'
 import { once } from 'node:events'
 import { readdir, readFile } from 'node:fs/promises'
-import { join } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
+import { fileURLToPath } from 'node:url'
 import { afterAll, afterEach, beforeAll, expect, test } from 'vitest'
 import { exchangeRaw, openRaw, statusesOf } from '../support/raw-exchange.ts'
 import { TempDir } from '../support/temp-dir.ts'
 
+const MAIN = fileURLToPath(new URL('../support/receive-server-main.ts', import.meta.url))
 const KEY = 'd'.repeat(64)
 const AUTHORIZATION = `Authorization: Bearer ${KEY}`
-const IDLE_MS = 400
+// Long enough for honest clients on a busy machine.
+const IDLE_MS = 2000
 const TUS_CONTENT = 'application/offset+octet-stream'
 const MAX_UPLOAD_BYTES = 4_000_000
 const MEBIBYTE = Buffer.alloc(1_048_576, 'x')
@@ -39,11 +41,10 @@ beforeAll(async () => {
   outside = await TempDir.create()
   await outside.write('canary', 'sings')
   const encryption = { folder: outside.join('uploads/.ferry/keys'), modulusBits: 2048 }
-  const main = join(import.meta.dirname, '../support/receive-server-main.ts')
   // On the sources, as this test itself is.
   const args = [
     '--conditions=ferry-source',
-    main,
+    MAIN,
     outside.join('uploads'),
     JSON.stringify({ ...OPTIONS, encryption }),
   ]

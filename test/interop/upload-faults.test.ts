@@ -37,7 +37,7 @@ test.each(PROTOCOLS)('upload() by %s of a stream survives broken connections', a
     site.proxy.faults.push({ afterBytes, lose: 'request' })
   }
 
-  const options = { name: 'a.bin', chunkBytes: 400_000 }
+  const options = { name: 'a.bin', chunkBytes: 400_000, parallel: 1 }
   await site.send(piecesOf(CONTENT, 130_000), protocol, options).result
 
   expect(site.eventTypes.filter((type) => type === 'retry').length).toBeGreaterThanOrEqual(3)
@@ -67,11 +67,10 @@ test.each(PROTOCOLS)('upload() by %s waits while the server is restarted', async
   })
   await site.progress()
 
-  await site.restart(() =>
-    expect
-      .poll(() => site.events.filter((event) => event.type === 'retry').length)
-      .toBeGreaterThan(4),
-  )
+  await site.restart(async () => {
+    const retries = (): number => site.events.filter(({ type }) => type === 'retry').length
+    await expect.poll(retries).toBeGreaterThan(4)
+  })
   await running.result
 
   await expectDelivered(site)

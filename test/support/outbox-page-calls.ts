@@ -9,6 +9,14 @@ export interface PageItem {
   readonly isRandom?: boolean
 }
 
+/** A part without its bytes, which are many, but for the first of them. */
+export interface PagePart {
+  readonly offset: number
+  readonly length: number
+  readonly head: readonly number[]
+  readonly sha256: string
+}
+
 /** A value, or the code or name of an error. */
 export interface Outcome<Value> {
   readonly value?: Value
@@ -22,10 +30,7 @@ export interface OutboxPage {
   list(): Promise<Outcome<OutboxItem[]>>
   lease(id: string): Promise<Outcome<boolean>>
   release(id: string): Promise<Outcome<void>>
-  readPart(
-    id: string,
-    index: number,
-  ): Promise<Outcome<{ offset: number; bytes: number[]; sha256: string }>>
+  readPart(id: string, index: number): Promise<Outcome<PagePart>>
   dropParts(id: string, offset: number): Promise<Outcome<void>>
   setNote(id: string, note: unknown): Promise<Outcome<void>>
   done(id: string): Promise<Outcome<void>>

@@ -32,7 +32,7 @@ const calls: OutboxPage = {
   readPart: (id, index) =>
     settle(async () => {
       const { offset, bytes, sha256 } = await leaseOf(id).readPart(index)
-      return { offset, bytes: [...bytes], sha256 }
+      return { offset, length: bytes.length, head: [...bytes.subarray(0, 10)], sha256 }
     }),
   dropParts: (id, offset) => settle(() => leaseOf(id).dropParts(offset)),
   setNote: (id, note) => settle(() => leaseOf(id).setNote(note)),

@@ -35,7 +35,7 @@ export class ReceiveChild implements AsyncDisposable {
     wrapper: readonly string[] = [],
   ): Promise<ReceiveChild> {
     const node = [process.execPath, '--conditions=ferry-source', MAIN]
-    const [program = '', ...args] = [...wrapper, ...node, folder, JSON.stringify(options)]
+    const [program, ...args] = [...wrapper, ...node, folder, JSON.stringify(options)]
     const child = spawn(program, args, { stdio: ['ignore', 'pipe', 'pipe'] })
     let said = ''
     child.stderr.setEncoding('utf8').on('data', (chunk: string) => (said += chunk))

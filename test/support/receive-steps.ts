@@ -6,11 +6,15 @@
 /** How one protocol uploads. */
 export interface Steps {
   /** Begins an upload of that name and length; gives the status, and what the next steps need. */
-  begin(url: string, name: string, length: number): Promise<{ status: number; place: string }>
+  readonly begin: (
+    url: string,
+    name: string,
+    length: number,
+  ) => Promise<{ status: number; place: string }>
   /** Sends what comes from `offset` on, without saying how much it is; `isLast` when it is the end. */
-  send(url: string, place: string, piece: Piece): Promise<number>
+  readonly send: (url: string, place: string, piece: Piece) => Promise<number>
   /** How far the server is; undefined where it knows nothing of the upload. */
-  offset(url: string, place: string): Promise<number | undefined>
+  readonly offset: (url: string, place: string) => Promise<number | undefined>
 }
 
 /** Content of an upload from some place on. */

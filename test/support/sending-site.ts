@@ -41,11 +41,10 @@ export class SendingSite implements AsyncDisposable {
   static async open(options: UploadServerOptions = {}): Promise<SendingSite> {
     const dir = await TempDir.create()
     const server = await openServer(dir, options)
-    let site: SendingSite | undefined
-    const portOf = (): number => Number(new URL(site?.server.url ?? '').port)
-    const parts = { dir, source: await TempDir.create(), proxy: await FaultProxy.open(portOf) }
-    site = new SendingSite(parts, server, options)
-    return site
+    const site: { opened?: SendingSite } = {}
+    const proxy = await FaultProxy.open(() => Number(new URL(site.opened?.server.url ?? '').port))
+    site.opened = new SendingSite({ dir, source: await TempDir.create(), proxy }, server, options)
+    return site.opened
   }
 
   get server(): UploadServer {

@@ -98,7 +98,7 @@ async function removeKeys(path: string, which: string): Promise<string[]> {
   const removed = `Removed ${count === 1 ? '1 key' : `${count} keys`}`
   const isLast = left.every((line) => parseLine(line) === undefined)
   return [
-    isLast ? `${removed}; none is left: stop a running server, which keeps what it had` : removed,
+    isLast ? `${removed}; none is left: a running server lets nobody in` : removed,
   ]
 }
 

@@ -65,7 +65,7 @@ export interface BlobDigest {
 
 /** The open bytes of one upload; places that were never written read as zeros. */
 export interface UploadBlob {
-  /** Writes all chunks, one behind the other, from `offset` on. */
+  /** Writes all chunks, one behind the other, from `offset` on; keeps none of them afterwards. */
   write(chunks: readonly Uint8Array[], offset: number): Promise<void>
   /** What is there; fewer bytes where the blob ends before. */
   read(offset: number, length: number): Promise<Buffer>

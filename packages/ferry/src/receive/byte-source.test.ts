@@ -141,3 +141,25 @@ test('sourceOf() leaves a cancelled request open for an answer, and minds no lat
   expect(response.statusCode).toBe(413)
   outgoing.destroy()
 })
+
+test('only a request that nobody else listens to gives its chunks away', async () => {
+  const answers: boolean[] = []
+  const server = createServer((incoming, response) => {
+    const source = sourceOf(incoming)
+    source.start(new RecordingSink())
+    answers.push(source.givesChunksAway)
+    incoming.on('data', () => {})
+    answers.push(source.givesChunksAway)
+    incoming.on('end', () => response.end())
+  }).listen(0, '127.0.0.1')
+  await once(server, 'listening')
+  const sent = request({ port: (server.address() as AddressInfo).port, method: 'PUT' })
+  sent.end('content')
+  const [response] = (await once(sent, 'response')) as [Readable]
+  await response.resume().toArray()
+  server.close()
+
+  expect(answers).toEqual([true, false])
+  expect(sourceOf(readableOf('a')).givesChunksAway).toBe(false)
+  expect(sourceOf(iterate('a')).givesChunksAway).toBe(false)
+})

@@ -2,6 +2,7 @@
  * Where the bytes of a request come from, as a source that pushes: a readable of Node's by its events,
  * which costs a third of what its iterator does, and anything that can be iterated.
  */
+import { IncomingMessage } from 'node:http'
 import { Readable } from 'node:stream'
 
 /** What an upload can be written from. */
@@ -17,6 +18,8 @@ export interface ByteSink {
 
 /** Pushes bytes into a sink. */
 export interface ByteSource {
+  /** Whether nobody else has the memory of a chunk: the sink may free it. */
+  readonly givesChunksAway: boolean
   start(sink: ByteSink): void
   /** A few chunks may still come. */
   pause(): void
@@ -32,10 +35,17 @@ export function sourceOf(content: UploadContent): ByteSource {
 
 class ReadableSource implements ByteSource {
   readonly #readable: Readable
+  readonly #isRequest: boolean
   #sink: ByteSink | undefined
 
   constructor(readable: Readable) {
     this.#readable = readable
+    this.#isRequest = readable instanceof IncomingMessage
+  }
+
+  /** The parser of node:http copies each chunk of a request into memory of its own. */
+  get givesChunksAway(): boolean {
+    return this.#isRequest && this.#readable.listenerCount('data') <= 1
   }
 
   start(sink: ByteSink): void {
@@ -86,6 +96,7 @@ class ReadableSource implements ByteSource {
 }
 
 class IterableSource implements ByteSource {
+  readonly givesChunksAway = false
   readonly #iterator: AsyncIterator<Uint8Array>
   #sink: ByteSink | undefined
   #isPaused = false

@@ -48,6 +48,8 @@ const SEEN_FIELDS = [
   'Upload-Offset',
 ].join(', ')
 
+const THIS_MACHINE = new Set(['localhost', '127.0.0.1', '[::1]'])
+
 type Fields = Readonly<Record<string, string>>
 
 /** Fields for any answer; empty where the page may not see it. */
@@ -63,6 +65,21 @@ export function crossOriginFields(
   const vary = { Vary: 'Origin' }
   if (origin === undefined || !origins.includes(origin)) return vary
   return { ...vary, ...exposed(origin) }
+}
+
+/**
+ * Whether a request comes from a page that has no business here. Browsers send simple requests of any
+ * page to any server, also to one of this machine that asks nobody for a key; and a page can have its
+ * own name lead to this machine, so that only names of this machine are believed to be the server's.
+ */
+export function isForeignPage(
+  options: CrossOriginOptions | undefined,
+  { origin, host }: IncomingHttpHeaders,
+): boolean {
+  if (origin === undefined || options?.origins === '*') return false
+  if (options?.origins.includes(origin) === true) return false
+  const page = URL.parse(origin)
+  return page === null || page.host !== host || !THIS_MACHINE.has(page.hostname)
 }
 
 /** Fields for the answer to a preflight request, beside those for any. */

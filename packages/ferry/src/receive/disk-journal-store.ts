@@ -3,6 +3,7 @@
  * comes into being whole, under another name first; what an earlier process left half is removed.
  * So it is with a shorter one that takes the place of a long one.
  */
+import { constants } from 'node:fs'
 import {
   type FileHandle,
   lstat,
@@ -21,6 +22,8 @@ import { WRITE_IN_PLACE } from './disk-blob-store.ts'
 import { storeError } from './store-error.ts'
 
 const SUFFIX = '.journal'
+// The folder is the server's own: a link in it is somebody's trick. (Windows has no such flag.)
+const READ_NO_LINK = constants.O_RDONLY | (constants.O_NOFOLLOW ?? 0)
 
 /** Keeps journals in a folder that nobody else writes into. */
 export class DiskJournalStore implements JournalStore {
@@ -60,7 +63,7 @@ export class DiskJournalStore implements JournalStore {
   async recover(id: string): Promise<unknown[]> {
     const path = this.#pathOf(id)
     try {
-      const bytes = await readFile(path)
+      const bytes = await readFile(path, { flag: READ_NO_LINK })
       const text = bytes.toString()
       const records = parseRecords(text)
       const lines = text.split('\n', records.length)

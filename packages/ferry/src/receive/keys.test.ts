@@ -107,7 +107,7 @@ test.each([
   })
 })
 
-test('reloadKeyFile() lets new keys in and old ones out; without a good file all stays', async () => {
+test('reloadKeyFile() lets new keys in and old ones out; what is no key file changes nothing', async () => {
   const path = join(folder, 'keys')
   await writeFile(path, 'ann one\nbob two\n', { mode: 0o600 })
   const keys = await readKeyFile(path)
@@ -116,10 +116,13 @@ test('reloadKeyFile() lets new keys in and old ones out; without a good file all
 
   await reloadKeyFile(path, keys)
   expect(owners()).toEqual([undefined, 'bob', 'ann'])
-  await writeFile(path, '')
+  await writeFile(path, 'ann one scopes=everything\n')
   await expect(reloadKeyFile(path, keys)).rejects.toMatchObject({ option: 'keyFile' })
-
   expect(owners()).toEqual([undefined, 'bob', 'ann'])
+  await writeFile(path, '# nobody\n')
+  await reloadKeyFile(path, keys)
+
+  expect(owners()).toEqual([undefined, undefined, undefined])
 })
 
 test('KeyRing.find() looks at every key, whichever it finds', () => {

@@ -98,12 +98,14 @@ export function hashKey(key: string): string {
  * @throws {ConfigError} keyFile: not readable, none in it, or keys in it that others can read
  */
 export async function readKeyFile(path: string): Promise<KeyRing> {
-  return new KeyRing(await readKeys(path))
+  const keys = await readKeys(path)
+  if (keys.length === 0) throw unusable(path, 'there is no key in it')
+  return new KeyRing(keys)
 }
 
 /**
- * Reads a file again into keys that are in use: a server lets its keys in from then on. When it
- * cannot be read, the keys stay as they are.
+ * Reads a file again into keys that are in use: a server lets its keys in from then on, and nobody
+ * when there is none. When it cannot be read, the keys stay as they are.
  * @throws {ConfigError} keyFile
  */
 export async function reloadKeyFile(path: string, keys: KeyRing): Promise<void> {
@@ -133,7 +135,6 @@ async function readKeys(path: string): Promise<ApiKey[]> {
     .split('\n')
     .map((line) => line.trim())
     .filter((line) => line !== '' && !line.startsWith('#'))
-  if (lines.length === 0) throw unusable(path, 'there is no key in it')
   const keys = lines.map((line) => parseKeyLine(path, line))
   const isSecret = keys.some(({ isHashed }) => !isHashed)
   if (isSecret && process.platform !== 'win32' && (mode & 0o077) !== 0) {

@@ -53,19 +53,21 @@ function holdBack(request: IncomingMessage, limit: RateLimit, { clock, maxHoldMs
   const read = request._read.bind(request)
   let isHeld = false
   let isAsked = false
+  let cancel = (): void => {}
   const release = (): void => {
     isHeld = false
     if (!isAsked || request.destroyed) return
     isAsked = false
     read(0)
   }
+  request.once('close', () => cancel())
   // What Node reads from a connection goes in by `push`; after false it reads no more, until `_read`.
   request.push = (chunk: unknown, encoding?: BufferEncoding): boolean => {
     const length = chunk instanceof Uint8Array ? chunk.length : 0
     const holdMs = length === 0 ? 0 : Math.min(maxHoldMs, limit.take(length, clock.now()))
     if (holdMs > 0 && !isHeld) {
       isHeld = true
-      request.once('close', clock.after(holdMs, release, { background: true }))
+      cancel = clock.after(holdMs, release, { background: true })
     }
     return push(chunk, encoding) && !isHeld
   }

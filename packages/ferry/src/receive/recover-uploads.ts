@@ -2,6 +2,7 @@
  * What a start makes of the uploads that an earlier process has left, however it ended: goes back to
  * the last record of each, brings to an end what was begun, leaves alone what it does not understand.
  */
+import { FerryError } from '../errors.ts'
 import type { CoreContext } from './core-context.ts'
 import { finishUpload, noteCompletion } from './finish-upload.ts'
 import { UploadEntry } from './upload-entry.ts'
@@ -25,11 +26,20 @@ export async function recoverUploads(context: CoreContext): Promise<RecoveredUpl
   const entries: UploadEntry[] = []
   const problems: UploadProblem[] = strangers.map((name) => ({ type: 'stray-file', name }))
   const ids = await journals.list()
-  await forEach(ids, async (id) => {
+  const recover = async (id: string): Promise<void> => {
     const facts = parseUpload(await journals.recover(id), boot)
     if (facts?.header.id !== id) problems.push({ type: 'unreadable-journal', name: id })
     else if (facts.isRemoved || isCutShort(facts)) await removeUpload(context, id)
     else await recoverUpload(context, { facts, length: lengths.get(id), entries, problems })
+  }
+  await forEach(ids, async (id) => {
+    try {
+      await recover(id)
+    } catch (cause) {
+      // A bad sector in one of them must not keep all the others from being reached.
+      if (!(cause instanceof FerryError)) throw cause
+      problems.push({ type: 'unreadable-journal', name: id, cause })
+    }
   })
   const journaled = new Set(ids)
   for (const id of lengths.keys()) {

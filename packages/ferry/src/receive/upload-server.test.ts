@@ -1,4 +1,4 @@
-import { mkdtemp, readFile, rm } from 'node:fs/promises'
+import { mkdtemp, readdir, readFile, rm } from 'node:fs/promises'
 import { createServer } from 'node:http'
 import { type AddressInfo, connect } from 'node:net'
 import { tmpdir } from 'node:os'
@@ -77,6 +77,21 @@ test('UploadServer tells pages of listed origins what they may send, and others 
   expect(other.headers.get('Vary')).toBe('Origin')
   // A page has to be able to see why.
   expect(refused.headers.get('Access-Control-Allow-Origin')).toBe('https://app.example')
+})
+
+test('UploadServer without keys takes nothing from a page of another origin', async () => {
+  await using server = await UploadServer.open(folder)
+  const url = await server.listen()
+  // What a form of any page can send without asking first.
+  const form = { method: 'POST', headers: { 'Content-Type': 'text/plain' }, body: 'x' }
+  const post = (origin: string): Promise<Response> =>
+    fetch(`${url}/upload`, { ...form, headers: { ...form.headers, Origin: origin } })
+
+  const foreign = await post('https://evil.example')
+  expect([foreign.status, await readdir(folder)]).toEqual([403, ['.ferry']])
+  const own = await post(url)
+
+  expect(own.status).toBe(200)
 })
 
 test('UploadServer tells what its doors can do to those who ask', async () => {

@@ -8,7 +8,12 @@ import { join } from 'node:path'
 import { type Clock, systemClock } from '../clock.ts'
 import { ConfigError } from '../errors.ts'
 import { Access, type RequestLimits } from './access.ts'
-import { type CrossOriginOptions, crossOriginFields, preflightFields } from './cross-origin.ts'
+import {
+  type CrossOriginOptions,
+  crossOriginFields,
+  isForeignPage,
+  preflightFields,
+} from './cross-origin.ts'
 import { sendAnswer } from './doors/door-answer.ts'
 import { type Door, type DoorOptions, lastSegment } from './doors/door.ts'
 import type { AnyRequest, AnyResponse } from './doors/http2-exchange.ts'
@@ -37,7 +42,7 @@ export interface UploadServerOptions extends HttpServerOptions {
   readonly ietf?: IetfDoorOptions
   /** What stands before the paths of the protocols: empty, or like `/api`. @defaultValue '' */
   readonly mount?: string
-  /** @defaultValue none */
+  /** @defaultValue none; without keys, requests of pages of other origins are refused */
   readonly cors?: CrossOriginOptions
   /** How much may be asked. @defaultValue no limits but that on wrong keys */
   readonly limits?: RequestLimits
@@ -220,6 +225,11 @@ export class UploadServer implements AsyncDisposable {
       await sendAnswer(request, response, this.#discover(request, fields))
       return
     }
+    // A key shows that a page may: it does not know those of others.
+    if (this.#options.keys === undefined && isForeignPage(cors, headers)) {
+      await sendAnswer(request, response, FOREIGN_PAGE)
+      return
+    }
     const target = parseTarget(url, mount)
     const name = target && chooseDoor({ method, path: target.path, headers })
     const door = name && this.#doors.get(name)
@@ -278,6 +288,12 @@ const NOT_FOUND = {
   status: 404,
   fields: { 'Content-Type': 'text/plain' },
   body: 'Not Found',
+} as const
+
+const FOREIGN_PAGE = {
+  status: 403,
+  fields: { 'Content-Type': 'text/plain' },
+  body: 'Cannot take requests of pages of this origin: it is not among those that are allowed',
 } as const
 
 const ENDING = {

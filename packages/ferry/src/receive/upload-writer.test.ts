@@ -9,6 +9,7 @@ const KIB = 1024
 
 /** A source that the test pushes, and that notes what it is told. */
 class TestSource implements ByteSource {
+  givesChunksAway = false
   readonly calls: string[] = []
   sink!: ByteSink
 
@@ -237,4 +238,28 @@ test('UploadWriter counts nothing as written before its digest is right', async 
 
   expect((await outcomes).map(({ status }) => status)).toEqual(['fulfilled', 'rejected'])
   expect([right.written, wrong.written]).toEqual([[{ start: 0, end: 3 }], []])
+})
+
+test.each([
+  ['frees chunks that were given away, once they are written', true],
+  ['leaves chunks alone that others may have', false],
+])('UploadWriter %s', async (_, givesChunksAway) => {
+  const { source, blob, writer } = createWriter()
+  source.givesChunksAway = givesChunksAway
+  const [first, second] = [new Uint8Array(256 * KIB).fill(1), new Uint8Array(256 * KIB).fill(2)]
+  // Beside other bytes in its memory.
+  const shared = new Uint8Array(20).fill(3)
+  for (const chunk of [first, second, shared.subarray(5, 10)]) source.sink.onChunk(chunk)
+  source.sink.onEnd()
+  const finished = writer.finish()
+  expect(first.length).toBe(256 * KIB)
+  await blob.releaseAll()
+  await finished
+
+  const isFreed = (chunk: Uint8Array): boolean => chunk.buffer.byteLength === 0
+  expect([first, second].map(isFreed)).toEqual([givesChunksAway, givesChunksAway])
+  expect(shared).toEqual(new Uint8Array(20).fill(3))
+  expect(blob.content.subarray(0, 512 * KIB + 5)).toEqual(
+    Buffer.concat([Buffer.alloc(256 * KIB, 1), Buffer.alloc(256 * KIB, 2), Buffer.alloc(5, 3)]),
+  )
 })

@@ -162,7 +162,7 @@ export class FileSource implements UploadSource {
 }
 
 /** Tells a version of a file from others. */
-export function fingerprintOf({ size, mtimeNs, ino, dev }: BigIntStats): string {
+function fingerprintOf({ size, mtimeNs, ino, dev }: BigIntStats): string {
   return `${size}-${mtimeNs}-${ino}-${dev}`
 }
 

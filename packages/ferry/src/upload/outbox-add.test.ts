@@ -1,6 +1,6 @@
 import { execFileSync } from 'node:child_process'
 import { once } from 'node:events'
-import { mkdir, symlink, truncate, writeFile } from 'node:fs/promises'
+import { mkdir, readdir, readlink, symlink, truncate, writeFile } from 'node:fs/promises'
 import { createServer } from 'node:net'
 import { basename } from 'node:path'
 import { PassThrough, Readable } from 'node:stream'
@@ -118,6 +118,21 @@ describe('addFile()', () => {
     await truncate(path, 100_000_000_000)
 
     expect((await addFile(outbox, path, { mode: 'reference' })).size).toBe(100_000_000_000)
+  })
+
+  test.runIf(process.platform === 'linux')('a file that was read is closed', async () => {
+    await using folder = await TempDir.create()
+    await using outbox = createMemoryOutbox()
+    const path = await folder.write('a', Buffer.alloc(100_000))
+
+    await addFile(outbox, path)
+    await addFile(outbox, path, { mode: 'reference', digest: true })
+
+    const open = await readdir('/proc/self/fd')
+    const paths = await Promise.all(
+      open.map((fd) => readlink(`/proc/self/fd/${fd}`).catch(() => '')),
+    )
+    expect(paths).not.toContain(path)
   })
 
   test.each(['stored', 'reference'] as const)(

@@ -92,16 +92,21 @@ async function describeFile(path: string, options: AddFileOptions): Promise<NewI
     const pieces = readLater(source, signal)
     return { name, type, metadata, content: { mode: 'stored', pieces, partBytes } }
   }
-  const sha256 =
-    options.digest === true
-      ? await digestOf(source, 'sha256', {
-          span: { start: 0, end: source.size },
-          signal: signal ?? new AbortController().signal,
-        })
-      : undefined
+  const sha256 = options.digest === true ? await readDigest(source, signal) : undefined
   const { size, fingerprint } = source
   const content = { mode: 'reference', path: resolve(path), size, fingerprint, sha256 } as const
   return { name, type, metadata, content }
+}
+
+async function readDigest(source: FileSource, signal: AbortSignal | undefined): Promise<string> {
+  try {
+    return await digestOf(source, 'sha256', {
+      span: { start: 0, end: source.size },
+      signal: signal ?? new AbortController().signal,
+    })
+  } finally {
+    await source.close()
+  }
 }
 
 /** A file is opened when its turn comes: a folder may have more than the system lets be open. */
@@ -109,7 +114,11 @@ async function* readLater(
   source: FileSource,
   signal: AbortSignal | undefined,
 ): AsyncGenerator<Uint8Array, void> {
-  yield* openContent(await source.content({ start: 0, end: source.size }), signal)
+  try {
+    yield* openContent(await source.content({ start: 0, end: source.size }), signal)
+  } finally {
+    await source.close()
+  }
 }
 
 async function* describeFolder(

@@ -67,7 +67,7 @@ export type WaitReason =
   /** What arrived was not what was sent. */
   | 'checksum'
 
-export const DEFAULT_MAX_RETRIES = 10
+const DEFAULT_MAX_RETRIES = 10
 const DEFAULT_DELAY_MS = 500
 const MAX_DELAY_MS = 30_000
 // Somebody who asks for more than an hour is left, and can be asked again by the next run.

@@ -19,7 +19,7 @@ import {
 } from '../protocol/upload/tus-messages.ts'
 import { checkStand, smallerPiece, type UploadStand } from '../protocol/upload/upload-bytes.ts'
 import { type Span, SpanSet } from '../transfer/span.ts'
-import { HttpUrl } from '../transport/http-url.ts'
+import type { HttpUrl } from '../transport/http-url.ts'
 import { leavesDoubt, settleDoubt } from './doubt.ts'
 import { planParts, readTusNote, type TusPart, writeTusNote } from './tus-parts.ts'
 import { digestOf } from './source-digest.ts'
@@ -42,7 +42,6 @@ const CHECKED_BYTES = 8_388_608
 export class TusProtocol implements UploadProtocol {
   readonly name = 'tus'
   readonly held: SpanSet = new SpanSet()
-  readonly isInterruptible = true
   readonly #job: UploadJob
   #server: TusServer | undefined
   #parts: TusPart[] = []
@@ -59,6 +58,11 @@ export class TusProtocol implements UploadProtocol {
     this.#maxPieceBytes = chunkBytes ?? (checksum ? CHECKED_BYTES : Number.POSITIVE_INFINITY)
   }
 
+  /** Whether parts have been put together cannot be asked. */
+  get isInterruptible(): boolean {
+    return !this.#isJoining
+  }
+
   get lanes(): number {
     return Math.max(1, this.#parts.length)
   }
@@ -71,7 +75,8 @@ export class TusProtocol implements UploadProtocol {
   async open(signal: AbortSignal): Promise<void> {
     const { settings, source, saved } = this.#job
     const { checksum, createWithContent, parallel = 1 } = settings
-    if (checksum || createWithContent || parallel > 1) this.#server ??= await this.#discover(signal)
+    const needsServer = checksum || createWithContent || parallel > 1 || source.size === 0
+    if (needsServer) this.#server ??= await this.#discover(signal)
     this.#checkSize()
     if (this.#parts.length === 0) {
       const note = readTusNote(saved, source.size)
@@ -190,13 +195,26 @@ export class TusProtocol implements UploadProtocol {
   }
 
   async #create(part: TusPart, signal: AbortSignal): Promise<void> {
-    const { http, endpoint } = this.#job
+    const { http, endpoint, source } = this.#job
     const headers = this.#creationFields(part, false)
-    this.#noteCreated(
-      part,
-      await http.request({ method: 'POST', url: endpoint, headers, content: NOTHING, signal }),
-    )
+    const request = { method: 'POST', url: endpoint, headers, content: NOTHING, signal }
+    try {
+      this.#noteCreated(part, await http.request(request))
+    } catch (error) {
+      // What has no bytes is a file as soon as it is created, and cannot be asked for.
+      const isWhole = source.size === 0 && !this.#defersLength
+      if (isWhole && !signal.aborted && leavesDoubt(error)) {
+        settleDoubt(this.#job, this.#span, error)
+      }
+      throw error
+    }
     await this.#keep()
+  }
+
+  /** What has no bytes would be complete before its URL is known: a lost answer would double it. */
+  get #defersLength(): boolean {
+    const can = this.#server?.extensions.has('creation-defer-length') === true
+    return can && this.#job.source.size === 0
   }
 
   async #createWith(
@@ -230,8 +248,9 @@ export class TusProtocol implements UploadProtocol {
 
   #creationFields({ start, end }: TusPart, hasContent: boolean): Record<string, string> {
     const isPart = this.#parts.length > 1
+    const length = end === undefined ? this.#job.source.size : end - start
     return formatCreation({
-      length: end === undefined ? this.#job.source.size : end - start,
+      length: this.#defersLength ? undefined : length,
       metadata: isPart ? {} : this.#metadata,
       isPart,
       hasContent,
@@ -246,7 +265,8 @@ export class TusProtocol implements UploadProtocol {
     part.url = resolveUploadUrl(location, answer.url, endpoint)
     part.sentTo ??= part.start
     part.expiresAt = expiresAt
-    part.isLengthTold = part.end !== undefined || source.size !== undefined
+    const isLengthKnown = part.end !== undefined || source.size !== undefined
+    part.isLengthTold = isLengthKnown && !this.#defersLength
     return offset
   }
 

@@ -336,10 +336,10 @@ export class UploadRun {
   /** @throws {UploadGone} when it has been begun anew in vain, or bytes are gone here, too */
   #restart(error: UploadGone): void {
     const { source, onEvent } = this.#options
-    if (this.#decide('open', error, 1).type !== 'restart') throw error.cause ?? error
+    if (this.#decide('open', error, 1).type !== 'restart') throw causeOf(error)
     if (source.keptFrom > 0) throw this.#goneError(0)
     this.#restarts++
-    onEvent({ type: 'restart', error: error.cause instanceof Error ? error.cause : error })
+    onEvent({ type: 'restart', error: causeOf(error) })
   }
 
   #goneError(from: number): UploadError {
@@ -355,6 +355,11 @@ export class UploadRun {
   #throwIfDraining(): void {
     this.#draining.signal.throwIfAborted()
   }
+}
+
+/** What the server has said, rather than what follows from it. */
+function causeOf(error: UploadGone): Error {
+  return error.cause instanceof Error ? error.cause : error
 }
 
 function isRefusal(error: unknown): boolean {

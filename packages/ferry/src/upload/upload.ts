@@ -281,6 +281,7 @@ export class Upload implements AsyncIterable<UploadProgress> {
   }
 
   #createRun(source: UploadSource): UploadRun {
+    this.#note ??= this.#usableNote(source)
     return new UploadRun({
       endpoint: this.url,
       source,
@@ -289,7 +290,7 @@ export class Upload implements AsyncIterable<UploadProgress> {
       settings: protocolSettingsOf(this.#options),
       patience: this.#patience,
       clock: this.#clock,
-      saved: this.#note ?? this.#usableNote(source),
+      saved: this.#note,
       onNote: (note) => this.#keepNote(note),
       onEvent: (event) => this.#tell(event),
       onWaiting: (isWaiting) => this.#noteWaiting(isWaiting),

@@ -11,7 +11,7 @@ import {
 } from '../semantics/structured-fields.ts'
 import type { UploadStand } from './upload-bytes.ts'
 
-export const UPLOAD_RESUMPTION_SUPPORTED = 104
+const UPLOAD_RESUMPTION_SUPPORTED = 104
 export const OLDEST_INTEROP_VERSION = 3
 export const NEWEST_INTEROP_VERSION = 9
 

@@ -9,7 +9,7 @@ import { parseHttpDate } from '../semantics/http-date.ts'
 import { parseByteCount, requireByteCount, type UploadStand } from './upload-bytes.ts'
 
 export const TUS_VERSION = '1.0.0'
-export const TUS_CONTENT_TYPE = 'application/offset+octet-stream'
+const TUS_CONTENT_TYPE = 'application/offset+octet-stream'
 /** The status that tus has for content whose checksum does not fit. */
 export const CHECKSUM_MISMATCH = 460
 
@@ -105,7 +105,7 @@ export function formatAppend(
   }
 }
 
-export function formatChecksum({ algorithm, hex }: TusChecksum): string {
+function formatChecksum({ algorithm, hex }: TusChecksum): string {
   return `${algorithm} ${Buffer.from(hex, 'hex').toString('base64')}`
 }
 
