@@ -9,8 +9,8 @@ import { digestOf } from '../support/temp-dir.ts'
 const CONTENT = randomBytes(3_000_000)
 const DIGEST = digestOf(CONTENT)
 const PROTOCOLS: readonly UploadProtocolName[] = ['indexedcp', 'tus', 'ietf']
-// Slow enough for the server to keep something on the way.
-const SLOW: UploadOptions = { limitBytesPerSecond: 10_000_000 }
+// Slow enough for something to happen on the way; tests lift it when it has.
+const SLOW: UploadOptions = { limitBytesPerSecond: 1_000_000 }
 
 async function expectDelivered(site: SendingSite): Promise<void> {
   expect(await site.dir.digest('a.bin')).toBe(DIGEST)
@@ -19,11 +19,12 @@ async function expectDelivered(site: SendingSite): Promise<void> {
 
 test.each(PROTOCOLS)('upload() by %s goes on after a broken connection', async (protocol) => {
   await using site = await SendingSite.open()
-  const { result } = site.send(await site.source.write('a.bin', CONTENT), protocol, SLOW)
+  const running = site.send(await site.source.write('a.bin', CONTENT), protocol, SLOW)
   await site.progress()
   site.proxy.cut()
+  running.limitBytesPerSecond = undefined
 
-  await result
+  await running.result
 
   expect(site.eventTypes).toContain('retry')
   await expectDelivered(site)
@@ -57,6 +58,17 @@ test.each(PROTOCOLS)('upload() by %s doubles nothing when an answer is lost', as
   await expectDelivered(site)
 })
 
+test.each(PROTOCOLS)('upload() by %s makes one file of what has no bytes', async (protocol) => {
+  await using site = await SendingSite.open()
+  for (let count = 0; count < 4; count++) {
+    site.proxy.faults.push({ afterBytes: 1, lose: 'answer' })
+  }
+
+  await site.send(Buffer.alloc(0), protocol, { name: 'a.bin' }).result
+
+  expect(await site.dir.names()).toEqual(['.ferry', 'a.bin'])
+})
+
 test.each(PROTOCOLS)('upload() by %s waits while the server is restarted', async (protocol) => {
   await using site = await SendingSite.open()
   const running = site.send(await site.source.write('a.bin', CONTENT), protocol, {
@@ -71,6 +83,7 @@ test.each(PROTOCOLS)('upload() by %s waits while the server is restarted', async
     const retries = (): number => site.events.filter(({ type }) => type === 'retry').length
     await expect.poll(retries).toBeGreaterThan(4)
   })
+  running.limitBytesPerSecond = undefined
   await running.result
 
   await expectDelivered(site)
@@ -113,6 +126,7 @@ test.each(PROTOCOLS)('upload() by %s asks for credentials again', async (protoco
   await site.progress()
 
   keys.replace([{ sha256: hashKey('second-key'), owner: 'me' }])
+  running.limitBytesPerSecond = undefined
   const { transmittedBytes } = await running.result
 
   expect(asked).toEqual([false, true])
@@ -145,6 +159,7 @@ test.each(PROTOCOLS)('upload() by %s never mixes two versions of a file', async 
   await site.progress()
 
   await site.source.write('a.bin', randomBytes(CONTENT.length))
+  running.limitBytesPerSecond = undefined
 
   await expect(running.result).rejects.toMatchObject({ code: 'source-changed' })
   expect(await site.dir.names()).toEqual(['.ferry'])
@@ -160,6 +175,7 @@ test.each(PROTOCOLS)('upload() by %s begins anew when the server has lost it', a
   await expect.poll(() => running.progress().acknowledgedBytes).toBeGreaterThan(0)
 
   for (const { id } of [...site.server.core.list()]) await site.server.core.terminate(id)
+  running.limitBytesPerSecond = undefined
   await running.result
 
   if (protocol !== 'indexedcp') expect(site.eventTypes).toContain('restart')

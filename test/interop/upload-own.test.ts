@@ -85,7 +85,7 @@ test.each(PROTOCOLS)('upload() by %s goes on after a pause where it was', async 
   await using site = await SendingSite.open()
   const path = await file(site)
   const running = site.send(path, protocol, {
-    limitBytesPerSecond: 10_000_000,
+    limitBytesPerSecond: 1_500_000,
     chunkBytes: 500_000,
   })
   await site.progress()
@@ -111,8 +111,8 @@ test.each(PROTOCOLS)(
     const path = await file(site)
     let saved: UploadNote | undefined
     const first = site.send(path, protocol, {
-      limitBytesPerSecond: 5_000_000,
-      chunkBytes: 500_000,
+      limitBytesPerSecond: 1_500_000,
+      chunkBytes: 300_000,
       onNote: (note) => {
         saved = JSON.parse(JSON.stringify(note)) as UploadNote
       },
@@ -132,12 +132,26 @@ test.each(PROTOCOLS)(
   },
 )
 
+test('upload() keeps what an earlier run has noted until it has noted more', async () => {
+  await using site = await SendingSite.open()
+  const path = await file(site)
+  const first = site.send(path, 'tus', { limitBytesPerSecond: 1_500_000, chunkBytes: 300_000 })
+  await expect.poll(() => first.progress().acknowledgedBytes).toBeGreaterThan(0)
+  await first.cancel()
+
+  await site.proxy.goDown()
+  const second = site.send(path, 'tus', { saved: first.note, maxRetries: 0 })
+  await expect(second.result).rejects.toMatchObject({ code: 'connect-failed' })
+
+  expect(second.note).toEqual(first.note)
+})
+
 test.each(PROTOCOLS)(
   'upload() by %s begins anew with another version of a file',
   async (protocol) => {
     await using site = await SendingSite.open()
     const path = await file(site)
-    const first = site.send(path, protocol, { limitBytesPerSecond: 5_000_000, chunkBytes: 500_000 })
+    const first = site.send(path, protocol, { limitBytesPerSecond: 1_500_000, chunkBytes: 300_000 })
     await expect.poll(() => first.progress().acknowledgedBytes).toBeGreaterThan(0)
     await first.cancel()
     const { note } = first

@@ -97,9 +97,7 @@ async function removeKeys(path: string, which: string): Promise<string[]> {
   const count = lines.length - left.length
   const removed = `Removed ${count === 1 ? '1 key' : `${count} keys`}`
   const isLast = left.every((line) => parseLine(line) === undefined)
-  return [
-    isLast ? `${removed}; none is left: a running server lets nobody in` : removed,
-  ]
+  return [isLast ? `${removed}; none is left: a running server lets nobody in` : removed]
 }
 
 function isMeant(key: KeyLine | undefined, which: string): boolean {

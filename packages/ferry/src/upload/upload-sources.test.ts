@@ -45,7 +45,9 @@ describe.each<[string, (content: Buffer) => Promise<UploadSource>]>([
   [
     'MemorySource of a Blob',
     async (content) =>
-      await Promise.resolve(new MemorySource(new Blob([Uint8Array.from(content)]), { name: 'a.bin' })),
+      await Promise.resolve(
+        new MemorySource(new Blob([Uint8Array.from(content)]), { name: 'a.bin' }),
+      ),
   ],
   [
     'StreamSource',
