@@ -54,7 +54,8 @@ function readMemory(pid: number, field: 'VmRSS' | 'VmHWM'): number {
 
 // ── Tables
 
-export const RUN_COLUMNS = (base: string): readonly string[] => [
+/** The columns of `formatServer`. */
+export const runColumns = (base: string): readonly string[] => [
   'server',
   'server CPU ms per GB, min / median / max',
   `CPU × ${base}`,

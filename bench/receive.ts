@@ -4,7 +4,7 @@
  * compared with the base's of the same round.
  */
 import { rmSync } from 'node:fs'
-import { basename, dirname, join } from 'node:path'
+import { dirname, join } from 'node:path'
 import { readdir } from 'node:fs/promises'
 import { fileURLToPath } from 'node:url'
 import { requireTool } from '../test/support/tools.ts'
@@ -13,7 +13,7 @@ import {
   cpuRatio,
   formatServer,
   type ReceiveServer,
-  RUN_COLUMNS,
+  runColumns,
   type ServerKind,
   type ServerRun,
   speedRatio,
@@ -42,7 +42,6 @@ interface Contest {
   readonly kinds: readonly ServerKind[]
   readonly base: ServerKind
   readonly folder: () => string
-  /** Gives the time from the first byte to the answer, and what the server calls the file. */
   readonly send: (server: ReceiveServer, round: number) => Promise<ServerRun>
   /** @throws {Error} when a server's folder does not hold what was sent */
   readonly check: (folder: string) => Promise<void>
@@ -134,7 +133,7 @@ async function runContest(contest: Contest, { quick }: BenchOptions): Promise<st
   const rows = [...runs].map(([kind, own]) =>
     formatServer(kind, own, baseRuns, servers.get(kind)?.server.peakRssBytes() ?? Number.NaN),
   )
-  return `${formatTable(`${title}, ${rounds} rounds`, RUN_COLUMNS(base), rows)}\n${formatGoals(contest, runs)}\n`
+  return `${formatTable(`${title}, ${rounds} rounds`, runColumns(base), rows)}\n${formatGoals(contest, runs)}\n`
 }
 
 function formatGoals(
@@ -194,5 +193,5 @@ async function namesIn(folder: string): Promise<string[]> {
 }
 
 async function pathsIn(folder: string): Promise<string[]> {
-  return (await namesIn(folder)).map((name) => join(folder, basename(name)))
+  return (await namesIn(folder)).map((name) => join(folder, name))
 }

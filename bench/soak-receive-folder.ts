@@ -42,9 +42,8 @@ export async function checkFiles(
 async function checkUpload(
   folder: string,
   names: readonly string[],
-  { kind, fileName, isDone, acknowledged, content }: SoakUpload,
+  { kind, fileName, isDone, acknowledged }: SoakUpload,
 ): Promise<SoakProblem[]> {
-  const isEmpty = content.length === 0
   if (kind === 'indexedcp') {
     // Of an empty file, such a client sends nothing.
     if (acknowledged === 0) return []
@@ -54,12 +53,7 @@ async function checkUpload(
     return [{ type: 'lost', text }]
   }
   if (!isDone || names.includes(fileName)) return []
-  return [
-    {
-      type: 'lost',
-      text: `${fileName}${isEmpty ? ', empty,' : ''} was finished, and is not there`,
-    },
-  ]
+  return [{ type: 'lost', text: `${fileName} was finished, and is not there` }]
 }
 
 /**

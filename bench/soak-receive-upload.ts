@@ -5,7 +5,7 @@
 import { createHash, randomBytes } from 'node:crypto'
 import { seededContent } from '../test/support/receive-content.ts'
 import { between, type Random } from './soak-random.ts'
-import type { Answer, Wire } from './soak-receive-wire.ts'
+import { type Answer, LostConnection, type Wire } from './soak-receive-wire.ts'
 
 /** A server has answered as it must not. */
 export class WrongAnswer extends Error {}
@@ -217,11 +217,22 @@ export class IdentifiedUpload extends SoakUpload {
       ...this.#digest,
     }
     const answer = await wire.ask({ method: 'POST', path: '/upload', headers, body })
-    this.expectStatus(answer, 200)
+    await this.#expectTaken(wire, answer)
     this.#taken.add(index)
     this.noteAcknowledgement()
     const { complete } = JSON.parse(answer.text) as { complete: boolean }
     if (complete) this.isDone = true
+  }
+
+  /** A chunk that was there already may be cut off by the end of the upload: then it is sent again. */
+  async #expectTaken(wire: Wire, answer: Answer): Promise<void> {
+    if (answer.status === 409 || answer.status === 403) {
+      const path = `/upload/status?uploadId=${this.#id}`
+      const { text } = await wire.ask({ method: 'GET', path })
+      const { offset, size } = JSON.parse(text) as { offset: number; size: number }
+      if (offset === size) throw new LostConnection('the upload was finished meanwhile')
+    }
+    this.expectStatus(answer, 200)
   }
 
   /** Only an empty file has to be told: of any other the server knows. */

@@ -33,7 +33,6 @@ export interface ReceiveSoakOutcome {
 
 export const DEFAULT_RECEIVE_ROUNDS = 200
 const ROUNDS_PER_FOLDER = 12
-const PROGRESS_ROUNDS = 12
 const MAX_RECEIVING_MS = 700
 const MAX_ACKNOWLEDGEMENTS = 40
 /** About what a start takes. */
@@ -49,7 +48,7 @@ export async function soakReceive(options: ReceiveSoakOptions): Promise<boolean>
   for (let done = 0; done < options.rounds && !isOver(); done += ROUNDS_PER_FOLDER) {
     const rounds = Math.min(ROUNDS_PER_FOLDER, options.rounds - done)
     await playFolder({ seed: options.seed + outcome.folders, rounds, isOver }, outcome)
-    if ((done + rounds) % PROGRESS_ROUNDS === 0) progress(`${done + rounds} rounds`)
+    progress(`${done + rounds} rounds`)
   }
   console.log(formatOutcome(outcome, options.seed))
   for (const problem of outcome.problems) console.log(`FAIL ${problem}`)

@@ -277,3 +277,70 @@ test.each([301, 302, 303])(
     await expect(send(url).result).rejects.toMatchObject({ code: 'http-status', status })
   },
 )
+
+/** A server of IndexedCP that knows ids: what becomes of chunks is up to a test. */
+async function openIdentified(
+  onChunk: (received: Received, response: ServerResponse) => Answer | undefined,
+  status: () => Answer,
+): Promise<string> {
+  const { url } = await openServer((received, response) =>
+    received.method === 'GET' ? status() : onChunk(received, response),
+  )
+  return url.replace(/files$/, 'upload')
+}
+
+const UNKNOWN: Answer = [404, {}, '{"error":"Upload not found"}']
+
+function facts(complete: boolean, received = 400_000): Answer {
+  const told = { uploadId: 'x', offset: received, size: 400_000, complete }
+  return [200, {}, JSON.stringify({ filename: 'a.bin', actualFilename: 'a.bin', ...told })]
+}
+
+test('upload() takes a refusal after everything has arrived for what it is', async () => {
+  let chunks = 0
+  const url = await openIdentified(
+    (_, response) => {
+      if (chunks++ > 0) return [403]
+      response.socket?.destroy()
+      return undefined
+    },
+    () => (chunks === 0 ? UNKNOWN : facts(true)),
+  )
+
+  const sent = await send(url, { protocol: 'indexedcp' }).result
+
+  expect(sent.remoteName).toBe('a.bin')
+  expect(chunks).toBe(2)
+})
+
+test('upload() asks for credentials once for all requests that were refused together', async () => {
+  const held: ServerResponse[] = []
+  const asked: boolean[] = []
+  let bytes = 0
+  const url = await openIdentified(
+    ({ fields, content }, response) => {
+      if (fields.authorization === 'new') {
+        bytes += content.length
+        return facts(bytes === 400_000, bytes)
+      }
+      // Each is refused when all have come.
+      held.push(response)
+      if (held.length === 4) for (const one of held) one.writeHead(401).end()
+      return undefined
+    },
+    () => UNKNOWN,
+  )
+
+  await send(url, {
+    protocol: 'indexedcp',
+    chunkBytes: 100_000,
+    parallel: 4,
+    credentials: ({ refused }) => {
+      asked.push(refused)
+      return { Authorization: refused ? 'new' : 'old' }
+    },
+  }).result
+
+  expect(asked).toEqual([false, true])
+  expect(held.length).toBe(4)
+})

@@ -7,7 +7,7 @@ import type {
   UploadOptions,
   UploadProtocolName,
 } from '../../packages/ferry/src/upload/index.ts'
-import { upload } from '../../packages/ferry/src/upload/index.ts'
+import { StreamSource, upload } from '../../packages/ferry/src/upload/index.ts'
 import { piecesOf, SendingSite } from '../support/sending-site.ts'
 import { digestOf } from '../support/temp-dir.ts'
 
@@ -129,6 +129,18 @@ test.each(PROTOCOLS)(
     expect(resumedBytes + transmittedBytes).toBe(CONTENT.length)
     expect(await site.dir.digest('a.bin')).toBe(DIGEST)
     expect(await site.dir.names()).toEqual(['.ferry', 'a.bin'])
+  },
+)
+
+test.each(PROTOCOLS)(
+  'upload() by %s keeps of a stream only what may be needed',
+  async (protocol) => {
+    await using site = await SendingSite.open()
+    await using source = new StreamSource(piecesOf(CONTENT, 100_000), { name: 'a.bin' })
+
+    await site.send(source, protocol, { chunkBytes: 200_000 }).result
+
+    expect(source.keptFrom).toBe(CONTENT.length)
   },
 )
 

@@ -8,6 +8,8 @@ import { type AddressInfo, connect, createServer, type Server, type Socket } fro
 export interface Fault {
   readonly afterBytes: number
   readonly lose: 'request' | 'answer' | 'stall'
+  /** Only once a request with this method has come on the connection. */
+  readonly method?: string
 }
 
 interface Pair {
@@ -78,10 +80,12 @@ export class FaultProxy implements AsyncDisposable {
     this.#pairs.add(pair)
     const fault = this.faults.shift()
     let sent = 0
-    const isDue = (): boolean => fault !== undefined && sent >= fault.afterBytes
+    let methods = ''
+    const isDue = (): boolean =>
+      fault !== undefined && sent >= fault.afterBytes && methods.includes(fault.method ?? '')
     client.on('data', (bytes: Buffer) => {
       sent += bytes.length
-      this.#note(bytes)
+      methods += this.#note(bytes)
       if (isDue() && fault?.lose === 'request') this.#break(pair)
       else if (isDue() && fault?.lose === 'stall') client.pause()
       else if (!server.write(bytes)) client.pause()
@@ -106,13 +110,17 @@ export class FaultProxy implements AsyncDisposable {
     server.resetAndDestroy()
   }
 
-  #note(bytes: Buffer): void {
+  /** @returns the methods of requests that begin here */
+  #note(bytes: Buffer): string {
     const text = bytes.toString('latin1')
+    let methods = ''
     for (const [line] of text.matchAll(/^(?:GET|HEAD|POST|PATCH|DELETE|OPTIONS) \S+ HTTP/gm)) {
       this.requests.push(line.replace(/ HTTP$/, ''))
+      methods += `${line.split(' ', 1)[0]} `
     }
     for (const [, offset] of text.matchAll(/^Upload-Offset: (\d+)\r$/gim)) {
       this.offsets.push(Number(offset))
     }
+    return methods
   }
 }

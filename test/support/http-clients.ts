@@ -28,6 +28,8 @@ type Read = (signal: AbortSignal) => Promise<{
 
 // Everything is on the loopback and answered at once: who has nothing by now waits for ever.
 export const PATIENCE_MS = 400
+/** Ferry's outcome is expected, never to wait, and may come late on a busy machine. */
+const FERRY_PATIENCE_MS = 30_000
 
 /** Ferry's pool. */
 export function createFerryClient(): HttpClientUnderTest {
@@ -45,7 +47,7 @@ export function createFerryClient(): HttpClientUnderTest {
             return [bytes.toString('latin1'), Object.fromEntries(body.trailers)]
           },
         }
-      }),
+      }, FERRY_PATIENCE_MS),
     [Symbol.asyncDispose]: () => pool.close(),
   }
 }
@@ -109,8 +111,8 @@ async function restOf(
   return [Buffer.concat(chunks).toString('latin1'), response.trailers]
 }
 
-async function describeOutcome(read: Read): Promise<string> {
-  const signal = AbortSignal.timeout(PATIENCE_MS)
+async function describeOutcome(read: Read, patienceMs = PATIENCE_MS): Promise<string> {
+  const signal = AbortSignal.timeout(patienceMs)
   let status: number | undefined
   try {
     // A client may be deaf to the signal; then it is left behind.

@@ -26,6 +26,10 @@ export class OldServer implements AsyncDisposable {
   readonly chunks: number[] = []
   /** Statuses to answer the next chunks with, before anything is read. */
   readonly refusals: number[] = []
+  /** Requests with a chunk, also of those that were skipped. */
+  posts = 0
+  /** The status tells of nothing, as before another client has sent. */
+  hidesStatus = false
   /** The connection breaks when a chunk has been taken in, before its answer: once for each. */
   lostAnswers = 0
   readonly #server: NetServer
@@ -155,13 +159,12 @@ export class OldServer implements AsyncDisposable {
           answer(401, { error: 'Invalid or missing API key' })
         } else if (method === 'GET' && target.startsWith('/upload/status')) {
           const name = new URL(target, 'http://x').searchParams.get('filename') ?? ''
-          answer(200, {
-            filename: name,
-            receivedChunks: [...(received.get(name) ?? [])].toReversed(),
-          })
+          const indices = this.hidesStatus ? [] : (received.get(name) ?? [])
+          answer(200, { filename: name, receivedChunks: [...indices].toReversed() })
         } else if (method === 'POST' && target === '/upload') {
           const bytes = Buffer.from(text.slice(headEnd + 4), 'latin1')
           if (!isWhole && bytes.length < Number(fieldOf('content-length') ?? 0)) return
+          this.posts++
           const clientName = fieldOf('x-file-name') ?? 'uploaded_file.txt'
           const name = baseName(clientName)
           const index = Number(fieldOf('x-chunk-index') ?? 0)

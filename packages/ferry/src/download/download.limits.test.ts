@@ -102,9 +102,15 @@ test.concurrent('downloads that share their hosts share the connections to each'
     }),
   )
 
+  // The server learns later than we do that a connection was given up.
+  const counts: number[] = []
+  const timer = setInterval(() => {
+    counts.push(runs.reduce((sum, run) => sum + run.progress().connections.length, 0))
+  }, 1)
   await Promise.all(runs.map(({ result }) => result))
+  clearInterval(timer)
 
-  expect(fixture.server.maxActive).toBeLessThanOrEqual(3)
+  expect(Math.max(...counts)).toBeLessThanOrEqual(3)
   expect(fixture.server.maxActive).toBeGreaterThan(1)
   // All of it is given back.
   const key = new URL(fixture.server.url).origin

@@ -2,6 +2,31 @@
 export { FileSource, type FileSourceOptions } from './file-source.ts'
 export { MemorySource, type MemorySourceOptions } from './memory-source.ts'
 export type { WaitReason } from './retry-upload.ts'
+export { createMemoryOutbox, type MemoryOutboxOptions } from './memory-outbox.ts'
+export {
+  addContent,
+  type AddContentOptions,
+  addFile,
+  type AddFileOptions,
+  addFolder,
+  type AddFolderOptions,
+} from './outbox-add.ts'
+export type {
+  LeaseOptions,
+  NewItem,
+  Outbox,
+  OutboxItem,
+  OutboxLease,
+  OutboxPart,
+} from './outbox.ts'
+export { sendItem, type SendItemOptions } from './send-item.ts'
+export { defaultOutboxPath, openSqliteOutbox, type SqliteOutboxOptions } from './sqlite-outbox.ts'
+export {
+  UploadClient as IndexCPClient,
+  type SentChunk,
+  UploadClient,
+  type UploadClientOptions,
+} from './upload-client.ts'
 export { StreamSource, type StreamSourceOptions } from './stream-source.ts'
 export { Upload, upload, type UploadInput } from './upload.ts'
 export type { CredentialProvider, CredentialRequest } from './upload-http.ts'

@@ -9,7 +9,7 @@ import { formatChunk, readChunkAnswer } from '../protocol/upload/indexedcp-messa
 import { RateLimit } from '../transfer/rate-limit.ts'
 import type { ContentInit } from '../transport/content.ts'
 import { HttpUrl } from '../transport/http-url.ts'
-import { systemClock } from '../clock.ts'
+import { systemClock, wait } from '../clock.ts'
 import { addContent, addFile } from './outbox-add.ts'
 import type { Outbox, OutboxItem } from './outbox.ts'
 import { promptSecret } from './prompt-secret.ts'
@@ -226,7 +226,8 @@ export class UploadClient implements AsyncDisposable {
     await using lease = await outbox.lease(id)
     if (lease === undefined) return undefined
     const { name } = lease.item
-    const { chunkSize, initialRetryDelay, maxRetries, onEvent, ...rest } = this.#options
+    const { chunkSize, initialRetryDelay, maxRetries, onEvent } = this.#options
+    const { dbName: _, outbox: __, apiKey: ___, onError: ____, ...rest } = this.#options
     const signals = [this.#options.signal, signal].filter((one) => one !== undefined)
     const { remoteName } = await sendItem(lease, serverUrl, {
       ...rest,
@@ -264,18 +265,7 @@ export class UploadClient implements AsyncDisposable {
     while (!signal.aborted) {
       // Each failure was told; the next round tries again.
       await this.uploadBufferedFiles(serverUrl, signal).catch(() => {})
-      await new Promise<void>((resolve) => {
-        const cancel = clock.after(intervalMs, () => resolve())
-        signal.addEventListener(
-          'abort',
-          () => {
-            cancel()
-            resolve()
-          },
-          { once: true },
-        )
-        if (signal.aborted) resolve()
-      })
+      await wait(intervalMs, signal, clock).catch(() => {})
     }
   }
 }
