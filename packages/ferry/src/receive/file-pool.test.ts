@@ -67,3 +67,21 @@ test('FilePool tries a file again that could not be opened', async () => {
 
   expect(log).toEqual(['open bad', 'open bad'])
 })
+
+test('FilePool.close() waits for those who use a file, and lends no other', async () => {
+  const { pool, log } = createPool()
+  const work = Promise.withResolvers<void>()
+  const using = pool.use('a', () => work.promise)
+  await new Promise(setImmediate)
+  let isClosed = false
+  const closing = pool.close().then(() => (isClosed = true))
+
+  await expect(pool.use('b', nothing)).rejects.toThrow('they are closed')
+  await new Promise(setImmediate)
+  expect([isClosed, log]).toEqual([false, ['open a']])
+  work.resolve()
+  await using
+  await closing
+
+  expect(log).toEqual(['open a', 'close a'])
+})

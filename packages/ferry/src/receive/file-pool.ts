@@ -13,6 +13,7 @@ interface Loan<File> {
   users: number
   /** Closed by its last user, and opened anew for the next. */
   isRetired: boolean
+  readonly closed: PromiseWithResolvers<void>
 }
 
 // Systems give a process 1,024 descriptors at least.
@@ -23,15 +24,21 @@ export class FilePool<File extends Closable> {
   readonly #open: (id: string) => Promise<File>
   /** Least recently used first. */
   readonly #loans = new Map<string, Loan<File>>()
-  readonly #closing = new Set<Promise<void>>()
+  /** Those that are not closed yet, retired ones too. */
+  readonly #unclosed = new Set<Loan<File>>()
+  #isClosed = false
   #idle = 0
 
   constructor(open: (id: string) => Promise<File>) {
     this.#open = open
   }
 
-  /** Lends a file for as long as the work takes. */
+  /**
+   * Lends a file for as long as the work takes.
+   * @throws {Error} when the pool is closed
+   */
   async use<Result>(id: string, work: (file: File) => Promise<Result>): Promise<Result> {
+    if (this.#isClosed) throw new Error(`Cannot use the files of upload ${id}: they are closed`)
     const loan = this.#take(id)
     try {
       return await work(await loan.file)
@@ -51,21 +58,29 @@ export class FilePool<File extends Closable> {
     this.#close(loan)
   }
 
-  /** Closes everything; nobody may use it any more. */
+  /** Lends nothing more, and resolves when everything is given back and closed. */
   async close(): Promise<void> {
+    this.#isClosed = true
     for (const id of [...this.#loans.keys()]) this.retire(id)
-    await Promise.all(this.#closing)
+    await Promise.all([...this.#unclosed].map(({ closed }) => closed.promise))
   }
 
   #take(id: string): Loan<File> {
     const found = this.#loans.get(id)
-    const loan = found ?? { file: this.#open(id), users: 0, isRetired: false }
+    const loan = found ?? this.#create(id)
     if (found?.users === 0) this.#idle--
     loan.users++
     this.#loans.delete(id)
     this.#loans.set(id, loan)
     // One that could not be opened is tried again by the next.
     if (found === undefined) loan.file.catch(() => this.#drop(id, loan))
+    return loan
+  }
+
+  #create(id: string): Loan<File> {
+    const closed = Promise.withResolvers<void>()
+    const loan = { file: this.#open(id), users: 0, isRetired: false, closed }
+    this.#unclosed.add(loan)
     return loan
   }
 
@@ -87,14 +102,12 @@ export class FilePool<File extends Closable> {
     }
   }
 
-  #close({ file }: Loan<File>): void {
-    const closing = file
-      .then((opened) => opened.close())
-      // What was to be kept is synced; a file that does not close has nothing more to tell.
-      .catch(() => {})
-      .then(() => {
-        this.#closing.delete(closing)
-      })
-    this.#closing.add(closing)
+  #close(loan: Loan<File>): void {
+    const done = (): void => {
+      this.#unclosed.delete(loan)
+      loan.closed.resolve()
+    }
+    // What was to be kept is synced; a file that does not close has nothing more to tell.
+    loan.file.then((opened) => opened.close()).then(done, done)
   }
 }

@@ -42,6 +42,10 @@ export class UploadCore implements AsyncDisposable {
   readonly #context: CoreContext
   readonly #entries: Map<string, UploadEntry>
   readonly #sweeper: Sweeper
+  /** What is being done for others, each of which a close lets come to its end. */
+  readonly #operations = new Set<Promise<unknown>>()
+  /** Ends what may take long. */
+  readonly #ending = new AbortController()
   #closing: Promise<void> | undefined
 
   private constructor(
@@ -97,14 +101,15 @@ export class UploadCore implements AsyncDisposable {
    * Makes an upload that survives a power cut; an empty one of known length is finished at once.
    * @throws {UploadError} upload-too-large, quota-exceeded, insufficient-storage, digest-unsupported
    */
-  async create(upload: CreateUpload = {}, signal?: AbortSignal): Promise<UploadStatus> {
-    this.#checkOpen(signal)
-    checkBytes(upload.length ?? 0)
-    const entry = await createEntry(this.#context, upload)
-    this.#entries.set(entry.id, entry)
-    this.#context.emit('created', entry)
-    if (isDue(entry.facts)) await finishUpload(this.#context, entry)
-    return this.#statusOf(entry)
+  create(upload: CreateUpload = {}, signal?: AbortSignal): Promise<UploadStatus> {
+    return this.#run(signal, async () => {
+      checkBytes(upload.length ?? 0)
+      const entry = await createEntry(this.#context, upload)
+      this.#entries.set(entry.id, entry)
+      this.#context.emit('created', entry)
+      if (isDue(entry.facts)) await finishUpload(this.#context, entry)
+      return this.#statusOf(entry)
+    })
   }
 
   /** @throws {UploadError} upload-not-found, upload-expired, upload-lost */
@@ -153,30 +158,32 @@ export class UploadCore implements AsyncDisposable {
   }
 
   /** What has been acknowledged, from `offset` on; fewer bytes where a gap or the end comes first. */
-  async read(id: string, span: Span, signal?: AbortSignal): Promise<Buffer> {
-    this.#checkOpen(signal)
-    const { facts } = this.#find(id)
-    const end = Math.min(span.end, facts.spans.endFrom(span.start))
-    if (end <= span.start || facts.completed !== undefined) return Buffer.alloc(0)
-    return this.#context.blobs.use(id, (blob) => blob.read(span.start, end - span.start))
+  read(id: string, span: Span, signal?: AbortSignal): Promise<Buffer> {
+    return this.#run(signal, async () => {
+      const { facts } = this.#find(id)
+      const end = Math.min(span.end, facts.spans.endFrom(span.start))
+      if (end <= span.start || facts.completed !== undefined) return Buffer.alloc(0)
+      return this.#context.blobs.use(id, (blob) => blob.read(span.start, end - span.start))
+    })
   }
 
   /**
    * Sets the length of the whole, once.
    * @throws {UploadError} length-mismatch, upload-too-large, quota-exceeded, insufficient-storage
    */
-  async setLength(id: string, length: number, signal?: AbortSignal): Promise<UploadStatus> {
-    this.#checkOpen(signal)
-    checkBytes(length)
-    // What is being committed counts; what comes later is held to the length.
-    await abortable(this.#context.settled(this.#find(id)), signal)
-    const entry = this.#find(id)
-    const refusal = decideLength(entry, length, this.#limits.maxUploadBytes)
-    if (refusal !== undefined) throw refusal
-    if (entry.facts.length === length) return this.#statusOf(entry)
-    await announceLength(this.#context, entry, length)
-    await abortable(this.#commitAndFinish(entry), signal)
-    return this.#statusOf(entry)
+  setLength(id: string, length: number, signal?: AbortSignal): Promise<UploadStatus> {
+    return this.#run(signal, async () => {
+      checkBytes(length)
+      // What is being committed counts; what comes later is held to the length.
+      await abortable(this.#context.settled(this.#find(id)), signal)
+      const entry = this.#find(id)
+      const refusal = decideLength(entry, length, this.#limits.maxUploadBytes)
+      if (refusal !== undefined) throw refusal
+      if (entry.facts.length === length) return this.#statusOf(entry)
+      await announceLength(this.#context, entry, length)
+      await abortable(this.#commitAndFinish(entry), signal)
+      return this.#statusOf(entry)
+    })
   }
 
   /** Where the acknowledged pieces of an upload end that were appended as such, in their order. */
@@ -193,21 +200,23 @@ export class UploadCore implements AsyncDisposable {
    * @throws {UploadError} upload-is-part
    * @throws {TransferError} target-exists, by the policy `fail`
    */
-  async expose(id: string, signal?: AbortSignal): Promise<UploadStatus> {
-    this.#checkOpen(signal)
-    const entry = this.#find(id)
-    const refusal = decideFinish(entry.facts)
-    if (refusal !== undefined) throw refusal
-    await exposeUpload(this.#context, entry)
-    return this.#statusOf(entry)
+  expose(id: string, signal?: AbortSignal): Promise<UploadStatus> {
+    return this.#run(signal, async () => {
+      const entry = this.#find(id)
+      const refusal = decideFinish(entry.facts)
+      if (refusal !== undefined) throw refusal
+      await exposeUpload(this.#context, entry)
+      return this.#statusOf(entry)
+    })
   }
 
   /** Ends every writer of an upload, and resolves when what came of them is committed. */
-  async interrupt(id: string, signal?: AbortSignal): Promise<UploadStatus> {
-    this.#checkOpen(signal)
-    const entry = this.#find(id)
-    await abortable(endWriters(entry, entry.writes), signal)
-    return this.status(id)
+  interrupt(id: string, signal?: AbortSignal): Promise<UploadStatus> {
+    return this.#run(signal, async () => {
+      const entry = this.#find(id)
+      await abortable(endWriters(entry, entry.writes), signal)
+      return this.status(id)
+    })
   }
 
   /**
@@ -216,21 +225,22 @@ export class UploadCore implements AsyncDisposable {
    *   upload-lost
    * @throws {TransferError} target-exists
    */
-  async complete(
+  complete(
     id: string,
     options: { readonly digest?: Digest | undefined; readonly signal?: AbortSignal } = {},
   ): Promise<UploadStatus> {
     const { digest, signal } = options
-    this.#checkOpen(signal)
-    const entry = this.#find(id)
-    if (entry.facts.completed !== undefined) return this.#statusOf(entry)
-    const refusal = decideFinish(entry.facts)
-    if (refusal !== undefined) throw refusal
-    if (digest !== undefined) createDigestHash(digest)
-    await abortable(endWriters(entry, entry.writes), signal)
-    entry.pending.push(...(digest === undefined ? [] : [{ type: 'digest', digest } as const]))
-    await abortable(this.#commitAndFinish(entry, { isTold: true }), signal)
-    return this.#statusOf(entry)
+    return this.#run(signal, async () => {
+      const entry = this.#find(id)
+      if (entry.facts.completed !== undefined) return this.#statusOf(entry)
+      const refusal = decideFinish(entry.facts)
+      if (refusal !== undefined) throw refusal
+      if (digest !== undefined) createDigestHash(digest)
+      await abortable(endWriters(entry, entry.writes), signal)
+      entry.pending.push(...(digest === undefined ? [] : [{ type: 'digest', digest } as const]))
+      await abortable(this.#commitAndFinish(entry, { isTold: true }), signal)
+      return this.#statusOf(entry)
+    })
   }
 
   /**
@@ -238,25 +248,28 @@ export class UploadCore implements AsyncDisposable {
    * have every byte, and stay for a while: see `keepCompletedMs`.
    * @throws {UploadError} upload-incomplete, and as `create` does
    */
-  async concatenate(
+  concatenate(
     ids: readonly string[],
     upload: Omit<CreateUpload, 'length' | 'finish'> = {},
     signal?: AbortSignal,
   ): Promise<UploadStatus> {
-    this.#checkOpen(signal)
-    const parts = ids.map((id) => this.#find(id))
-    const entry = await concatenateUploads(this.#context, { parts, upload, signal })
-    this.#entries.set(entry.id, entry)
-    this.#context.emit('created', entry)
-    await finishUpload(this.#context, entry)
-    await noteUse(this.#context, parts)
-    return this.#statusOf(entry)
+    return this.#run(signal, async () => {
+      const parts = ids.map((id) => this.#find(id))
+      const ends = AbortSignal.any([this.#ending.signal, ...(signal === undefined ? [] : [signal])])
+      const entry = await concatenateUploads(this.#context, { parts, upload, signal: ends })
+      this.#entries.set(entry.id, entry)
+      this.#context.emit('created', entry)
+      await finishUpload(this.#context, entry)
+      await noteUse(this.#context, parts)
+      return this.#statusOf(entry)
+    })
   }
 
   /** Ends an upload and removes its bytes; a finished file stays, and only its record goes. */
-  async terminate(id: string, signal?: AbortSignal): Promise<void> {
-    this.#checkOpen(signal)
-    await this.#remove(this.#findAny(id), 'terminated')
+  terminate(id: string, signal?: AbortSignal): Promise<void> {
+    return this.#run(signal, async () => {
+      await this.#remove(this.#findAny(id), 'terminated')
+    })
   }
 
   /** Removes what has expired: unfinished uploads, and the records of finished ones. */
@@ -278,7 +291,7 @@ export class UploadCore implements AsyncDisposable {
     return this.#context.settings.limits
   }
 
-  async #write(
+  #write(
     id: string,
     where: Pick<WriteRequest, 'offset' | 'contiguous'>,
     content: UploadContent,
@@ -286,23 +299,24 @@ export class UploadCore implements AsyncDisposable {
   ): Promise<UploadStatus> {
     const { offset, contiguous } = where
     const { contentLength, final = false, signal } = options
-    this.#checkOpen(signal)
-    checkBytes(offset, contentLength ?? 0, offset + (contentLength ?? 0))
-    const entry = this.#find(id)
-    const span = { start: offset, end: offset + (contentLength ?? Number.POSITIVE_INFINITY) }
-    const place = contiguous ? undefined : span
-    // Looked at anew after each wait: between the last look and our own entry nobody may come in.
-    for (let way = clearWay(entry, place); way !== undefined; way = clearWay(entry, place)) {
-      await way
-    }
-    // It may have been finished or removed meanwhile.
-    this.#checkOpen(signal)
-    this.#find(id)
-    const request = { offset, contentLength, contiguous, final }
-    const refusal = decideWrite(entry, request, this.#limits.maxUploadBytes)
-    if (refusal !== undefined) throw refusal
-    await runWrite(this.#context, { ...options, entry, offset, content })
-    return this.#statusOf(entry)
+    return this.#run(signal, async () => {
+      checkBytes(offset, contentLength ?? 0, offset + (contentLength ?? 0))
+      const entry = this.#find(id)
+      const span = { start: offset, end: offset + (contentLength ?? Number.POSITIVE_INFINITY) }
+      const place = contiguous ? undefined : span
+      // Looked at anew after each wait: between the last look and our own entry nobody may come in.
+      for (let way = clearWay(entry, place); way !== undefined; way = clearWay(entry, place)) {
+        await way
+      }
+      // It may have been finished or removed meanwhile.
+      this.#checkOpen(signal)
+      this.#find(id)
+      const request = { offset, contentLength, contiguous, final }
+      const refusal = decideWrite(entry, request, this.#limits.maxUploadBytes)
+      if (refusal !== undefined) throw refusal
+      await runWrite(this.#context, { ...options, entry, offset, content })
+      return this.#statusOf(entry)
+    })
   }
 
   async #commitAndFinish(entry: UploadEntry, options: { isTold?: boolean } = {}): Promise<void> {
@@ -340,17 +354,18 @@ export class UploadCore implements AsyncDisposable {
   }
 
   async #close(): Promise<void> {
+    this.#ending.abort(closed())
     await this.#sweeper.close()
     this.#context.beginClose()
-    const entries = [...this.#entries.values()]
-    const writes = entries.flatMap((entry) =>
+    const writes = [...this.#entries.values()].flatMap((entry) =>
       [...entry.writes].map((write) => {
         write.stop(interrupted(entry.id, 'closed'))
         return write.settled
       }),
     )
     await Promise.all(writes)
-    for (const entry of entries) {
+    await Promise.allSettled(this.#operations)
+    for (const entry of this.#entries.values()) {
       await entry.finishing?.catch(() => {})
       await this.#context.settled(entry)
     }
@@ -379,17 +394,36 @@ export class UploadCore implements AsyncDisposable {
     return entry
   }
 
+  /** Nothing is begun once a close has. */
+  async #run<Result>(
+    signal: AbortSignal | undefined,
+    work: () => Promise<Result>,
+  ): Promise<Result> {
+    this.#checkOpen(signal)
+    const operation = work()
+    this.#operations.add(operation)
+    try {
+      return await operation
+    } finally {
+      this.#operations.delete(operation)
+    }
+  }
+
   #checkOpen(signal: AbortSignal | undefined): void {
     signal?.throwIfAborted()
     if (this.#closing === undefined) return
-    throw new UploadError('upload-interrupted', 'Cannot use the uploads: the server ends', {
-      detail: { reason: 'closed' },
-    })
+    throw closed()
   }
 
   #statusOf(entry: UploadEntry): UploadStatus {
     return this.#context.statusOf(entry)
   }
+}
+
+function closed(): UploadError {
+  return new UploadError('upload-interrupted', 'Cannot use the uploads: the server ends', {
+    detail: { reason: 'closed' },
+  })
 }
 
 /** @throws {RangeError} doors read numbers from the wire, and have checked them */
