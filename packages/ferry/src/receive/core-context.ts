@@ -7,6 +7,7 @@ import type { Span, SpanSet } from '../transfer/span.ts'
 import { throwLater } from '../transport/throw-later.ts'
 import type { UploadBlob } from './blob-store.ts'
 import { CommitRounds } from './commit-rounds.ts'
+import { DiskRoom } from './disk-room.ts'
 import { FilePool } from './file-pool.ts'
 import { snapshotOf } from './journal-snapshot.ts'
 import type { AppendOptions, UploadJournal } from './journal-store.ts'
@@ -30,6 +31,7 @@ export class CoreContext {
   readonly journals: FilePool<UploadJournal>
   readonly digests: WholeDigests
   readonly usage: Usage
+  readonly room: DiskRoom
   readonly listeners: Set<UploadListener> = new Set()
   readonly #outbox: UploadOutbox | undefined
   readonly #rounds = new CommitRounds((entry: UploadEntry) => this.#commit(entry))
@@ -41,6 +43,7 @@ export class CoreContext {
     this.journals = new FilePool((id) => settings.journals.open(id))
     this.digests = new WholeDigests(settings.blobs)
     this.usage = new Usage(settings.limits)
+    this.room = new DiskRoom(() => settings.blobs.freeBytes(), settings.clock)
     this.#outbox = outbox
   }
 

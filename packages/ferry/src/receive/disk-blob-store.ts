@@ -203,19 +203,19 @@ class DiskBlob implements UploadBlob {
   write(chunks: readonly Uint8Array[], offset: number): Promise<void> {
     return new Promise((resolve, reject) => {
       const { fd } = this.#handle
-      const writeFrom = (rest: readonly Uint8Array[], at: number): void => {
+      const writeFrom = (rest: readonly Uint8Array[], at: number, bytes: number): void => {
         writev(fd, rest, at, (cause, written) => {
           if (cause !== null) {
             reject(storeError(`Cannot write ${this.#path}`, cause))
             return
           }
-          const left = dropBytes(rest, written)
-          if (left.length === 0) resolve()
-          else writeFrom(left, at + written)
+          if (written === bytes) resolve()
+          else writeFrom(dropBytes(rest, written), at + written, bytes - written)
         })
       }
-      if (chunks.length === 0) resolve()
-      else writeFrom(chunks, offset)
+      const bytes = chunks.reduce((sum, { length }) => sum + length, 0)
+      if (bytes === 0) resolve()
+      else writeFrom(chunks, offset, bytes)
     })
   }
 

@@ -103,11 +103,13 @@ export class FilePool<File extends Closable> {
   }
 
   #close(loan: Loan<File>): void {
-    const done = (): void => {
-      this.#unclosed.delete(loan)
-      loan.closed.resolve()
-    }
-    // What was to be kept is synced; a file that does not close has nothing more to tell.
-    loan.file.then((opened) => opened.close()).then(done, done)
+    void loan.file
+      .then((opened) => opened.close())
+      // What was to be kept is synced; a file that does not close has nothing more to tell.
+      .catch(() => {})
+      .then(() => {
+        this.#unclosed.delete(loan)
+        loan.closed.resolve()
+      })
   }
 }

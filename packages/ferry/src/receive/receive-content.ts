@@ -52,9 +52,9 @@ function neededBytes(
 
 /** @throws {UploadError} insufficient-storage, when so many more bytes would use up the reserve */
 export async function checkRoom(context: CoreContext, bytes: number): Promise<void> {
-  const { blobs, limits } = context.settings
-  const freeBytes = await blobs.freeBytes()
-  if (freeBytes === undefined || freeBytes - bytes >= limits.reserveBytes) return
+  const { limits } = context.settings
+  const freeBytes = await context.room.take(bytes, limits.reserveBytes)
+  if (freeBytes === undefined) return
   throw new UploadError(
     'insufficient-storage',
     `Cannot take ${bytes} bytes that are announced: ` +

@@ -74,7 +74,8 @@ class SmallStore extends MemoryBlobStore {
 
 test('UploadCore keeps a reserve free on the disk', async () => {
   const blobs = new SmallStore()
-  await using core = await new MemoryUploads().open({ blobs, limits: { reserveBytes: 100 } })
+  const uploads = new MemoryUploads()
+  await using core = await uploads.open({ blobs, limits: { reserveBytes: 100 } })
 
   await expect(core.create({ length: 901 })).rejects.toMatchObject({
     code: 'insufficient-storage',
@@ -82,6 +83,8 @@ test('UploadCore keeps a reserve free on the disk', async () => {
   })
   const { id } = await core.create({ length: 900 })
   blobs.free = 50
+  // It is looked once a second.
+  uploads.clock.advance(1000)
   await expect(core.append(id, 0, contentOf('abc'))).rejects.toMatchObject({
     code: 'insufficient-storage',
   })

@@ -1,5 +1,11 @@
 import { mkdtemp, readdir, readFile, rm } from 'node:fs/promises'
-import { request as httpRequest, type Agent, Agent as HttpAgent } from 'node:http'
+import { once } from 'node:events'
+import {
+  request as httpRequest,
+  type Agent,
+  Agent as HttpAgent,
+  type IncomingMessage,
+} from 'node:http'
 import { connect } from 'node:net'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
@@ -499,6 +505,31 @@ test('with an identity and an end, a file is published once, whole', async () =>
   expect(await site.files()).toEqual({ 'a.bin': 'a40 b40 c7' })
   const status = await site.ask('GET', '/upload/status?uploadId=my-upload-1')
   expect(jsonOf(status)).toMatchObject({ filename: 'a.bin', offset: 87, size: 87, complete: true })
+})
+
+test('a chunk that comes again while another one is the last is told that all is there', async () => {
+  await using site = await Site.open()
+  const headers = { 'X-Upload-Id': 'u', 'X-Chunk-Size': '40', 'X-Total-Size': '47' }
+  await site.send(A, { headers })
+  const again = httpRequest(`${site.url}/upload`, {
+    method: 'POST',
+    headers: { 'X-Chunk-Index': '0', 'Content-Length': '40', ...headers },
+  })
+  const answered = once(again, 'response') as Promise<[IncomingMessage]>
+  again.write(A.subarray(0, 20))
+  await expect.poll(() => [...site.server.core.list()][0]?.isReceiving).toBe(true)
+
+  const last = await site.send(C, { index: 1, headers })
+  again.end(A.subarray(20))
+  const [response] = await answered
+
+  expect(jsonOf(last)).toMatchObject({ complete: true })
+  expect(response.statusCode).toBe(200)
+  expect(JSON.parse(String(await response.toArray()))).toMatchObject({
+    alreadyReceived: true,
+    complete: true,
+  })
+  expect(await site.files()).toEqual({ 'a.bin': 'a40 c7' })
 })
 
 test('an identity that is used for another file is refused, not skipped', async () => {

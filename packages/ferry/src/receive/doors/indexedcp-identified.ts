@@ -72,8 +72,15 @@ export class IdentifiedUploads {
     this.#noteDigest(id, fields.extension.reprDigest)
     const length = lengthOf(fields, offset)
     if (length !== undefined) await this.#core.setLength(id, length)
-    const upload = await this.#core.write(id, offset, request, { contentLength, digest })
-    return { upload: await this.#finishIfWhole(upload), alreadyReceived: isKnown }
+    try {
+      const upload = await this.#core.write(id, offset, request, { contentLength, digest })
+      return { upload: await this.#finishIfWhole(upload), alreadyReceived: isKnown }
+    } catch (error) {
+      // It comes again, and another chunk has been the last meanwhile.
+      const upload = isOvertaken(error) ? await this.#finished(id) : undefined
+      if (upload === undefined) throw error
+      return { upload, alreadyReceived: true }
+    }
   }
 
   /**
@@ -178,11 +185,28 @@ export class IdentifiedUploads {
     return state === 'completed' || offset !== length ? upload : await this.#complete(id)
   }
 
+  /** The finished upload; undefined where something is missing. */
+  async #finished(id: string): Promise<UploadStatus | undefined> {
+    const upload = this.#status(id)
+    if (
+      upload === undefined ||
+      (upload.state === 'unfinished' && upload.offset !== upload.length)
+    ) {
+      return undefined
+    }
+    return await this.#finishIfWhole(upload)
+  }
+
   async #complete(id: string): Promise<UploadStatus> {
     const completed = await this.#core.complete(id, { digest: this.#digests.get(id) })
     this.#digests.delete(id)
     return completed
   }
+}
+
+/** Whether a write was refused, or ended, because the upload is being finished or is so. */
+function isOvertaken(error: unknown): boolean {
+  return isFerryError(error, 'upload-complete') || isFerryError(error, 'upload-interrupted')
 }
 
 /** What the extension adds to an answer. */
