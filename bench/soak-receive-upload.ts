@@ -217,22 +217,11 @@ export class IdentifiedUpload extends SoakUpload {
       ...this.#digest,
     }
     const answer = await wire.ask({ method: 'POST', path: '/upload', headers, body })
-    await this.#expectTaken(wire, answer)
+    this.expectStatus(answer, 200)
     this.#taken.add(index)
     this.noteAcknowledgement()
     const { complete } = JSON.parse(answer.text) as { complete: boolean }
     if (complete) this.isDone = true
-  }
-
-  /** A chunk that was there already may be cut off by the end of the upload: then it is sent again. */
-  async #expectTaken(wire: Wire, answer: Answer): Promise<void> {
-    if (answer.status === 409 || answer.status === 403) {
-      const path = `/upload/status?uploadId=${this.#id}`
-      const { text } = await wire.ask({ method: 'GET', path })
-      const { offset, size } = JSON.parse(text) as { offset: number; size: number }
-      if (offset === size) throw new LostConnection('the upload was finished meanwhile')
-    }
-    this.expectStatus(answer, 200)
   }
 
   /** Only an empty file has to be told: of any other the server knows. */

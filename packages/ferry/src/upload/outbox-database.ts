@@ -221,9 +221,10 @@ export class OutboxDatabase {
     const deadline = performance.now() + CLOSE_MS
     try {
       while (performance.now() < deadline && this.trim()) continue
-    } finally {
-      this.#connection.close()
+    } catch {
+      // Another process is at it, or will be: what is left is cleared away at the next opening.
     }
+    this.#connection.close()
   }
 
   #sweep(time: LeaseTime): void {

@@ -196,6 +196,23 @@ test('a database that another process keeps to itself is waited for, then told',
   expect((await outbox.list()).map(({ name }) => name)).toEqual(['b'])
 })
 
+test('an outbox is closed without clearing up where another process is in the way', async () => {
+  await using folder = await TempDir.create()
+  const path = folder.join('outbox.db')
+  const outbox = await openSqliteOutbox({ path, busyTimeoutMs: 20 })
+  await outbox.add([newItem('a')])
+  using other = openDatabase(path)
+  other.exec("UPDATE outbox_items SET state = 'gone'; BEGIN IMMEDIATE")
+
+  await outbox.close()
+  other.exec('ROLLBACK')
+
+  await using next = await openSqliteOutbox({ path })
+  expect(await next.list()).toEqual([])
+  const count = (): unknown => other.prepare('SELECT count(*) AS n FROM outbox_items').get()
+  await expect.poll(count).toEqual({ n: 0 })
+})
+
 test('what is being added elsewhere in a living process is left alone', async () => {
   await using folder = await TempDir.create()
   const path = folder.join('outbox.db')
