@@ -5,7 +5,7 @@
 import { createHash, randomBytes } from 'node:crypto'
 import { seededContent } from '../test/support/receive-content.ts'
 import { between, type Random } from './soak-random.ts'
-import { type Answer, LostConnection, type Wire } from './soak-receive-wire.ts'
+import type { Answer, Wire } from './soak-receive-wire.ts'
 
 /** A server has answered as it must not. */
 export class WrongAnswer extends Error {}
