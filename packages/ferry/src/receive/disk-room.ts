@@ -33,6 +33,11 @@ export class DiskRoom {
     return this.#freeBytes
   }
 
+  /** So much may have been written that nobody has taken: the next look is a new one. */
+  forget(): void {
+    this.#lookedAt = Number.NEGATIVE_INFINITY
+  }
+
   #takeKnown(bytes: number, reserveBytes: number): boolean {
     if (this.#freeBytes === undefined) return true
     if (this.#freeBytes - bytes < reserveBytes) return false

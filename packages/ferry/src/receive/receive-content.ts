@@ -124,6 +124,7 @@ async function receiveInto(
       uncheckedBytes += bytes
       if (uncheckedBytes < ROOM_CHECK_BYTES) return
       uncheckedBytes = 0
+      context.room.forget()
       checkRoom(context, neededBytes(context, entry, 0, 0)).catch((error: unknown) =>
         writer.stop(error as Error),
       )

@@ -94,6 +94,26 @@ test('UploadCore keeps a reserve free on the disk', async () => {
   expect(core.status(id).offset).toBe(3)
 })
 
+test('UploadCore looks anew while much comes that nobody has announced', async () => {
+  const blobs = new SmallStore()
+  blobs.free = 1e9
+  await using core = await new MemoryUploads().open({ blobs, limits: { reserveBytes: 100 } })
+  const { id } = await core.create({})
+  const chunk = Buffer.alloc(1_048_576)
+  async function* endless(): AsyncGenerator<Uint8Array> {
+    for (let sent = 0; sent < 80; sent++) {
+      // No time passes meanwhile.
+      blobs.free = 50
+      await new Promise(setImmediate)
+      yield chunk
+    }
+  }
+
+  await expect(core.append(id, 0, endless())).rejects.toMatchObject({
+    code: 'insufficient-storage',
+  })
+})
+
 test('UploadCore counts what unfinished uploads have announced as taken', async () => {
   const blobs = new SmallStore()
   await using core = await new MemoryUploads().open({ blobs, limits: { reserveBytes: 100 } })
