@@ -220,6 +220,7 @@ async function printResponse(response: ClientResponse, run: FetchRun): Promise<v
     response.cancel()
     // Who reads no further has what they wanted.
     if (!(error instanceof ReaderGone)) throw error
+    await output.abandon()
   }
   console.stopWatching()
   const summary = output.summary()
