@@ -12,6 +12,10 @@ import { parseArgs } from 'node:util'
 import { requireTool, type Tool } from '../test/support/tools.ts'
 import { benchHttp2Download } from './http2-download.ts'
 import { benchMemory } from './memory.ts'
+import { benchPutMany } from './put-many.ts'
+import { benchPutMemory } from './put-memory.ts'
+import { benchPutOutbox } from './put-outbox.ts'
+import { benchPut } from './put.ts'
 import { benchReceive } from './receive.ts'
 import { REQUEST_BENCHMARKS } from './requests.ts'
 import { benchSse } from './sse.ts'
@@ -29,13 +33,28 @@ const BENCHMARKS: Readonly<Record<string, (options: BenchOptions) => Promise<str
   'h2-download': benchHttp2Download,
   'h2-upload': benchHttp2Upload,
   receive: benchReceive,
+  'put-file': benchPut,
+  'put-outbox': benchPutOutbox,
+  'put-memory': benchPutMemory,
+  'put-many': benchPutMany,
   ...REQUEST_BENCHMARKS,
   websocket: benchWebSocket,
   sse: benchSse,
   memory: benchMemory,
   start: benchStart,
 }
-const PACKAGES = ['undici', 'ws', 'eventsource', '@tus/server', '@tus/file-store'] as const
+/** Several under one name. */
+const GROUPS: Readonly<Record<string, readonly string[]>> = {
+  put: ['put-file', 'put-outbox', 'put-memory', 'put-many'],
+}
+const PACKAGES = [
+  'undici',
+  'ws',
+  'eventsource',
+  '@tus/server',
+  '@tus/file-store',
+  'tus-js-client',
+] as const
 const RESULTS = join(import.meta.dirname, 'results.md')
 
 const require = createRequire(import.meta.url)
@@ -43,7 +62,8 @@ const require = createRequire(import.meta.url)
 const { values } = parseArgs({
   options: { quick: { type: 'boolean', default: false }, only: { type: 'string' } },
 })
-const wanted = values.only?.split(',') ?? Object.keys(BENCHMARKS)
+const only = values.only?.split(',').flatMap((name) => GROUPS[name] ?? [name])
+const wanted = only ?? Object.keys(BENCHMARKS)
 exitOnSignals()
 clearUpAtExit()
 const sections = [`# Benchmarks\n\n${describeRun()}\n`]

@@ -1,7 +1,8 @@
 /**
  * Many requests of all kinds through one pool: `npm run soak [-- --requests N | --seconds S]`; over
  * HTTP/2 with `--http2`. Downloads that are killed: `--downloads` (soak-downloads.ts); servers that are
- * killed while they receive: `--receive` (soak-receive.ts).
+ * killed while they receive: `--receive` (soak-receive.ts); senders that are killed: `--send`
+ * (soak-send.ts).
  *
  * Between batches everything comes to rest and is looked at. Fails when a response was wrong, when
  * anything is left at the end, or when memory grows with the number of requests. Ctrl-C ends it with
@@ -19,6 +20,7 @@ import { startNodeServer } from './node-server.ts'
 import { contentOf } from './soak-content.ts'
 import { DEFAULT_ROUNDS, soakDownloads } from './soak-downloads.ts'
 import { DEFAULT_RECEIVE_ROUNDS, soakReceive } from './soak-receive.ts'
+import { DEFAULT_SEND_ROUNDS, soakSending } from './soak-send.ts'
 import {
   ALLOWED_GROWTH_BYTES,
   formatSample,
@@ -91,6 +93,7 @@ const { values } = parseArgs({
     http2: { type: 'boolean', default: false },
     downloads: { type: 'boolean', default: false },
     receive: { type: 'boolean', default: false },
+    send: { type: 'boolean', default: false },
     rounds: { type: 'string' },
     seed: { type: 'string' },
   },
@@ -126,6 +129,7 @@ process.exit()
 function runChosen(): Promise<boolean> {
   if (values.downloads) return soakKilled(soakDownloads, DEFAULT_ROUNDS)
   if (values.receive) return soakKilled(soakReceive, DEFAULT_RECEIVE_ROUNDS)
+  if (values.send) return soakKilled(soakSending, DEFAULT_SEND_ROUNDS)
   return soak()
 }
 

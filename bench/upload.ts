@@ -100,8 +100,8 @@ async function benchWay(way: Way, { quick }: BenchOptions): Promise<string> {
   } finally {
     removeFolder(folder)
   }
-  const goal = { client: FERRY_CLIENT, atMost: GOAL_RATIO }
-  return formatRuns({ title: `${way.title}, ${rounds} rounds`, base, goal }, runs)
+  const goals = [{ client: FERRY_CLIENT, atMost: GOAL_RATIO }]
+  return formatRuns({ title: `${way.title}, ${rounds} rounds`, base, goals }, runs)
 }
 
 async function expectKept(file: string, { keptFolder }: Nginx): Promise<void> {
