@@ -1,13 +1,21 @@
 /**
  * Holds every import of packages/ferry/src against the table in `layers.ts`, and the table inside
- * ARCHITECTURE.md against the same. `--write` brings ARCHITECTURE.md up to date.
+ * ARCHITECTURE.md against the same; and what entries for browsers load against what browsers have. `--write` brings ARCHITECTURE.md up to date.
  *
  * The rules are pure functions over texts; only the last part touches files.
  */
 import { globSync, readFileSync, writeFileSync } from 'node:fs'
 import { posix } from 'node:path'
 import { parseSync, Visitor } from 'vite'
-import { FORBIDDEN_IN_PROTOCOL, formatLayers, type Layer, LAYERS } from './layers.ts'
+import {
+  BROWSER_ENTRIES,
+  BROWSER_PACKAGES,
+  FORBIDDEN_IN_PROTOCOL,
+  formatLayers,
+  type Layer,
+  LAYERS,
+  NODE_GLOBALS,
+} from './layers.ts'
 
 export interface SourceFile {
   /** Relative to packages/ferry/src, with forward slashes. */
@@ -30,6 +38,29 @@ export function checkFile(file: SourceFile, layers: readonly Layer[] = LAYERS): 
     ...brokenImports,
     ...found.map((name) => `${file.path} uses ${name}, but protocol may not`),
   ]
+}
+
+/**
+ * Gives one sentence for each thing of Node that an entry for browsers loads, by whatever way.
+ * @param read gives the text of a file by its path relative to packages/ferry/src
+ */
+export function checkBrowserEntry(entry: string, read: (path: string) => string): string[] {
+  const problems: string[] = []
+  const paths = new Set([entry])
+  // A set gives what is added to it meanwhile, too.
+  for (const path of paths) {
+    const { loads, globals } = readLoads({ path, text: read(path) })
+    for (const specifier of loads) {
+      if (specifier.startsWith('.')) paths.add(posix.join(posix.dirname(path), specifier))
+      else if (!BROWSER_PACKAGES.includes(specifier)) {
+        problems.push(`${path} imports '${specifier}', but ${entry} loads it in browsers`)
+      }
+    }
+    for (const name of globals) {
+      problems.push(`${path} uses ${name} unasked, but ${entry} loads it in browsers`)
+    }
+  }
+  return problems
 }
 
 const START = '<!-- layers:start -->'
@@ -106,6 +137,32 @@ function readSource(file: SourceFile): { imports: string[]; effects: string[] } 
   return { imports, effects }
 }
 
+/** What a file imports when it runs, and the globals of Node that it uses without `typeof`. */
+function readLoads({ path, text }: SourceFile): { loads: string[]; globals: string[] } {
+  const loads: string[] = []
+  const used = new Set<string>()
+  const asked = new Set<string>()
+  const add = (node: {
+    source: { type: string; value?: unknown } | null
+    importKind?: string
+    exportKind?: string
+  }): void => {
+    if (node.importKind === 'type' || node.exportKind === 'type') return
+    if (typeof node.source?.value === 'string') loads.push(node.source.value)
+  }
+  new Visitor({
+    ImportDeclaration: add,
+    ExportNamedDeclaration: add,
+    ExportAllDeclaration: add,
+    ImportExpression: add,
+    Identifier: ({ name }) => void (NODE_GLOBALS.includes(name) && used.add(name)),
+    UnaryExpression: ({ operator, argument }) => {
+      if (operator === 'typeof' && argument.type === 'Identifier') asked.add(argument.name)
+    },
+  }).visit(parseSync(path, text).program)
+  return { loads, globals: [...used].filter((name) => !asked.has(name)) }
+}
+
 if (import.meta.main) {
   const root = new URL('..', import.meta.url)
   const src = new URL('packages/ferry/src/', root)
@@ -113,6 +170,9 @@ if (import.meta.main) {
   const problems = paths
     .toSorted()
     .flatMap((path) => checkFile({ path, text: readFileSync(new URL(path, src), 'utf8') }))
+
+  const readText = (path: string): string => readFileSync(new URL(path, src), 'utf8')
+  problems.push(...BROWSER_ENTRIES.flatMap((entry) => checkBrowserEntry(entry, readText)))
 
   const architecture = new URL('ARCHITECTURE.md', root)
   const document = readFileSync(architecture, 'utf8')

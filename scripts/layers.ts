@@ -137,6 +137,15 @@ export const FORBIDDEN_IN_PROTOCOL: readonly string[] = [
   'setTimeout',
 ]
 
+/** Entries that run in browsers: nothing that they load may be of Node, however far away. */
+export const BROWSER_ENTRIES: readonly string[] = ['upload/browser/index.ts']
+
+/** Packages that run in browsers as well. */
+export const BROWSER_PACKAGES: readonly string[] = ['hash-wasm']
+
+/** Globals of Node; a file that asks `typeof` may use them. */
+export const NODE_GLOBALS: readonly string[] = ['Buffer', 'process', 'require', 'setImmediate']
+
 /** Gives the table as ARCHITECTURE.md shows it. */
 export function formatLayers(layers: readonly Layer[] = LAYERS): string {
   const rows = layers.map((layer) => {

@@ -1,14 +1,19 @@
 /**
- * `npm start`: shows the main job on this machine. A local nginx serves a 1 GiB file; `ferry get`
- * fetches it at full speed; then again from a server that limits each connection, killed with
- * SIGKILL on the way and resumed. The digest is checked each time. Only the loopback is used.
+ * `npm start`: shows the main job on this machine, both ways. A local nginx serves a 1 GiB file;
+ * `ferry get` fetches it at full speed; then again from a server that limits each connection, killed
+ * with SIGKILL on the way and resumed. `ferry put` sends it to a `ferry receive`, killed and resumed as
+ * well. The digest is checked each time. Only the loopback is used.
  */
-import { type ChildProcess, spawn } from 'node:child_process'
+import { type ChildProcess, spawn, type StdioOptions } from 'node:child_process'
 import { createHash, randomFillSync } from 'node:crypto'
+import { once } from 'node:events'
+import { createReadStream } from 'node:fs'
 import { mkdir, mkdtemp, open, readFile, rm, statfs, writeFile } from 'node:fs/promises'
 import { createServer, type AddressInfo } from 'node:net'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
+import { createInterface } from 'node:readline'
+import type { Readable } from 'node:stream'
 import { requireTool } from '../test/support/tools.ts'
 
 const MIB = 1_048_576
@@ -18,13 +23,18 @@ const SMALL_SIZE = 128 * MIB
 const FILE_NAME = 'cargo.bin'
 const LIMIT_PER_CONNECTION = '60m'
 const KILL_AFTER_MS = 2500
+// Long enough to be killed on the way, whatever the size.
+const UPLOAD_SECONDS = 6
+/** What a command ends with after Ctrl-C. */
+const INTERRUPTED = 130
 
 const command = new URL('../packages/cli/bin/ferry.js', import.meta.url).pathname
 const folder = await mkdtemp(join(tmpdir(), 'ferry-tour-'))
 const origin = join(folder, 'origin')
 // In the repository and ignored by git, so that a second tour replaces the file of the first.
 const kept = new URL('../.tour', import.meta.url).pathname
-let nginx: ChildProcess | undefined
+const inbox = join(folder, 'inbox')
+const servers: ChildProcess[] = []
 
 process.on('SIGINT', () => {
   // The running ferry gets the signal too and ends; then so does the tour, in its `finally`.
@@ -35,7 +45,7 @@ try {
   console.error(`The tour cannot go on: ${(error as Error).message}`)
   process.exitCode = 1
 } finally {
-  nginx?.kill()
+  await Promise.all(servers.map(stop))
   await rm(folder, { recursive: true, force: true })
 }
 
@@ -45,32 +55,57 @@ async function tour(): Promise<number> {
   await mkdir(kept, { recursive: true })
   await rm(join(kept, FILE_NAME), { force: true })
   const { bsize, bavail } = await statfs(folder)
-  const size = bsize * bavail > 3 * FULL_SIZE ? FULL_SIZE : SMALL_SIZE
+  const size = bsize * bavail > 4 * FULL_SIZE ? FULL_SIZE : SMALL_SIZE
   say(`1. A file of ${size / MIB} MiB is made, and nginx serves it on the loopback`)
   const digest = await makeFile(join(origin, FILE_NAME), size)
   console.log(`   sha256 ${digest}`)
   const [fast, slow] = await startNginx(program)
+  const code = await showDownload(fast, slow, digest)
+  return code === 0 ? await showUpload(digest, size) : code
+}
+
+async function showDownload(fast: string, slow: string, digest: string): Promise<number> {
   const target = join(kept, FILE_NAME)
   const common = ['-d', kept, '-o', FILE_NAME, '--checksum', `sha256=${digest}`]
 
   say('2. At full speed')
-  const first = await run(['get', '--overwrite', '--fresh', ...common, `${fast}/${FILE_NAME}`])
-  if (first !== 0) return first
+  const whole = await run(['get', '--overwrite', '--fresh', ...common, `${fast}/${FILE_NAME}`])
+  if (whole !== 0) return whole
 
   say(
     `3. From a server that gives each connection ${LIMIT_PER_CONNECTION}B/s: killed with SIGKILL on the way`,
   )
   const options = ['get', '--overwrite', '-x', '4', ...common, `${slow}/${FILE_NAME}`]
-  if ((await run(options, KILL_AFTER_MS)) === 0) console.log('   (it was done before the kill)')
+  const first = await run(options, KILL_AFTER_MS)
+  if (first === INTERRUPTED) return first
+  if (first === 0) console.log('   (it was done before the kill)')
   const journal = await readFile(`${target}.part.journal`, 'utf8').catch(() => '')
   console.log(
     `   left behind: ${FILE_NAME}.part and a journal of ${journal.split('\n').length - 1} lines`,
   )
 
   say('4. The same command again goes on from there')
-  const second = await run(options)
-  if (second !== 0) return second
-  say(`Done. The file, its digest checked, is ${target}. Try: npx ferry get --help`)
+  return await run(options)
+}
+
+async function showUpload(digest: string, size: number): Promise<number> {
+  say('5. The same file goes up to a `ferry receive`: killed with SIGKILL on the way')
+  const url = await startReceiver()
+  const limit = `${Math.ceil(size / MIB / UPLOAD_SECONDS)}M`
+  const outbox = ['--outbox', join(folder, 'outbox.db')]
+  const options = ['put', '--limit-rate', limit, ...outbox, join(kept, FILE_NAME), `${url}/files`]
+  const first = await run(options, KILL_AFTER_MS)
+  if (first === INTERRUPTED) return first
+  if (first === 0) console.log('   (it was done before the kill)')
+  await run(['outbox', 'list', ...outbox])
+
+  say('6. The same command again goes on from there')
+  const code = await run(options)
+  if (code !== 0) return code
+  const isWhole = (await readDigest(join(inbox, FILE_NAME))) === digest
+  console.log(`   sha256 of what was received: ${isWhole ? 'the same' : 'another'}`)
+  if (!isWhole) return 1
+  say(`Done. The file is ${join(kept, FILE_NAME)}. Try: npx ferry get --help, npx ferry put --help`)
   return 0
 }
 
@@ -91,6 +126,41 @@ async function makeFile(path: string, size: number): Promise<string> {
   return hash.digest('hex')
 }
 
+async function readDigest(path: string): Promise<string> {
+  const hash = createHash('sha256')
+  for await (const piece of createReadStream(path, { highWaterMark: MIB })) hash.update(piece)
+  return hash.digest('hex')
+}
+
+/** Starts `ferry receive` on a free port; gives its URL. */
+async function startReceiver(): Promise<string> {
+  const args = [command, 'receive', '--json', '--dir', inbox, '--port', '0']
+  const child = startServer(process.execPath, args, ['ignore', 'pipe', 'inherit'])
+  for await (const line of createInterface({ input: child.stdout as Readable })) {
+    const { event, url } = JSON.parse(line) as { event: string; url?: string }
+    if (event !== 'listening' || url === undefined) continue
+    // Nobody reads on, and nothing must wait for that.
+    child.stdout?.resume()
+    return url
+  }
+  throw new Error('ferry receive did not start')
+}
+
+function startServer(program: string, args: string[], stdio: StdioOptions): ChildProcess {
+  // Its own group, so that Ctrl-C reaches it only through us.
+  const child = spawn(program, args, { stdio, detached: true })
+  servers.push(child)
+  return child
+}
+
+/** Resolves when it has ended. */
+async function stop(server: ChildProcess): Promise<void> {
+  if (server.exitCode !== null || server.signalCode !== null) return
+  const ended = once(server, 'close')
+  server.kill()
+  await ended
+}
+
 /** Starts one nginx with two ports, the second of which limits each connection. */
 async function startNginx(program: string): Promise<[fast: string, slow: string]> {
   const [fast, slow] = [await freePort(), await freePort()]
@@ -106,15 +176,11 @@ async function startNginx(program: string): Promise<[fast: string, slow: string]
     }`
   const path = join(folder, 'nginx.conf')
   await writeFile(path, config)
-  const child = spawn(program, ['-p', folder, '-c', path, '-e', 'stderr'], {
-    stdio: ['ignore', 'ignore', 'pipe'],
-    // Its own group, so that Ctrl-C reaches it only through us.
-    detached: true,
-  })
-  nginx = child
+  const args = ['-p', folder, '-c', path, '-e', 'stderr']
+  const child = startServer(program, args, ['ignore', 'ignore', 'pipe'])
   await new Promise<void>((resolve, reject) => {
     let log = ''
-    child.stderr.setEncoding('utf8').on('data', (text: string) => {
+    child.stderr?.setEncoding('utf8').on('data', (text: string) => {
       log += text
       if (log.includes('event method')) resolve()
     })

@@ -120,9 +120,8 @@ test('ClientResponse gives its content up when it is disposed of', async () => {
       break
     }
   }
-  await new Promise((resolve) => setTimeout(resolve, 10))
 
-  expect(ended).toBe(true)
+  await expect.poll(() => ended).toBe(true)
 })
 
 test.each([204, 205, 304])(
@@ -197,9 +196,8 @@ test('ClientResponse gives its lines up when they are left', async () => {
     expect(line).toBe('line')
     break
   }
-  await new Promise((resolve) => setTimeout(resolve, 10))
 
-  expect(ended).toBe(true)
+  await expect.poll(() => ended).toBe(true)
 })
 
 test('ClientResponse names status, request and URL in its error, without the query', () => {

@@ -304,7 +304,8 @@ test.each([
     await using server = await HttpTestServer.start(({ socket }) => {
       if (how === 'lost connection') socket.destroy()
     })
-    await using client = new HttpClient({ proxy: false, retries: 0 })
+    const clock = new FakeClock()
+    await using client = new HttpClient({ proxy: false, retries: 0, clock })
     const controller = new AbortController()
     const cancelled = Promise.withResolvers<void>()
     const silent = new ReadableStream({ cancel: () => cancelled.resolve() })
@@ -317,6 +318,7 @@ test.each([
     const failed = expect(call).rejects.toThrow(message)
     await expect.poll(() => server.asked.length).toBe(1)
     if (how === 'abort') controller.abort()
+    if (how === 'timeout') clock.advance(100)
 
     await failed
     await cancelled.promise

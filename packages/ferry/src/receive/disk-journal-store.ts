@@ -46,7 +46,10 @@ export class DiskJournalStore implements JournalStore {
     try {
       if (this.#torn.has(id)) await this.recover(id)
       const handle = await open(path, WRITE_IN_PLACE)
-      const { size } = await handle.stat()
+      const { size } = await handle.stat().catch(async (cause: unknown) => {
+        await handle.close()
+        throw cause
+      })
       return new DiskJournal({ path, handle, size, onTorn: () => this.#torn.add(id) })
     } catch (cause) {
       throw storeError(`Cannot write ${path}`, cause)

@@ -4,6 +4,7 @@ import { join } from 'node:path'
 import { TransferError } from '../errors.ts'
 import { FileLock } from '../transfer/file-lock.ts'
 import { syncFolder } from '../transfer/files.ts'
+import { makeFolders } from '../transfer/make-folders.ts'
 import { DiskBlobStore } from './disk-blob-store.ts'
 import { DiskJournalStore } from './disk-journal-store.ts'
 import { storeError } from './store-error.ts'
@@ -61,7 +62,7 @@ export class UploadFolder implements AsyncDisposable {
 }
 
 async function makeFolder(path: string): Promise<void> {
-  await mkdir(path, { recursive: true }).catch((cause: unknown) => {
+  await makeFolders(path).catch((cause: unknown) => {
     throw storeError(`Cannot create ${path}`, cause)
   })
 }

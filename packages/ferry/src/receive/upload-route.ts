@@ -1,8 +1,8 @@
 /** Which door a request goes to, and what its URL means below the mount of the server. Pure. */
 import type { IncomingHttpHeaders } from 'node:http'
+import { PARTIAL_UPLOAD } from '../protocol/upload/ietf-grammar.ts'
+import { TUS_CONTENT_TYPE } from '../protocol/upload/tus-messages.ts'
 import { mediaTypeOf } from './doors/door-answer.ts'
-import { PARTIAL_UPLOAD } from './doors/ietf-fields.ts'
-import { TUS_CONTENT } from './doors/tus-fields.ts'
 import { parseUploadPath } from './doors/upload-location.ts'
 
 export const DOOR_NAMES = ['indexedcp', 'tus', 'ietf'] as const
@@ -85,7 +85,7 @@ function isDraft(headers: IncomingHttpHeaders): boolean {
 
 function isTus(method: string, headers: IncomingHttpHeaders): boolean {
   return (
-    mediaTypeOf({ headers }) === TUS_CONTENT ||
+    mediaTypeOf({ headers }) === TUS_CONTENT_TYPE ||
     TUS_FIELDS.some((name) => headers[name] !== undefined) ||
     // The draft has it too, but never without Upload-Complete.
     (method === 'POST' && headers['upload-length'] !== undefined)

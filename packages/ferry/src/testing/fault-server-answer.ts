@@ -95,6 +95,8 @@ export interface FaultServerOptions {
   maxConnections?: number | undefined
   /** Redirects to a signed URL, which is good for so long; then it is answered with 403. */
   signedUrls?: { readonly expireAfterMs: number } | undefined
+  /** Asked before each piece of content: nothing is sent while it says so. */
+  hold?: (() => boolean) | undefined
   /** How the answer to a request goes wrong; undefined for an honest one. */
   fault?: ((request: LoggedRequest) => Fault | undefined) | undefined
 }

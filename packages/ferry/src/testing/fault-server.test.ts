@@ -267,12 +267,14 @@ test('FaultServer resets connections beyond its limit', async () => {
 test('FaultServer redirects to URLs that are good for a while', async () => {
   await using server = await FaultServer.start({
     content: CONTENT,
-    signedUrls: { expireAfterMs: 1000 },
+    signedUrls: { expireAfterMs: 60_000 },
   })
 
   const response = await fetch(server.url)
-  await new Promise((resolve) => setTimeout(resolve, 1100))
+  server.options.signedUrls = { expireAfterMs: 10 }
+  await new Promise((resolve) => setTimeout(resolve, 20))
   const expired = await fetch(response.url)
+  server.options.signedUrls = { expireAfterMs: 60_000 }
   const again = await fetch(server.url)
 
   expect(response.status).toBe(200)

@@ -109,6 +109,11 @@ export class FaultServer implements AsyncDisposable {
     return `${this.#origin}:${this.port}${this.#path}`
   }
 
+  /** Answers that are under way. */
+  get active(): number {
+    return this.#active
+  }
+
   /** The most answers that were under way at once. */
   get maxActive(): number {
     return this.#maxActive
@@ -255,6 +260,7 @@ export class FaultServer implements AsyncDisposable {
     const piece = rate === UNLIMITED ? PIECE_BYTES : Math.ceil((rate * PACE_MS) / 1000)
     let startedAt = performance.now()
     for (let at = 0; at < content.length && !response.destroyed; at += piece) {
+      while (this.options.hold?.() === true && !response.destroyed) await pause(1)
       const bytes = content.subarray(at, at + piece)
       logged.sentBytes += bytes.length
       for (const look of [...this.#waiters]) look()
@@ -277,8 +283,9 @@ export class FaultServer implements AsyncDisposable {
   }
 }
 
+/** Lets others read in any case. */
 function pause(delayMs: number): Promise<void> {
-  if (delayMs <= 0) return Promise.resolve()
+  if (delayMs <= 0) return new Promise((resolve) => setImmediate(resolve))
   return new Promise((resolve) => setTimeout(resolve, delayMs))
 }
 

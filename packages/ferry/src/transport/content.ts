@@ -46,7 +46,7 @@ export type ContentInit =
  * @throws {LocalProtocolError} when it is nothing that can be sent
  */
 export function toContent(init: ContentInit): Content {
-  if (typeof init === 'string') return Buffer.from(init)
+  if (typeof init === 'string') return encodeText(init)
   if (init instanceof Uint8Array) return init
   if (isStreamed(init)) return checkStreamed(init)
   if (ArrayBuffer.isView(init)) return new Uint8Array(init.buffer, init.byteOffset, init.byteLength)
@@ -84,6 +84,11 @@ export function checkLength(length: number): void {
 export function checkPiece(piece: unknown): asserts piece is Uint8Array {
   if (piece instanceof Uint8Array) return
   throw new TypeError(`Cannot send a piece of type ${nameOf(piece)}: expected Uint8Array`)
+}
+
+/** Browsers have the one, and Node is ten times as fast with the other. */
+function encodeText(text: string): Uint8Array {
+  return typeof Buffer === 'undefined' ? new TextEncoder().encode(text) : Buffer.from(text)
 }
 
 function isStreamed(init: unknown): init is StreamedContent {

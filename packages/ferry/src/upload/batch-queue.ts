@@ -1,60 +1,52 @@
-/** Items that senders are done with at the same time go together: they share one sync of the disk. */
-import { itemGone, leaseLost } from './outbox-errors.ts'
+/** What several ask for at the same time is done in one step: they share one sync of the disk. */
 
-/** An item in the hands of its sender. */
-export interface HeldItem {
-  readonly id: string
-  readonly token: string
-}
+/** Does one step; says of each what became of it, in order. */
+export type RunBatch<Item, Outcome> = (items: readonly Item[]) => Promise<readonly Outcome[]>
 
-/** What became of one: `gone` was not there any more, `lost` not its sender's. */
-export type DoneOutcome = 'done' | 'gone' | 'lost'
-
-/** Removes items for good, in one step; says of each what became of it, in order. */
-export type RemoveItems = (items: readonly HeldItem[]) => Promise<readonly DoneOutcome[]>
-
-interface Waiting {
-  readonly item: HeldItem
-  readonly resolve: () => void
+interface Waiting<Item, Outcome> {
+  readonly item: Item
+  readonly resolve: (outcome: Outcome) => void
   readonly reject: (error: unknown) => void
 }
 
-export class DoneQueue {
-  readonly #remove: RemoveItems
-  #waiting: Waiting[] = []
+// One step must not keep others from the database for long.
+const MAX_BATCH = 256
+
+export class BatchQueue<Item, Outcome> {
+  readonly #run: RunBatch<Item, Outcome>
+  #waiting: Waiting<Item, Outcome>[] = []
   #isRunning = false
 
-  constructor(remove: RemoveItems) {
-    this.#remove = remove
+  constructor(run: RunBatch<Item, Outcome>) {
+    this.#run = run
   }
 
-  /** Resolves when the item is gone for good. */
-  add(item: HeldItem): Promise<void> {
+  /** Resolves with what became of it, when that is so for good. */
+  add(item: Item): Promise<Outcome> {
     return new Promise((resolve, reject) => {
       this.#waiting.push({ item, resolve, reject })
       if (this.#isRunning) return
       this.#isRunning = true
       // The others of this turn come, too.
-      queueMicrotask(() => void this.#run())
+      queueMicrotask(() => void this.#runAll())
     })
   }
 
-  async #run(): Promise<void> {
+  async #runAll(): Promise<void> {
     while (this.#waiting.length > 0) {
-      const batch = this.#waiting
+      const waiting = this.#waiting
       this.#waiting = []
-      await this.#removeAll(batch)
+      for (let at = 0; at < waiting.length; at += MAX_BATCH) {
+        await this.#runBatch(waiting.slice(at, at + MAX_BATCH))
+      }
     }
     this.#isRunning = false
   }
 
-  async #removeAll(batch: readonly Waiting[]): Promise<void> {
+  async #runBatch(batch: readonly Waiting<Item, Outcome>[]): Promise<void> {
     try {
-      const outcomes = await this.#remove(batch.map(({ item }) => item))
-      for (const [at, { item, resolve, reject }] of batch.entries()) {
-        if (outcomes[at] === 'done') resolve()
-        else reject(outcomes[at] === 'gone' ? itemGone(item.id) : leaseLost(item.id))
-      }
+      const outcomes = await this.#run(batch.map(({ item }) => item))
+      for (const [at, { resolve }] of batch.entries()) resolve(outcomes[at] as Outcome)
     } catch (error) {
       for (const { reject } of batch) reject(error)
     }

@@ -8,13 +8,14 @@ import { IndexedCpLegacyProtocol } from './indexedcp-legacy.ts'
 import { createUploadId, IndexedCpProtocol } from './indexedcp-protocol.ts'
 import { askStatus, readIdNote } from './indexedcp-status.ts'
 import { TusProtocol } from './tus-protocol.ts'
-import { isSuccess, statusError, type UploadAnswer } from './upload-http.ts'
+import { isSuccess, statusError } from './upload-http.ts'
 import {
   UploadGone,
   type UploadJob,
   type UploadProtocol,
   type UploadProtocolName,
 } from './upload-protocol.ts'
+import type { UploadAnswer } from './upload-wire.ts'
 
 /** Answers to OPTIONS that may be others the next time. */
 const UNDECIDED: ReadonlySet<number> = new Set([401, 403, 408, 429, 500, 502, 503, 504])

@@ -1,6 +1,6 @@
 /**
- * A file as what is sent. It may be read many times over hours; a change of its size, its time of
- * modification or its place on the disk is found before the last byte of any piece is given.
+ * A file as what is sent. It may be read many times over hours; a change of its size or its time of
+ * modification, and another file in its place, are found before the last byte of any piece is given.
  */
 import type { BigIntStats } from 'node:fs'
 import { type FileHandle, open, stat } from 'node:fs/promises'
@@ -8,6 +8,7 @@ import { basename } from 'node:path'
 import { ConfigError, TransferError } from '../errors.ts'
 import type { Span } from '../transfer/span.ts'
 import type { Content } from '../transport/content.ts'
+import { fingerprintOf, isSameVersion } from './file-fingerprint.ts'
 import type { UploadSource } from './upload-source.ts'
 
 /** How a file is sent. */
@@ -45,7 +46,8 @@ export class FileSource implements UploadSource {
     this.name = options.name ?? basename(path)
     this.type = options.type
     this.size = Number(stats.size)
-    this.fingerprint = fingerprintOf(stats)
+    // Whoever has noted it in its older form goes on under that.
+    this.fingerprint = options.fingerprint ?? fingerprintOf(stats)
     this.sha256 = options.sha256
   }
 
@@ -60,8 +62,7 @@ export class FileSource implements UploadSource {
       throw new ConfigError('source', `Cannot send ${JSON.stringify(path)}: not a regular file`)
     }
     const source = new FileSource(path, stats, options)
-    const { fingerprint = source.fingerprint } = options
-    if (source.fingerprint !== fingerprint) throw changedError(path)
+    if (!isSameVersion(source.fingerprint, fingerprintOf(stats))) throw changedError(path)
     return source
   }
 
@@ -157,13 +158,9 @@ export class FileSource implements UploadSource {
 
   /** @throws {TransferError} source-changed, when it is another version, or not there */
   async #check(): Promise<void> {
-    if (fingerprintOf(await look(this.#path)) !== this.fingerprint) throw changedError(this.#path)
+    const found = fingerprintOf(await look(this.#path))
+    if (!isSameVersion(this.fingerprint, found)) throw changedError(this.#path)
   }
-}
-
-/** Tells a version of a file from others. */
-function fingerprintOf({ size, mtimeNs, ino, dev }: BigIntStats): string {
-  return `${size}-${mtimeNs}-${ino}-${dev}`
 }
 
 function look(path: string): Promise<BigIntStats> {

@@ -22,7 +22,7 @@ import { type Span, SpanSet } from '../transfer/span.ts'
 import { HttpUrl } from '../transport/http-url.ts'
 import { leavesDoubt, settleDoubt } from './doubt.ts'
 import { digestOf, wholeDigestOf } from './source-digest.ts'
-import { isSuccess, statusError, type UploadAnswer } from './upload-http.ts'
+import { isSuccess, statusError } from './upload-http.ts'
 import {
   type Piece,
   type RemoteFile,
@@ -32,6 +32,7 @@ import {
   type UploadProtocol,
 } from './upload-protocol.ts'
 import { resolveUploadUrl } from './upload-url.ts'
+import type { UploadAnswer } from './upload-wire.ts'
 
 const NOTHING = new Uint8Array(0)
 // With a digest for each: enough that a request costs little, little enough to be sent again.
@@ -157,7 +158,7 @@ export class IetfProtocol implements UploadProtocol {
         headers,
         content: piece.end > piece.start ? await source.content(piece, signal) : NOTHING,
         signal,
-        onSent: this.#countFrom(piece.start, onSent),
+        onSent: this.#countIn(piece, onSent),
         onInformation: (head) => this.#noteInterim(head, endpoint),
       })
       this.#noteAnswer(`send to ${endpoint.label}`, answer, piece)
@@ -170,8 +171,9 @@ export class IetfProtocol implements UploadProtocol {
   }
 
   async #creationFields(isComplete: boolean, signal: AbortSignal): Promise<Record<string, string>> {
-    const { source, settings } = this.#job
-    const sha256 = await wholeDigestOf(source, { isWanted: settings.checksum, signal })
+    const { source, settings, createHash } = this.#job
+    const { checksum: isWanted } = settings
+    const sha256 = await wholeDigestOf(source, { isWanted, createHash, signal })
     this.#isLengthTold = source.size !== undefined
     const { name, type, size: length } = source
     return formatCreation({
@@ -186,11 +188,11 @@ export class IetfProtocol implements UploadProtocol {
 
   /** §4.4. */
   async #append(url: HttpUrl, piece: Piece, { signal, onSent }: SendPieceOptions): Promise<void> {
-    const { http, source, settings } = this.#job
+    const { http, source, settings, createHash } = this.#job
     const isEmpty = piece.end === piece.start
     const sha256 =
       settings.checksum && !isEmpty
-        ? await digestOf(source, 'sha256', { span: piece, signal })
+        ? await digestOf(source, 'sha256', { span: piece, createHash, signal })
         : undefined
     const answer = await http.request({
       method: 'PATCH',
@@ -204,7 +206,7 @@ export class IetfProtocol implements UploadProtocol {
       }),
       content: isEmpty ? NOTHING : await source.content(piece, signal),
       signal,
-      onSent: this.#countFrom(piece.start, onSent),
+      onSent: this.#countIn(piece, onSent),
       onInformation: (head) => this.#noteInterim(head, url),
     })
     try {
@@ -275,13 +277,19 @@ export class IetfProtocol implements UploadProtocol {
     return { size: this.#job.source.size, sentTo: this.#sentTo }
   }
 
-  #countFrom(start: number, onSent: (bytes: number) => void): (bytes: number) => void {
+  #countIn({ start, end }: Piece, onSent: (bytes: number) => void): (bytes: number) => void {
     this.#givenTo = start
+    // Where nobody counts, all of it may have arrived.
+    if (!this.#job.http.countsSent) this.#noteGiven(end - start)
     return (bytes) => {
-      this.#givenTo += bytes
-      if (this.#sentTo !== undefined) this.#sentTo = Math.max(this.#sentTo, this.#givenTo)
+      if (this.#job.http.countsSent) this.#noteGiven(bytes)
       onSent(bytes)
     }
+  }
+
+  #noteGiven(bytes: number): void {
+    this.#givenTo += bytes
+    if (this.#sentTo !== undefined) this.#sentTo = Math.max(this.#sentTo, this.#givenTo)
   }
 
   #noteInterim(head: ResponseHead, base: HttpUrl): void {

@@ -26,6 +26,7 @@ import type {
   UploadJob,
   UploadProtocol,
 } from './upload-protocol.ts'
+import type { UploadAnswer } from './upload-wire.ts'
 
 /** A chunk of which it is not known whether it has arrived. */
 interface DoubtfulChunk extends Span {
@@ -89,7 +90,7 @@ export class IndexedCpLegacyProtocol implements UploadProtocol {
   }
 
   async send(piece: Piece, { signal, onSent }: SendPieceOptions): Promise<void> {
-    const { http, endpoint, source, settings } = this.#job
+    const { http, endpoint, source, settings, createHash } = this.#job
     const { start, end } = piece
     const { chunks: index } = this.#stand
     // A chunk without bytes is one only where the whole has none.
@@ -98,13 +99,13 @@ export class IndexedCpLegacyProtocol implements UploadProtocol {
       return
     }
     const sha256 = settings.checksum
-      ? await digestOf(source, 'sha256', { span: piece, signal })
+      ? await digestOf(source, 'sha256', { span: piece, createHash, signal })
       : undefined
     const content = await source.content(piece, signal)
     await this.#keep({ start, end, index })
-    let text: string
+    let answer: UploadAnswer
     try {
-      const answer = await http.request({
+      answer = await http.request({
         method: 'POST',
         url: endpoint,
         headers: formatChunk({ index, name: source.name, sha256 }),
@@ -113,16 +114,26 @@ export class IndexedCpLegacyProtocol implements UploadProtocol {
         onSent,
       })
       if (!isSuccess(answer)) throw statusError(`send a chunk to ${endpoint.label}`, answer)
-      text = answer.text
     } catch (error) {
-      if (error instanceof TransferError || !leavesDoubt(error)) throw error
+      if (error instanceof TransferError) throw error
+      if (!leavesDoubt(error)) {
+        await this.#keep(undefined)
+        throw error
+      }
       this.#doubt = { start, end, index, cause: error }
       // A server without a status will not know more later.
       if (this.#status.type === 'none' && !signal.aborted)
         await this.#settle(this.#doubt, this.#status)
       throw error
     }
-    this.#noteTaken(piece, readChunkAnswer(text))
+    if (isPage(answer)) {
+      await this.#keep(undefined)
+      throw new RemoteProtocolError(
+        `Cannot send ${JSON.stringify(source.name)} to ${endpoint.label}: ` +
+          'what answers there gives a page of the Web, and takes no uploads',
+      )
+    }
+    this.#noteTaken(piece, readChunkAnswer(answer.text))
     await this.#keep(undefined)
   }
 
@@ -209,6 +220,11 @@ export class IndexedCpLegacyProtocol implements UploadProtocol {
   #keep(sending: (Span & { readonly index: number }) | undefined): Promise<void> {
     return this.#job.keep({ ...this.#stand, sending, storedName: this.#storedName })
   }
+}
+
+/** Servers of the protocol answer in JSON or plain text; others answer anything with their front page. */
+function isPage({ headers }: UploadAnswer): boolean {
+  return /^(?:text\/html|application\/xhtml\+xml)\b/i.test(headers.get('content-type') ?? '')
 }
 
 /** What an earlier run has noted; undefined when it is none of these. */

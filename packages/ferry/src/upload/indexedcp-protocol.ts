@@ -2,7 +2,6 @@
  * IndexedCP with servers that know uploads by an id: each chunk has its place, so that several may be
  * on their way, and any may be sent again. Servers that do not are spoken to by indexedcp-legacy.ts.
  */
-import { randomUUID } from 'node:crypto'
 import { HttpStatusError, TransferError } from '../errors.ts'
 import {
   completeUrl,
@@ -28,6 +27,8 @@ import {
 } from './upload-protocol.ts'
 
 const DEFAULT_PARALLEL = 4
+/** Of what can be read again: a request costs as much as some MiB. A stream's chunks are all in memory. */
+const LARGE_CHUNK_BYTES = 8_388_608
 // What a server says to more bytes for an upload that is complete.
 const REFUSED: ReadonlySet<number> = new Set([403, 409])
 
@@ -52,22 +53,24 @@ export class IndexedCpProtocol implements UploadProtocol {
 
   /** @param found what the server has told of this very id */
   constructor(job: UploadJob, id: string, found: IndexedCpStatus) {
-    const { settings, saved } = job
+    const { settings, saved, source } = job
+    const usualBytes = source.size === undefined ? DEFAULT_CHUNK_BYTES : LARGE_CHUNK_BYTES
     this.#job = job
     this.#id = id
     this.#status = found
     this.#isResumed = readIdNote(saved) === id
-    this.#chunkBytes = settings.chunkBytes ?? DEFAULT_CHUNK_BYTES
+    this.#chunkBytes = settings.chunkBytes ?? usualBytes
     this.lanes = settings.parallel ?? DEFAULT_PARALLEL
   }
 
   async open(signal: AbortSignal): Promise<void> {
     if (this.#isOpen) return
-    const { source, settings } = this.#job
+    const { source, settings, createHash } = this.#job
     const status = this.#status ?? (await askStatus(this.#job, this.#id, signal))
     this.#status = undefined
     if (status.type !== 'identified') throw this.#gone()
-    this.#sha256 = await wholeDigestOf(source, { isWanted: settings.checksum, signal })
+    const { checksum: isWanted } = settings
+    this.#sha256 = await wholeDigestOf(source, { isWanted, createHash, signal })
     if (status.upload !== undefined) this.#noteFacts(status.upload)
     else if (source.keptFrom > 0) throw this.#gone()
     if (!this.#isResumed) await this.#job.keep({ id: this.#id })
@@ -87,10 +90,10 @@ export class IndexedCpProtocol implements UploadProtocol {
   }
 
   async send(piece: Piece, { signal, onSent }: SendPieceOptions): Promise<void> {
-    const { http, endpoint, source, settings } = this.#job
+    const { http, endpoint, source, settings, createHash } = this.#job
     const { start, end } = piece
     const sha256 = settings.checksum
-      ? await digestOf(source, 'sha256', { span: piece, signal })
+      ? await digestOf(source, 'sha256', { span: piece, createHash, signal })
       : undefined
     const answer = await http.request({
       method: 'POST',
@@ -182,7 +185,7 @@ export class IndexedCpProtocol implements UploadProtocol {
 
 /** An id for a new upload. */
 export function createUploadId(): string {
-  return randomUUID()
+  return crypto.randomUUID()
 }
 
 /** The protocol has no status for a digest that does not fit; servers say 400. */

@@ -1,4 +1,5 @@
 /** Putting things into an outbox: files, whole folders, and bytes of any shape. */
+import { createHash } from 'node:crypto'
 import type { Dirent } from 'node:fs'
 import { readdir, stat } from 'node:fs/promises'
 import { basename, join, resolve } from 'node:path'
@@ -102,6 +103,7 @@ async function readDigest(source: FileSource, signal: AbortSignal | undefined): 
   try {
     return await digestOf(source, 'sha256', {
       span: { start: 0, end: source.size },
+      createHash,
       signal: signal ?? new AbortController().signal,
     })
   } finally {

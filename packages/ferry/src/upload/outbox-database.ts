@@ -9,7 +9,6 @@
  */
 import { createHash, type Hash, hash } from 'node:crypto'
 import { TransferError } from '../errors.ts'
-import type { DoneOutcome, HeldItem } from './done-queue.ts'
 import { termFrom, type LeaseTime } from './lease-state.ts'
 import type { OutboxConnection } from './outbox-connection.ts'
 import { itemGone, leaseLost, partDamaged } from './outbox-errors.ts'
@@ -39,6 +38,15 @@ export interface Holding {
   readonly time: LeaseTime
   readonly durationMs: number
 }
+
+/** An item in the hands of its sender. */
+export interface HeldItem {
+  readonly id: string
+  readonly token: string
+}
+
+/** What became of one that was to be removed: `gone` was not there any more, `lost` not its sender's. */
+export type DoneOutcome = 'done' | 'gone' | 'lost'
 
 /** How long clearing up may hold up the closing. */
 const CLOSE_MS = 1000
@@ -198,17 +206,9 @@ export class OutboxDatabase {
     return this.#connection.transact('FULL', () => items.map((item) => this.#doneOne(item)))
   }
 
-  /** Removes an item that nobody has; false when it is not there, or somebody has it. */
-  remove(id: string, time: LeaseTime): boolean {
-    return this.#connection.transact('FULL', () => {
-      const row = this.#find(id)
-      if (row === undefined || !isFree(row, time, this.#self)) return false
-      this.#connection
-        .sql('DELETE FROM outbox_holders WHERE token = ?')
-        .run(row['holder'] as string | null)
-      this.#removeRow(id)
-      return true
-    })
+  /** Removes items that nobody has; false for those that are not there, or that somebody has. */
+  remove(ids: readonly string[], time: LeaseTime): boolean[] {
+    return this.#connection.transact('FULL', () => ids.map((id) => this.#removeOne(id, time)))
   }
 
   /** Clears a little of what is gone away. @returns whether there is more to do */
@@ -247,6 +247,16 @@ export class OutboxDatabase {
     this.#removeRow(id)
     this.#connection.sql('DELETE FROM outbox_holders WHERE token = ?').run(token)
     return 'done'
+  }
+
+  #removeOne(id: string, time: LeaseTime): boolean {
+    const row = this.#find(id)
+    if (row === undefined || !isFree(row, time, this.#self)) return false
+    this.#connection
+      .sql('DELETE FROM outbox_holders WHERE token = ?')
+      .run(row['holder'] as string | null)
+    this.#removeRow(id)
+    return true
   }
 
   #stageStep(holding: Holding, { id, begin, part, end }: StageStep): void {

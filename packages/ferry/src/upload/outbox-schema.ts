@@ -10,6 +10,9 @@ import { TransferError } from '../errors.ts'
 
 const LAYOUT = 1
 
+/** In place of `state =`: without its first half SQLite reads every item, not the index of few. */
+export const UNSETTLED = "state <> 'there' AND state ="
+
 /** How much is in the log before it is carried over to the file; the sync that costs is then rare. */
 const LOG_BYTES = 67_108_864
 

@@ -4,6 +4,7 @@
  * never more than what was freed.
  */
 import type { OutboxConnection } from './outbox-connection.ts'
+import { UNSETTLED } from './outbox-schema.ts'
 
 /** What is done in one step, so that others get their turn: parts, and pages of the file. */
 const STEP_PARTS = 32
@@ -43,7 +44,9 @@ export class OutboxTrimmer {
   /** Whether there was one that is gone. */
   #clearItem(): boolean {
     const connection = this.#connection
-    const gone = connection.sql("SELECT key FROM outbox_items WHERE state = 'gone' LIMIT 1").get()
+    const gone = connection
+      .sql(`SELECT key FROM outbox_items WHERE ${UNSETTLED} 'gone' LIMIT 1`)
+      .get()
     if (gone === undefined) return false
     const key = gone['key'] as number
     if (this.deleteParts(key, Number.MAX_SAFE_INTEGER)) return true

@@ -63,6 +63,8 @@ export interface OutboxPart {
   readonly bytes: Uint8Array
   /** Of these bytes, hexadecimal; they have been held against it. */
   readonly sha256: string
+  /** Gives the memory of these bytes back at once, where the store can; nobody may look at them then. */
+  readonly release?: (() => void) | undefined
 }
 
 /** What is to be added. */
@@ -163,6 +165,9 @@ export interface OutboxLease extends AsyncDisposable {
   setNote(note: unknown): Promise<void>
   /** Removes the item with its content: it is delivered. Survives a power cut. Ends the lease. */
   done(): Promise<void>
-  /** Gives the item back for anybody to take. Idempotent. */
+  /**
+   * Gives the item back for anybody to take. Idempotent. At the end of an `await using` a failure is not
+   * told: the lease ends by itself then.
+   */
   release(): Promise<void>
 }

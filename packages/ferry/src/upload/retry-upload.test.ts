@@ -20,6 +20,7 @@ import {
   type UploadStep,
 } from './retry-upload.ts'
 import { UploadGone } from './upload-protocol.ts'
+import { UnansweredError } from './upload-wire.ts'
 
 const NOW = Date.parse('Sat, 21 Nov 2026 10:00:00 GMT')
 const STEPS: readonly UploadStep[] = ['open', 'send', 'finish']
@@ -57,6 +58,7 @@ function decide(
 const unreachable = new ConnectError('connect', 'x')
 const certificate = new ConnectError('tls', 'x', { detail: { reason: 'CERT_HAS_EXPIRED' } })
 const lost = new StreamError('x')
+const unanswered = new UnansweredError('x')
 const timeout = new TimeoutError('body', 1, 'x')
 const slowConnection = new TimeoutError('connect', 1, 'x')
 const checksum = new TransferError('checksum-mismatch', 'x')
@@ -74,6 +76,9 @@ test.each<[string, unknown, Partial<FailedStep>, string]>([
   ['no connection for long', unreachable, { failures: 500 }, 'offline 15000'],
   ['a server never reached', unreachable, { hasReached: false }, 'offline 250'],
   ['one never reached for long', unreachable, { hasReached: false, failures: 11 }, 'fail'],
+  ['no answer, for whatever reason', unanswered, {}, 'offline 250'],
+  ['no answer for long', unanswered, { failures: 500 }, 'offline 15000'],
+  ['never an answer', unanswered, { hasReached: false, failures: 11 }, 'fail'],
   ['a bad certificate', certificate, {}, 'fail'],
   ['broken rules', new RemoteProtocolError('x'), {}, 'fail'],
   ['our own mistake', new LocalProtocolError('x'), {}, 'fail'],
@@ -192,4 +197,9 @@ test('leavesDoubt() tells after what a piece may have arrived', () => {
 
   expect(doubtful.map(leavesDoubt)).not.toContain(false)
   expect(clear.map(leavesDoubt)).not.toContain(true)
+})
+
+test('what nobody knows the reason of is not taken for a request that has reached nobody', () => {
+  expect(isUntouched(unanswered)).toBe(false)
+  expect(isUntouched(unreachable)).toBe(true)
 })

@@ -10,6 +10,7 @@ import { readServerWish } from '../client/rate-limit/server-wish.ts'
 import { ConfigError, HttpStatusError, isFerryError } from '../errors.ts'
 import { HeaderFields } from '../protocol/semantics/header-fields.ts'
 import { UploadGone } from './upload-protocol.ts'
+import { UnansweredError } from './upload-wire.ts'
 
 /** open: ask or create · send: a piece · finish: make it a file */
 export type UploadStep = 'open' | 'send' | 'finish'
@@ -145,6 +146,7 @@ function decideError(failed: FailedStep, patience: UploadPatience): UploadDecisi
     if (failures >= MAX_CHECKSUM_FAILURES) return { type: 'fail' }
     return retry(failed, 'checksum', patience)
   }
+  if (failure instanceof UnansweredError) return decideOffline(failed, patience)
   const kind = classifyFailure(failure)
   if (kind === 'futile') return { type: 'fail' }
   if (kind === 'timeout' || kind === 'connection-lost') {

@@ -1,9 +1,10 @@
 /** Sends one item of an outbox: keeps its lease, notes for the next run, and removes it once it is delivered. */
-import { type Clock, systemClock } from '../clock.ts'
+import { systemClock } from '../clock.ts'
 import type { HttpUrl } from '../transport/http-url.ts'
+import { keepLease } from './keep-lease.ts'
 import type { OutboxLease } from './outbox.ts'
 import { openOutboxSource } from './outbox-source.ts'
-import { upload } from './upload.ts'
+import { type Upload, upload } from './upload.ts'
 import type { UploadOptions, UploadResult } from './upload-options.ts'
 import type { UploadNote } from './upload-protocol.ts'
 
@@ -14,10 +15,9 @@ export interface SendItemOptions extends Omit<UploadOptions, 'saved' | 'onNote' 
    * server that has lost it. @defaultValue true
    */
   readonly keepAcknowledged?: boolean | undefined
+  /** Told of the upload when it begins: to look at its progress, and to pause it. */
+  readonly onStart?: ((upload: Upload) => void) | undefined
 }
-
-// A third of the time for which a lease lasts.
-const RENEW_MS = 20_000
 
 /**
  * Sends what a lease is for to `url`. When it resolves the item is delivered and gone; when it rejects
@@ -29,48 +29,23 @@ export async function sendItem(
   url: string | URL | HttpUrl,
   options: SendItemOptions = {},
 ): Promise<UploadResult> {
-  const { keepAcknowledged = true, signal, clock = systemClock, ...rest } = options
+  const { keepAcknowledged = true, onStart, signal, clock = systemClock, ...rest } = options
   await using source = await openOutboxSource(lease, { keepAcknowledged })
   const lost = new AbortController()
-  const cancel = renewEvery(lease, clock, (error) => lost.abort(error))
+  const end = keepLease(lease, clock, (error) => lost.abort(error))
   try {
-    const { result } = upload(source, url, {
+    const running = upload(source, url, {
       ...rest,
       clock,
       signal: signal === undefined ? lost.signal : AbortSignal.any([signal, lost.signal]),
       saved: (lease.item.note ?? undefined) as UploadNote | undefined,
       onNote: (note) => lease.setNote(note),
     })
-    const sent = await result
+    onStart?.(running)
+    const sent = await running.result
     await lease.done()
     return sent
   } finally {
-    cancel()
-  }
-}
-
-/** @returns what ends it */
-function renewEvery(
-  lease: OutboxLease,
-  clock: Clock,
-  onLost: (error: unknown) => void,
-): () => void {
-  let cancel: () => void = () => {}
-  let isOver = false
-  const renew = (): void => {
-    cancel = clock.after(
-      RENEW_MS,
-      () => {
-        lease.renew().then(() => {
-          if (!isOver) renew()
-        }, onLost)
-      },
-      { background: true },
-    )
-  }
-  renew()
-  return () => {
-    isOver = true
-    cancel()
+    end()
   }
 }

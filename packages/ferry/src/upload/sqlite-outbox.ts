@@ -3,14 +3,16 @@
  * several processes may use at a time. The database itself works in a thread of its own.
  */
 import { randomUUID } from 'node:crypto'
-import { mkdir, open } from 'node:fs/promises'
-import { homedir } from 'node:os'
+import { open } from 'node:fs/promises'
+import { homedir, userInfo } from 'node:os'
 import { dirname, join, resolve } from 'node:path'
 import { ConfigError } from '../errors.ts'
 import { syncFolder } from '../transfer/files.ts'
-import { DoneQueue, type HeldItem } from './done-queue.ts'
+import { makeFolders } from '../transfer/make-folders.ts'
+import { BatchQueue } from './batch-queue.ts'
 import { DEFAULT_LEASE_MS, type LeaseTime } from './lease-state.ts'
-import type { Holding } from './outbox-database.ts'
+import type { DoneOutcome, HeldItem, Holding } from './outbox-database.ts'
+import { itemGone, leaseLost } from './outbox-errors.ts'
 import { outboxError } from './sqlite-errors.ts'
 import { OutboxStager } from './outbox-stager.ts'
 import { OutboxThread } from './outbox-thread.ts'
@@ -47,8 +49,12 @@ const BUSY_TIMEOUT_MS = 10_000
  */
 export function defaultOutboxPath(name = 'indexcp'): string {
   // Also what Windows takes for a folder or a drive.
-  if (name !== '' && !/[/\\:\0]/.test(name)) return join(homedir(), '.indexcp', `${name}.db`)
-  throw new ConfigError('name', `Cannot name an outbox ${JSON.stringify(name)}`)
+  if (name === '' || /[/\\:\0]/.test(name)) {
+    throw new ConfigError('name', `Cannot name an outbox ${JSON.stringify(name)}`)
+  }
+  // An empty HOME would mean the folder that we happen to be in.
+  const home = homedir() === '' ? userInfo().homedir : homedir()
+  return join(home, '.indexcp', `${name}.db`)
 }
 
 /**
@@ -78,8 +84,13 @@ class SqliteOutbox implements Outbox {
   readonly #boot = identifyProcess().boot
   /** Of what is being added and sent. */
   readonly #tokens = new Set<string>()
-  readonly #done: DoneQueue = new DoneQueue((items) =>
+  /** Of what is given back; it may have to wait for other processes. */
+  readonly #released = new Set<string>()
+  readonly #done = new BatchQueue<HeldItem, DoneOutcome>((items) =>
     this.#thread.call('done', 'remove items of the outbox', { args: [items] }),
+  )
+  readonly #removed = new BatchQueue<string, boolean>((ids) =>
+    this.#thread.call('remove', 'remove items of the outbox', { args: [ids, this.#time()] }),
   )
 
   constructor(thread: OutboxThread, options: SqliteOutboxOptions) {
@@ -121,7 +132,7 @@ class SqliteOutbox implements Outbox {
       this.#tokens.delete(token)
       return added
     } catch (error) {
-      // What could not be written may not be cleared away at once either; it is when its time is over.
+      // What could not be written may not be cleared away at once either; it is with the next call.
       await this.release(token).catch(() => {})
       throw error
     } finally {
@@ -140,6 +151,7 @@ class SqliteOutbox implements Outbox {
   async lease(id: string, options: LeaseOptions = {}): Promise<OutboxLease | undefined> {
     const { durationMs = DEFAULT_LEASE_MS } = options
     const token = randomUUID()
+    await this.#giveBack()
     const holding = this.#holding(token, durationMs)
     this.#tokens.add(token)
     const item = await this.#thread.call('lease', 'take an item of the outbox', {
@@ -157,19 +169,15 @@ class SqliteOutbox implements Outbox {
   }
 
   remove(id: string): Promise<boolean> {
-    return this.#thread.call('remove', 'remove an item of the outbox', {
-      args: [id, this.#time()],
-    })
+    return this.#removed.add(id)
   }
 
   async close(): Promise<void> {
-    const tokens = [...this.#tokens]
+    for (const token of this.#tokens) this.#released.add(token)
     this.#tokens.clear()
-    if (tokens.length > 0) {
-      await this.#thread.call('release', 'close the outbox', { args: [tokens] }).catch(() => {
-        // They end by themselves.
-      })
-    }
+    await this.#giveBack().catch(() => {
+      // They end by themselves.
+    })
     await this.#thread.close()
   }
 
@@ -177,16 +185,26 @@ class SqliteOutbox implements Outbox {
     return this.close()
   }
 
-  /** Ends a holding of this outbox. */
+  /** Ends a holding of this outbox; where that fails it is tried again with the next call. */
   async release(token: string): Promise<void> {
     if (!this.#tokens.delete(token)) return
-    await this.#thread.call('release', 'give back an item of the outbox', { args: [[token]] })
+    this.#released.add(token)
+    await this.#giveBack()
   }
 
   /** Removes an item for who has it. */
   async done(item: HeldItem): Promise<void> {
-    await this.#done.add(item)
+    const outcome = await this.#done.add(item)
+    if (outcome === 'gone') throw itemGone(item.id)
+    if (outcome === 'lost') throw leaseLost(item.id)
     this.#tokens.delete(item.token)
+  }
+
+  async #giveBack(): Promise<void> {
+    if (this.#released.size === 0) return
+    const tokens = [...this.#released]
+    await this.#thread.call('release', 'give back items of the outbox', { args: [tokens] })
+    for (const token of tokens) this.#released.delete(token)
   }
 
   #holding(token: string, durationMs: number): Holding {
@@ -227,10 +245,12 @@ class SqliteOutboxLease implements OutboxLease {
     })
   }
 
-  readPart(index: number): Promise<OutboxPart> {
-    return this.#thread.call('readPart', 'read the outbox', {
+  async readPart(index: number): Promise<OutboxPart> {
+    const part = await this.#thread.call('readPart', 'read the outbox', {
       args: [this.#item.id, this.#token, index],
     })
+    const { buffer } = part.bytes as Uint8Array<ArrayBuffer>
+    return { ...part, release: () => void buffer.transfer(0) }
   }
 
   async dropParts(offset: number): Promise<void> {
@@ -256,8 +276,9 @@ class SqliteOutboxLease implements OutboxLease {
     return this.#outbox.release(this.#token)
   }
 
-  [Symbol.asyncDispose](): Promise<void> {
-    return this.release()
+  async [Symbol.asyncDispose](): Promise<void> {
+    // Whoever has failed with the item says more of it than this would.
+    await this.release().catch(() => {})
   }
 }
 
@@ -269,7 +290,7 @@ function systemUptimeMs(): number {
 async function createFile(path: string): Promise<void> {
   const folder = dirname(path)
   try {
-    const made = await makeFolder(folder)
+    const made = await makeFolders(folder, 0o700)
     // Only when it is new: to close another descriptor of an open file would drop SQLite's locks.
     const file = await open(path, 'wx', 0o600).catch((cause: NodeJS.ErrnoException) => {
       if (cause.code !== 'EEXIST') throw cause
@@ -281,15 +302,4 @@ async function createFile(path: string): Promise<void> {
   } catch (cause) {
     throw outboxError(`Cannot open the outbox ${path}`, cause)
   }
-}
-
-/** The first folder that had to be made, as mkdir() tells it. */
-async function makeFolder(path: string): Promise<string | undefined> {
-  return await mkdir(path, { recursive: true, mode: 0o700 }).catch(
-    (cause: NodeJS.ErrnoException) => {
-      // Something of that name is there, and no folder.
-      if (cause.code === 'EEXIST') cause.code = 'ENOTDIR'
-      throw cause
-    },
-  )
 }

@@ -16,7 +16,7 @@ export interface StreamSourceOptions {
 }
 
 interface KeptChunk extends Span {
-  readonly bytes: Buffer
+  readonly bytes: Uint8Array
 }
 
 const MAX_PIECE_BYTES = 8_388_608
@@ -98,7 +98,7 @@ export class StreamSource implements UploadSource {
         return
       }
       // Its owner may use the memory again.
-      const bytes = Buffer.from(value)
+      const bytes = new Uint8Array(value)
       if (bytes.length === 0) continue
       this.#kept.push({ start: this.#readTo, end: this.#readTo + bytes.length, bytes })
       this.#readTo += bytes.length

@@ -7,6 +7,7 @@
 import { HttpStatusError, StreamError, TransferError, UploadError } from '../errors.ts'
 import {
   CHECKSUM_MISMATCH,
+  CONCATENATION_REPEATABLE,
   formatAppend,
   formatConcatenation,
   formatCreation,
@@ -23,7 +24,7 @@ import type { HttpUrl } from '../transport/http-url.ts'
 import { leavesDoubt, settleDoubt } from './doubt.ts'
 import { planParts, readTusNote, type TusPart, writeTusNote } from './tus-parts.ts'
 import { digestOf } from './source-digest.ts'
-import { isSuccess, statusError, type UploadAnswer } from './upload-http.ts'
+import { isSuccess, statusError } from './upload-http.ts'
 import {
   type Piece,
   type RemoteFile,
@@ -33,6 +34,7 @@ import {
   type UploadProtocol,
 } from './upload-protocol.ts'
 import { resolveUploadUrl } from './upload-url.ts'
+import type { UploadAnswer } from './upload-wire.ts'
 
 const NOTHING = new Uint8Array(0)
 // With a checksum for each: enough that a request costs little, little enough to be sent again.
@@ -47,6 +49,7 @@ export class TusProtocol implements UploadProtocol {
   #parts: TusPart[] = []
   /** Of the upload that parts were put together to. */
   #joinedUrl: HttpUrl | undefined
+  /** The parts may have been put together already: the answer was lost, or has not come yet. */
   #isJoining = false
   #maxPieceBytes: number
 
@@ -58,9 +61,9 @@ export class TusProtocol implements UploadProtocol {
     this.#maxPieceBytes = chunkBytes ?? (checksum ? CHECKED_BYTES : Number.POSITIVE_INFINITY)
   }
 
-  /** Whether parts have been put together cannot be asked. */
+  /** Whether parts have been put together cannot be asked; at some servers it can be tried again. */
   get isInterruptible(): boolean {
-    return !this.#isJoining
+    return !this.#isJoining || this.#joinsOnce
   }
 
   get lanes(): number {
@@ -75,18 +78,26 @@ export class TusProtocol implements UploadProtocol {
   async open(signal: AbortSignal): Promise<void> {
     const { settings, source, saved } = this.#job
     const { checksum, createWithContent, parallel = 1 } = settings
-    const needsServer = checksum || createWithContent || parallel > 1 || source.size === 0
+    const note = readTusNote(saved, source.size)
+    const mayJoin = parallel > 1 || note?.isJoining === true
+    const needsServer = checksum || createWithContent || mayJoin || source.size === 0
     if (needsServer) this.#server ??= await this.#discover(signal)
     this.#checkSize()
     if (this.#parts.length === 0) {
-      const note = readTusNote(saved, source.size)
       this.#isJoining = note?.isJoining ?? false
       const canJoin = this.#server?.extensions.has('concatenation') === true
       this.#parts = note?.parts ?? planParts(source.size, canJoin ? parallel : 1)
       for (const { start, offset } of this.#parts) this.held.add({ start, end: offset })
     }
+    if (this.#isJoining) {
+      if (this.#joinsOnce) {
+        this.#noteAllSent()
+        return
+      }
+      // Before anything is asked: a server may have let go of parts that it has put together.
+      settleDoubt(this.#job, this.#span, undefined)
+    }
     await Promise.all(this.#parts.map((part) => this.#openPart(part, signal)))
-    if (this.#isJoining) settleDoubt(this.#job, this.#span, undefined)
   }
 
   next(busy: readonly Span[]): Span | undefined {
@@ -138,8 +149,8 @@ export class TusProtocol implements UploadProtocol {
       if (url === undefined) continue
       const headers = { 'Tus-Resumable': TUS_VERSION }
       const answer = await this.#job.http.request({ method: 'DELETE', url, headers, signal })
-      const isGone = answer.status === 404 || answer.status === 410
-      if (!isSuccess(answer) && !isGone) throw statusError(`terminate ${url.label}`, answer)
+      const error = statusError(`terminate ${url.label}`, answer)
+      if (!isSuccess(answer) && !isGone(error)) throw error
     }
   }
 
@@ -279,7 +290,9 @@ export class TusProtocol implements UploadProtocol {
     const url = part.url as HttpUrl
     const length = part.isLengthTold || !piece.isLast ? undefined : piece.end
     const content = piece.end > piece.start ? await source.content(piece, signal) : NOTHING
-    let sentTo = piece.start
+    // Where nobody counts, all of it may have arrived.
+    let sentTo = http.countsSent ? piece.start : piece.end
+    if (part.sentTo !== undefined) part.sentTo = Math.max(part.sentTo, sentTo)
     const answer = await http.request({
       method: 'PATCH',
       url,
@@ -287,7 +300,7 @@ export class TusProtocol implements UploadProtocol {
       content,
       signal,
       onSent: (bytes) => {
-        sentTo += bytes
+        if (http.countsSent) sentTo += bytes
         if (part.sentTo !== undefined) part.sentTo = Math.max(part.sentTo, sentTo)
         onSent(bytes)
       },
@@ -312,8 +325,7 @@ export class TusProtocol implements UploadProtocol {
 
   #failureOf(attempt: string, answer: UploadAnswer): Error {
     const error = statusError(attempt, answer)
-    const isGone = answer.status === 404 || answer.status === 410
-    return isGone ? new UploadGone(error.message, { cause: error }) : error
+    return isGone(error) ? new UploadGone(error.message, { cause: error }) : error
   }
 
   #noteStand(part: TusPart, stand: UploadStand): void {
@@ -339,16 +351,32 @@ export class TusProtocol implements UploadProtocol {
   }
 
   async #checksumOf(piece: Piece, signal: AbortSignal): Promise<TusChecksum | undefined> {
-    const algorithm = this.#job.settings.checksum ? this.#server?.checksum : undefined
+    const { settings, source, createHash } = this.#job
+    const algorithm = settings.checksum ? this.#server?.checksum : undefined
     if (algorithm === undefined || piece.end === piece.start) return undefined
-    return { algorithm, hex: await digestOf(this.#job.source, algorithm, { span: piece, signal }) }
+    const hex = await digestOf(source, algorithm, { span: piece, createHash, signal })
+    return { algorithm, hex }
+  }
+
+  /** Whether parts that are put together again are the upload that they were put together to before. */
+  get #joinsOnce(): boolean {
+    return this.#server?.extensions.has(CONCATENATION_REPEATABLE) === true
+  }
+
+  /** Parts are put together when all of them are there. */
+  #noteAllSent(): void {
+    for (const part of this.#parts) {
+      part.isLengthTold = true
+      this.#noteOffset(part, (part.end ?? part.offset) - part.start)
+    }
   }
 
   async #join(signal: AbortSignal): Promise<void> {
     const { http, endpoint } = this.#job
     const urls = this.#parts.map(({ url }) => (url as HttpUrl).href)
+    const isRepeated = this.#isJoining
     this.#isJoining = true
-    await this.#keep()
+    if (!isRepeated) await this.#keep()
     const headers = formatConcatenation(urls, this.#metadata)
     const request = { method: 'POST', url: endpoint, headers, content: NOTHING, signal }
     try {
@@ -357,11 +385,14 @@ export class TusProtocol implements UploadProtocol {
       const { location } = readCreated(answer.headers)
       this.#joinedUrl = resolveUploadUrl(location, answer.url, endpoint)
     } catch (error) {
-      if (leavesDoubt(error)) {
-        if (!signal.aborted) settleDoubt(this.#job, this.#span, error)
+      if (isRepeated || leavesDoubt(error)) {
+        // What was put together long ago is forgotten with its parts.
+        const isDecided = this.#joinsOnce && !isGone(error)
+        if (!signal.aborted && !isDecided) settleDoubt(this.#job, this.#span, error)
       } else {
         this.#isJoining = false
         await this.#keep()
+        if (isGone(error)) throw new UploadGone((error as Error).message, { cause: error })
       }
       throw error
     }
@@ -370,6 +401,10 @@ export class TusProtocol implements UploadProtocol {
   #keep(): Promise<void> {
     return this.#job.keep(writeTusNote(this.#parts, this.#isJoining))
   }
+}
+
+function isGone(error: unknown): boolean {
+  return error instanceof HttpStatusError && (error.status === 404 || error.status === 410)
 }
 
 /** What a server says of a checksum that does not fit; those that have only 400 for it included. */

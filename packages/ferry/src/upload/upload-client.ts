@@ -3,41 +3,32 @@
  * whatever happens, and sent later, as often as that takes.
  */
 import { HttpClient } from '../client/http-client.ts'
-import { ConfigError } from '../errors.ts'
+import { systemClock, wait } from '../clock.ts'
+import { ConfigError, TransferError } from '../errors.ts'
 import { HeaderFields } from '../protocol/semantics/header-fields.ts'
 import { formatChunk, readChunkAnswer } from '../protocol/upload/indexedcp-messages.ts'
 import { RateLimit } from '../transfer/rate-limit.ts'
 import type { ContentInit } from '../transport/content.ts'
 import { HttpUrl } from '../transport/http-url.ts'
-import { systemClock, wait } from '../clock.ts'
-import { addContent, addFile } from './outbox-add.ts'
+import { ClientWire } from './client-wire.ts'
+import { ApiKey } from './api-key.ts'
+import { BufferedUploadError } from './buffered-upload-error.ts'
+import { toClientError } from './client-errors.ts'
+import {
+  addContent,
+  type AddContentOptions,
+  addFile,
+  type AddFileOptions,
+  addFolder,
+  type AddFolderOptions,
+} from './outbox-add.ts'
+import type { SentItem } from './item-sender.ts'
 import type { Outbox, OutboxItem } from './outbox.ts'
-import { promptSecret } from './prompt-secret.ts'
-import { sendItem } from './send-item.ts'
+import { checkFiles, OutboxSender } from './outbox-sender.ts'
+import { resultsByName } from './results-by-name.ts'
 import { openSqliteOutbox } from './sqlite-outbox.ts'
-import { type CredentialProvider, isSuccess, statusError, UploadHttp } from './upload-http.ts'
-import type { UploadEvent, UploadOptions } from './upload-options.ts'
-
-/** Settings of a client, under the names of the document; durations in ms. */
-export interface UploadClientOptions extends Omit<
-  UploadOptions,
-  'name' | 'type' | 'saved' | 'onNote' | 'onEvent' | 'chunkBytes' | 'retryDelayMs' | 'credentials'
-> {
-  /** The outbox is `~/.indexcp/<dbName>.db`. @defaultValue indexcp */
-  readonly dbName?: string | undefined
-  /** An outbox elsewhere, which stays its owner's to close. */
-  readonly outbox?: Outbox | undefined
-  /** Bytes of a chunk. @defaultValue 1 MiB */
-  readonly chunkSize?: number | undefined
-  /** The first wait between tries, doubled with each. @defaultValue 1000 */
-  readonly initialRetryDelay?: number | undefined
-  /** @defaultValue what INDEXCP_API_KEY has; else it is asked for at the terminal, once it is needed */
-  readonly apiKey?: string | undefined
-  /** Told of what happens to each file, by the name that it was added under. */
-  readonly onEvent?: ((name: string, event: UploadEvent) => void) | undefined
-  /** Told of a file that could not be sent; it stays in the outbox. */
-  readonly onError?: ((name: string, error: unknown) => void) | undefined
-}
+import { isSuccess, statusError, UploadHttp } from './upload-http.ts'
+import type { UploadClientOptions } from './upload-client-options.ts'
 
 /** What a server says of one chunk. */
 export interface SentChunk {
@@ -46,110 +37,193 @@ export interface SentChunk {
   readonly alreadyReceived: boolean
 }
 
+/** How a client sends in the background. */
+export interface BackgroundOptions {
+  /** Between the end of one round and the next, in ms. @defaultValue 5000 */
+  readonly checkInterval?: number | undefined
+  /** Told of each round that failed: {BufferedUploadError}, or what the outbox has failed with. */
+  readonly onError?: ((error: unknown) => void) | undefined
+}
+
 const DEFAULT_CHUNK_SIZE = 1_048_576
 const DEFAULT_RETRIES = 3
 const DEFAULT_RETRY_DELAY_MS = 1000
 const DEFAULT_CHECK_INTERVAL_MS = 5000
 const STALL_TIMEOUT_MS = 60_000
 
-/** A client with an outbox. Whoever makes it closes it. */
+/**
+ * A client with an outbox. Whoever makes it closes it.
+ *
+ * Names are those of the document as TypeScript spells them: `db_name` is `dbName`, `add_file()` is
+ * `addFile()`, `api_key` is `apiKey`. Durations are in ms where the document has seconds:
+ * `initial_retry_delay=1.0` is `initialRetryDelay: 1000`.
+ */
 export class UploadClient implements AsyncDisposable {
-  /** May be set at any time. */
-  apiKey: string | undefined
+  /** Bytes of a chunk. */
+  readonly chunkSize: number
   readonly #options: UploadClientOptions
   readonly #client: HttpClient
-  readonly #chunkSize: number
+  readonly #limit: RateLimit
+  readonly #apiKey: ApiKey
   #outbox: Promise<Outbox> | undefined
-  #asking: Promise<string> | undefined
+  #sender: OutboxSender | undefined
+  #isPaused = false
+  #isClosed = false
+  /** What `send()` is at. */
+  readonly #sending = new Set<Promise<unknown>>()
   #background: { readonly stop: AbortController; readonly done: Promise<void> } | undefined
 
-  /** @throws {ConfigError} chunkSize */
+  /** @throws {ConfigError} chunkSize, files, bytesPerSecond */
   constructor(options: UploadClientOptions = {}) {
-    const { chunkSize = DEFAULT_CHUNK_SIZE } = options
+    const { chunkSize = DEFAULT_CHUNK_SIZE, files, apiKey, clock = systemClock } = options
     if (!Number.isSafeInteger(chunkSize) || chunkSize < 1) {
       throw new ConfigError('chunkSize', `Cannot use ${chunkSize} as chunkSize: expected 1 or more`)
     }
+    checkFiles(files)
+    this.chunkSize = chunkSize
     this.#options = options
-    this.#chunkSize = chunkSize
-    this.apiKey = options.apiKey
-    this.#client = new HttpClient({ clock: options.clock ?? systemClock })
+    this.#limit = new RateLimit(options.limitBytesPerSecond, options.limit)
+    this.#apiKey = new ApiKey(apiKey)
+    this.#client = new HttpClient({ clock })
+  }
+
+  /** The key that the server wants; undefined for what INDEXCP_API_KEY has. May be set at any time. */
+  get apiKey(): string | undefined {
+    return this.#apiKey.value
+  }
+
+  set apiKey(key: string | undefined) {
+    this.#apiKey.value = key
+  }
+
+  /** Bytes per second of all files together; undefined for no limit. May be set at any time. */
+  get limitBytesPerSecond(): number | undefined {
+    return this.#limit.bytesPerSecond
+  }
+
+  set limitBytesPerSecond(bytesPerSecond: number | undefined) {
+    this.#limit.bytesPerSecond = bytesPerSecond
   }
 
   /**
-   * Adds a file to the outbox. When it resolves the file is kept, whatever happens.
+   * Adds a file to the outbox. When it resolves the file is kept, whatever happens. A file that is
+   * added twice is sent twice.
    * @returns the number of its chunks; 0 for one without bytes, which is sent all the same
-   * @throws {ConfigError} when it is not there, or no file; {TransferError} as the outbox does
+   * @throws {ConfigError} path, when it is not there, or no file; {TransferError} as the outbox does
    */
-  async addFile(path: string): Promise<number> {
-    const item = await addFile(await this.#open(), path, { partBytes: this.#chunkSize })
-    return this.#chunksOf(item)
+  async addFile(path: string, options: Omit<AddFileOptions, 'partBytes'> = {}): Promise<number> {
+    return this.#chunksOf(await this.#addFile(path, options))
+  }
+
+  /**
+   * Adds every file of a folder and of those in it, all of them or none, as `photos/2026/a.jpg`.
+   * @returns how many files that are
+   * @throws as `addFile()`
+   */
+  async addFolder(
+    path: string,
+    options: Omit<AddFolderOptions, 'partBytes'> = {},
+  ): Promise<number> {
+    const partBytes = this.chunkSize
+    return (await addFolder(await this.#open(), path, { ...options, partBytes })).length
   }
 
   /** Adds what a stream brings, or bytes of any other kind, under a name; else as `addFile()`. */
-  async addStream(stream: ContentInit, name: string): Promise<number> {
-    const outbox = await this.#open()
-    return this.#chunksOf(await addContent(outbox, name, stream, { partBytes: this.#chunkSize }))
+  async addStream(
+    stream: ContentInit,
+    name: string,
+    options: Omit<AddContentOptions, 'partBytes'> = {},
+  ): Promise<number> {
+    const partBytes = this.chunkSize
+    return this.#chunksOf(
+      await addContent(await this.#open(), name, stream, { ...options, partBytes }),
+    )
   }
 
   /**
-   * Sends everything that is in the outbox, in the order in which it was added; what cannot be sent
-   * stays there, and others are sent all the same.
-   * @returns by the names that files were added under, those that the server has given them
-   * @throws the first failure, when all were tried
+   * Sends everything that is in the outbox, begun in the order in which it was added; what cannot be
+   * sent stays there, and the others are sent all the same. Where the server cannot be reached or
+   * refuses the key the rest is not tried. What another process is sending is left to it.
+   *
+   * Of several files of one name the first stands in the result under it, the others under
+   * `name (2)`, `name (3)`.
+   * @returns by the names that files were added under, those that the server has given them, or the
+   * same name where it does not say
+   * @throws {BufferedUploadError} when not all could be sent: with `code` and `status` of the first
+   * failure, and in `sent` what would have been returned
+   * @throws `signal.reason`, and an AbortError after `cancel()` or `close()`
    */
   async uploadBufferedFiles(
     serverUrl: string,
     signal?: AbortSignal,
   ): Promise<Record<string, string>> {
-    const sent: Record<string, string> = {}
-    const failures: unknown[] = []
-    for (const item of await (await this.#open()).list()) {
-      signal?.throwIfAborted()
-      try {
-        const remoteName = await this.#sendOne(item.id, serverUrl, signal)
-        if (remoteName !== undefined) sent[item.name] = remoteName
-      } catch (error) {
-        signal?.throwIfAborted()
-        this.#options.onError?.(item.name, error)
-        failures.push(error)
-      }
-    }
-    if (failures.length > 0) throw failures[0]
+    const outcomes = await this.#send(await (await this.#open()).list(), serverUrl, signal)
+    const { sent, failures, untried } = resultsByName(outcomes)
+    if (failures.length > 0) throw new BufferedUploadError({ sent, failures, untried })
     return sent
   }
 
   /**
    * Adds a file and sends it at once; when that fails it stays in the outbox.
-   * @returns the name that the server has given it
+   * @returns the name that the server has given it, or its own where the server does not say
+   * @throws {HttpStatusError}, other {NetworkError}s, {TransferError}, as `upload()` does; `locked` when
+   * another process has begun to send it
    */
-  async bufferAndUpload(path: string, serverUrl: string): Promise<string> {
-    const item = await addFile(await this.#open(), path, { partBytes: this.#chunkSize })
-    return (await this.#sendOne(item.id, serverUrl)) ?? item.name
+  async bufferAndUpload(path: string, serverUrl: string, signal?: AbortSignal): Promise<string> {
+    const item = await this.#addFile(path, { signal })
+    const [outcome] = await this.#send([item], serverUrl, signal)
+    if (outcome?.type === 'failed') throw outcome.error
+    if (outcome?.type === 'sent') return outcome.result.remoteName ?? item.name
+    const outbox = await this.#open()
+    if ((await outbox.get(item.id)) === undefined) return item.name
+    throw new TransferError(
+      'locked',
+      `Cannot send ${JSON.stringify(item.name)}: another process is sending it already`,
+    )
   }
 
   /**
    * Sends one chunk past the outbox, once: whoever calls this looks after order and repetition.
    * @throws {NetworkError}
    */
+  uploadChunk(
+    serverUrl: string,
+    data: Uint8Array,
+    chunk: { readonly index: number; readonly fileName: string },
+  ): Promise<SentChunk>
+  /** As the document has it. */
+  uploadChunk(
+    serverUrl: string,
+    data: Uint8Array,
+    index: number,
+    fileName: string,
+  ): Promise<SentChunk>
   async uploadChunk(
     serverUrl: string,
     data: Uint8Array,
-    { index, fileName }: { readonly index: number; readonly fileName: string },
+    ...where:
+      | readonly [chunk: { readonly index: number; readonly fileName: string }]
+      | readonly [index: number, fileName: string]
   ): Promise<SentChunk> {
+    const [chunk, fileName] = where
+    const { index, fileName: name } = typeof chunk === 'object' ? chunk : { index: chunk, fileName }
     const url = HttpUrl.parse(serverUrl)
     const answer = await this.#httpFor(url).request({
       method: 'POST',
       url,
-      headers: formatChunk({ index, name: fileName }),
+      headers: formatChunk({ index, name: name as string }),
       content: data,
       signal: this.#options.signal ?? new AbortController().signal,
     })
-    if (!isSuccess(answer)) throw statusError(`send a chunk to ${url.label}`, answer)
+    if (!isSuccess(answer)) {
+      const error = statusError(`send a chunk to ${url.label}`, answer)
+      throw toClientError(error, this.#apiKey.known)
+    }
     const { storedName, alreadyReceived } = readChunkAnswer(answer.text)
     return { actualFilename: storedName, alreadyReceived }
   }
 
-  /** Names of what is in the outbox, in order. */
+  /** Names of what is in the outbox, in the order of adding; twice where it was added twice. */
   async getBufferedFiles(): Promise<string[]> {
     return (await (await this.#open()).list()).map(({ name }) => name)
   }
@@ -160,32 +234,49 @@ export class UploadClient implements AsyncDisposable {
    */
   async clearBuffer(): Promise<number> {
     const outbox = await this.#open()
-    let removed = 0
-    for (const { id } of await outbox.list()) if (await outbox.remove(id)) removed++
-    return removed
+    const items = await outbox.list()
+    const removed = await Promise.all(items.map(({ id }) => outbox.remove(id)))
+    return removed.filter(Boolean).length
   }
 
   /**
    * The property `apiKey`, else what INDEXCP_API_KEY has, else what somebody types at the terminal.
    * @throws {ConfigError} apiKey, when there is nobody to ask
    */
-  async getApiKey(): Promise<string> {
-    const known = this.apiKey ?? process.env['INDEXCP_API_KEY']
-    if (known !== undefined && known !== '') return known
-    // Several uploads may need it at a time.
-    this.#asking ??= promptSecret('API key: ', 'apiKey').finally(() => (this.#asking = undefined))
-    this.apiKey = await this.#asking
-    return this.apiKey
+  getApiKey(): Promise<string> {
+    return this.#apiKey.get()
   }
 
-  /** Sends from now on what is in the outbox, and looks again after each `checkInterval` ms. */
-  startUploadBackground(
-    serverUrl: string,
-    { checkInterval = DEFAULT_CHECK_INTERVAL_MS }: { readonly checkInterval?: number } = {},
-  ): void {
+  /** Stops what is under way for the time being, and begins nothing, also in the background. */
+  pause(): void {
+    this.#isPaused = true
+    this.#sender?.pause()
+  }
+
+  /** Goes on after a pause where it was. */
+  resume(): void {
+    this.#isPaused = false
+    this.#sender?.resume()
+  }
+
+  /**
+   * Gives up what is under way, and ends a pause: calls reject with an AbortError, and files stay in the
+   * outbox. Sending in the background goes on with its next round.
+   */
+  cancel(): void {
+    this.#isPaused = false
+    this.#sender?.cancel()
+  }
+
+  /**
+   * Sends from now on what is in the outbox, round after round, until it is stopped. Nothing happens
+   * where that is under way already.
+   */
+  startUploadBackground(serverUrl: string, options: BackgroundOptions = {}): void {
+    this.#throwIfClosed()
     if (this.#background !== undefined) return
     const stop = new AbortController()
-    this.#background = { stop, done: this.#uploadUntil(serverUrl, checkInterval, stop.signal) }
+    this.#background = { stop, done: this.#uploadUntil(serverUrl, options, stop.signal) }
   }
 
   /** What is on its way is given up, and goes on the next time. */
@@ -196,12 +287,17 @@ export class UploadClient implements AsyncDisposable {
     await background?.done
   }
 
-  /** Idempotent. */
+  /** Gives up what is under way. Idempotent. */
   async close(): Promise<void> {
+    this.#isClosed = true
     await this.stopUploadBackground()
-    const outbox = this.#outbox
+    await this.#sender?.close()
+    // Leases are given back to an outbox that is open.
+    await Promise.allSettled(this.#sending)
+    // One that could not be opened was told to whoever wanted it.
+    const outbox = await this.#outbox?.catch(() => undefined)
     this.#outbox = undefined
-    if (this.#options.outbox === undefined) await (await outbox)?.close()
+    if (this.#options.outbox === undefined) await outbox?.close()
     await this.#client.close()
   }
 
@@ -209,63 +305,104 @@ export class UploadClient implements AsyncDisposable {
     return this.close()
   }
 
-  #open(): Promise<Outbox> {
+  #throwIfClosed(): void {
+    if (this.#isClosed) throw new TypeError('Cannot use the client: it is closed')
+  }
+
+  async #open(): Promise<Outbox> {
+    this.#throwIfClosed()
     const { outbox, dbName } = this.#options
-    this.#outbox ??=
-      outbox === undefined ? openSqliteOutbox({ name: dbName }) : Promise.resolve(outbox)
-    return this.#outbox
+    if (outbox !== undefined) return outbox
+    this.#outbox ??= openSqliteOutbox({ name: dbName })
+    try {
+      return await this.#outbox
+    } catch (error) {
+      // Another process may have kept it to itself: the next call tries again.
+      this.#outbox = undefined
+      throw error
+    }
+  }
+
+  async #addFile(path: string, options: AddFileOptions): Promise<OutboxItem> {
+    return await addFile(await this.#open(), path, { ...options, partBytes: this.chunkSize })
   }
 
   #chunksOf({ size }: OutboxItem): number {
-    return Math.ceil(size / this.#chunkSize)
+    return Math.ceil(size / this.chunkSize)
   }
 
-  /** @returns undefined when somebody else is sending it, or has sent it */
-  async #sendOne(id: string, serverUrl: string, signal?: AbortSignal): Promise<string | undefined> {
-    const outbox = await this.#open()
-    await using lease = await outbox.lease(id)
-    if (lease === undefined) return undefined
-    const { name } = lease.item
-    const { chunkSize, initialRetryDelay, maxRetries, onEvent } = this.#options
-    const { dbName: _, outbox: __, apiKey: ___, onError: ____, ...rest } = this.#options
+  async #send(
+    items: readonly OutboxItem[],
+    serverUrl: string,
+    signal: AbortSignal | undefined,
+  ): Promise<SentItem[]> {
+    this.#sender ??= this.#createSender(await this.#open())
     const signals = [this.#options.signal, signal].filter((one) => one !== undefined)
-    const { remoteName } = await sendItem(lease, serverUrl, {
-      ...rest,
-      client: this.#options.client ?? this.#client,
-      chunkBytes: chunkSize,
+    const sending = this.#sender.send(items, serverUrl, AbortSignal.any(signals))
+    this.#sending.add(sending)
+    try {
+      return await sending
+    } finally {
+      this.#sending.delete(sending)
+    }
+  }
+
+  #createSender(outbox: Outbox): OutboxSender {
+    const { initialRetryDelay, maxRetries, client } = this.#options
+    const { onEvent, onProgress, onComplete, onError } = this.#options
+    const sender = new OutboxSender(outbox, {
+      ...this.#options,
+      client: client ?? this.#client,
+      // The limit that is shared has it.
+      limitBytesPerSecond: undefined,
+      limit: this.#limit,
+      chunkBytes: this.#options.chunkSize,
       maxRetries: maxRetries ?? DEFAULT_RETRIES,
       retryDelayMs: initialRetryDelay ?? DEFAULT_RETRY_DELAY_MS,
-      credentials: this.#credentials,
-      signal: AbortSignal.any(signals),
-      onEvent: (event) => onEvent?.(name, event),
+      provideCredentials: () => this.#apiKey.provide(),
+      toFailure: (error) => toClientError(error, this.#apiKey.known),
+      onEvent: ({ name, id }, event) => onEvent?.(name, event, id),
+      onProgress: onProgress && (({ name, id }, progress) => onProgress(name, progress, id)),
+      onOutcome: (outcome) => {
+        const { name, id } = outcome.item
+        if (outcome.type === 'sent') onComplete?.(name, outcome.result, id)
+        if (outcome.type === 'failed') onError?.(name, outcome.error, id)
+      },
     })
-    return remoteName ?? name
+    if (this.#isPaused) sender.pause()
+    return sender
   }
-
-  readonly #credentials: CredentialProvider = async () => ({
-    Authorization: `Bearer ${await this.getApiKey()}`,
-  })
 
   #httpFor(endpoint: HttpUrl): UploadHttp {
-    const { client, headers, limitBytesPerSecond, limit, clock = systemClock } = this.#options
+    const { client, headers, clock = systemClock } = this.#options
     return new UploadHttp({
-      client: client ?? this.#client,
+      wire: new ClientWire({
+        client: client ?? this.#client,
+        limit: this.#limit,
+        clock,
+        stallTimeoutMs: this.#options.stallTimeoutMs ?? STALL_TIMEOUT_MS,
+        answerTimeoutMs: this.#options.answerTimeoutMs ?? STALL_TIMEOUT_MS,
+      }),
       endpoint,
       headers: HeaderFields.from(headers),
-      credentials: this.#credentials,
-      limit: new RateLimit(limitBytesPerSecond, limit),
-      clock,
-      stallTimeoutMs: this.#options.stallTimeoutMs ?? STALL_TIMEOUT_MS,
-      answerTimeoutMs: this.#options.answerTimeoutMs ?? STALL_TIMEOUT_MS,
+      credentials: this.#apiKey.provide(),
     })
   }
 
-  async #uploadUntil(serverUrl: string, intervalMs: number, signal: AbortSignal): Promise<void> {
+  async #uploadUntil(
+    serverUrl: string,
+    { checkInterval = DEFAULT_CHECK_INTERVAL_MS, onError }: BackgroundOptions,
+    signal: AbortSignal,
+  ): Promise<void> {
     const { clock = systemClock } = this.#options
     while (!signal.aborted) {
-      // Each failure was told; the next round tries again.
-      await this.uploadBufferedFiles(serverUrl, signal).catch(() => {})
-      await wait(intervalMs, signal, clock).catch(() => {})
+      try {
+        await this.uploadBufferedFiles(serverUrl, signal)
+      } catch (error) {
+        // The next round tries again.
+        if (!signal.aborted) onError?.(error)
+      }
+      await wait(checkInterval, signal, clock).catch(() => {})
     }
   }
 }

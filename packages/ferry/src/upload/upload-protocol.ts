@@ -7,6 +7,7 @@
  */
 import type { Span, SpanSet } from '../transfer/span.ts'
 import type { HttpUrl } from '../transport/http-url.ts'
+import type { CreateHash } from './source-digest.ts'
 import type { UploadHttp } from './upload-http.ts'
 import type { UploadSource } from './upload-source.ts'
 
@@ -33,6 +34,7 @@ export interface UploadJob {
   readonly endpoint: HttpUrl
   readonly source: UploadSource
   readonly http: UploadHttp
+  readonly createHash: CreateHash
   readonly settings: ProtocolSettings
   /** What an earlier run has noted of the same source and endpoint. */
   readonly saved: NoteState | undefined

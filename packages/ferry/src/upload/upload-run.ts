@@ -15,9 +15,11 @@ import {
   type UploadDecision,
   type UploadPatience,
   type UploadStep,
+  type WaitReason,
 } from './retry-upload.ts'
+import type { CreateHash } from './source-digest.ts'
 import type { UploadHttp } from './upload-http.ts'
-import type { UploadEvent } from './upload-options.ts'
+import type { UploadEvent } from './upload-settings.ts'
 import {
   type NoteState,
   type ProtocolSettings,
@@ -35,6 +37,7 @@ export interface UploadRunOptions {
   readonly endpoint: HttpUrl
   readonly source: UploadSource
   readonly http: UploadHttp
+  readonly createHash: CreateHash
   readonly protocol: UploadProtocolName | undefined
   readonly settings: ProtocolSettings
   readonly patience: UploadPatience
@@ -45,6 +48,8 @@ export interface UploadRunOptions {
   readonly onEvent: (event: UploadEvent) => void
   /** Told when a wait begins, and when it ends. */
   readonly onWaiting: (isWaiting: boolean) => void
+  /** Where something tells that the network is back: calls until the function that it returns is. */
+  readonly onOnline: ((callback: () => void) => () => void) | undefined
 }
 
 /** What a finished run has brought. */
@@ -63,6 +68,12 @@ interface StepOptions {
   readonly signal: AbortSignal
   readonly tries: Tries
 }
+
+const WAITS_FOR_NETWORK: ReadonlySet<WaitReason> = new Set([
+  'offline',
+  'connection-lost',
+  'timeout',
+])
 
 /** Ended because it was asked to; the pieces on their way were finished. */
 export class Drained extends Error {}
@@ -153,11 +164,12 @@ export class UploadRun {
   }
 
   #jobFor(saved: UploadNote | undefined): UploadJob {
-    const { endpoint, source, http, settings, onEvent } = this.#options
+    const { endpoint, source, http, createHash, settings, onEvent } = this.#options
     return {
       endpoint,
       source,
       http,
+      createHash,
       settings,
       saved: saved?.state,
       keep: (state) => this.#keep(state),
@@ -221,7 +233,7 @@ export class UploadRun {
     const { source } = this.#options
     const { start } = span
     const isEnd = span.end === start
-    const end = isEnd ? start : await source.prepare(start, span.end - start, signal)
+    const end = isEnd ? start : await source.prepare(start, this.#limitOf(span), signal)
     // The source has ended before that; next time the protocol knows.
     if (end <= start && !isEnd) return
     const before = protocol.held.bytes
@@ -234,6 +246,14 @@ export class UploadRun {
     )
     if (protocol.held.bytes > before || isEnd) this.#noteProgress()
     await source.release(protocol.held.endFrom(0))
+  }
+
+  #limitOf({ start, end }: Span): number {
+    const { http, settings } = this.#options
+    // Who says how much is sent at once is obeyed.
+    return settings.chunkBytes === undefined
+      ? Math.min(end - start, http.maxContentBytes)
+      : end - start
   }
 
   /** Content that was refused may be told of after its piece has ended. */
@@ -286,7 +306,9 @@ export class UploadRun {
           attempt: tries.failures,
           delayMs,
         })
-        await this.#wait(delayMs, signal)
+        const isOnline = await this.#wait(delayMs, reason, signal)
+        // It may be online a moment later than it is said to be.
+        if (isOnline) tries.failures = 0
         return
       }
       case 'renew':
@@ -322,13 +344,21 @@ export class UploadRun {
     )
   }
 
-  async #wait(delayMs: number, signal: AbortSignal): Promise<void> {
-    const { clock, onWaiting } = this.#options
-    const either = AbortSignal.any([signal, this.#draining.signal])
+  /** @returns whether it has ended since the network is said to be back */
+  async #wait(delayMs: number, reason: WaitReason, signal: AbortSignal): Promise<boolean> {
+    const { clock, onWaiting, onOnline } = this.#options
+    const online = new AbortController()
+    const either = AbortSignal.any([signal, this.#draining.signal, online.signal])
+    const forget = WAITS_FOR_NETWORK.has(reason) ? onOnline?.(() => online.abort()) : undefined
     if (this.#waiting++ === 0) onWaiting(true)
     try {
       await wait(delayMs, either, clock)
+      return false
+    } catch (error) {
+      if (error !== online.signal.reason) throw error
+      return true
     } finally {
+      forget?.()
       if (--this.#waiting === 0) onWaiting(false)
     }
   }

@@ -104,12 +104,12 @@ describe.each<[string, (content: Buffer) => Promise<UploadSource>]>([
     const span = { start: 5, end: 1_000_000 }
     await source.prepare(0, CONTENT.length)
 
-    expect(await digestOf(source, 'sha1', { span, signal })).toBe(
+    expect(await digestOf(source, 'sha1', { span, createHash, signal })).toBe(
       createHash('sha1').update(CONTENT.subarray(5, 1_000_000)).digest('hex'),
     )
     const whole = createHash('sha256').update(CONTENT).digest('hex')
-    expect(await wholeDigestOf(source, { isWanted: true, signal })).toBe(whole)
-    expect(await wholeDigestOf(source, { isWanted: false, signal })).toBeUndefined()
+    expect(await wholeDigestOf(source, { isWanted: true, createHash, signal })).toBe(whole)
+    expect(await wholeDigestOf(source, { isWanted: false, createHash, signal })).toBeUndefined()
   })
 })
 
@@ -133,6 +133,24 @@ describe('FileSource', () => {
     expect(same.fingerprint).toBe(first.fingerprint)
     expect(touched.fingerprint).not.toBe(first.fingerprint)
     await expect(FileSource.open(path, { fingerprint: first.fingerprint })).rejects.toMatchObject({
+      code: 'source-changed',
+    })
+  })
+
+  test('honours a fingerprint that was noted with the device, and goes on under it', async () => {
+    const path = await writeContent()
+    await using plain = await FileSource.open(path)
+    const noted = `${plain.fingerprint}-66306`
+
+    await using source = await FileSource.open(path, { fingerprint: noted })
+
+    expect(source.fingerprint).toBe(noted)
+    expect(await read(await source.content({ start: 0, end: 10 }))).toEqual(CONTENT.subarray(0, 10))
+    await utimes(path, new Date(), new Date(1_700_000_000_000))
+    await expect(source.content({ start: 0, end: 10 })).rejects.toMatchObject({
+      code: 'source-changed',
+    })
+    await expect(FileSource.open(path, { fingerprint: noted })).rejects.toMatchObject({
       code: 'source-changed',
     })
   })

@@ -70,6 +70,21 @@ test('a file that is something else is refused and left alone', async () => {
   expect((await folder.read('text')).toString()).toContain('some text')
 })
 
+test('a database of something else is refused, and closed', async () => {
+  await using folder = await TempDir.create()
+  const path = folder.join('other.sqlite')
+  const other = new DatabaseSync(path)
+  other.exec('PRAGMA journal_mode = WAL; CREATE TABLE notes (x TEXT); PRAGMA user_version = 1')
+  other.close()
+
+  await expect(openSqliteCacheStore(path)).rejects.toThrow(
+    expect.objectContaining({ code: 'config', option: 'path' }),
+  )
+
+  // While a connection is open, its files stand beside it.
+  expect(await folder.names()).toEqual(['other.sqlite'])
+})
+
 test('several processes fill one file at a time, and it stays within its size', async () => {
   await using folder = await TempDir.create()
   const path = folder.join('cache.sqlite')

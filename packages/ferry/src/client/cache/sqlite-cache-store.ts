@@ -53,6 +53,7 @@ export async function openSqliteCacheStore(
   try {
     database = new Database(path, { timeout: BUSY_TIMEOUT_MS })
     prepare(database)
+    return new SqliteCacheStore(database, maxBytes)
   } catch (error) {
     database?.close()
     throw new ConfigError(
@@ -60,7 +61,6 @@ export async function openSqliteCacheStore(
       `Cannot open ${path} as a cache: ${error instanceof Error ? error.message : String(error)}`,
     )
   }
-  return new SqliteCacheStore(database, maxBytes)
 }
 
 function prepare(database: DatabaseSync): void {

@@ -6,7 +6,6 @@ import {
   formatAppend,
   formatBare,
   formatCreation,
-  formatDigest,
   formatDisposition,
   readBytes,
   readComplete,
@@ -83,7 +82,6 @@ test('formatAppend() tells the digest of its content', () => {
   expect(formatAppend({ ...append, sha256: SHA256_OF_NOTHING })['Content-Digest']).toBe(
     DIGEST_OF_NOTHING,
   )
-  expect(formatDigest(SHA256_OF_NOTHING)).toBe(DIGEST_OF_NOTHING)
 })
 
 test('formatBare() tells the version alone', () => {

@@ -4,20 +4,22 @@
  */
 import { RemoteProtocolError } from '../../errors.ts'
 import type { HeaderFields } from '../semantics/header-fields.ts'
+import { parseItemDictionary } from '../semantics/structured-fields.ts'
+import { formatDigest } from './digest-field.ts'
 import {
-  type BareItem,
-  parseItemDictionary,
-  parseItemList,
-} from '../semantics/structured-fields.ts'
+  formatComplete,
+  isInverted,
+  needsMediaType,
+  parseBytesField,
+  parseCompleteField,
+  parseIntegerField,
+  PARTIAL_UPLOAD,
+  UPLOAD_RESUMPTION_SUPPORTED,
+} from './ietf-grammar.ts'
 import type { UploadStand } from './upload-bytes.ts'
 
-const UPLOAD_RESUMPTION_SUPPORTED = 104
 export const OLDEST_INTEROP_VERSION = 3
 export const NEWEST_INTEROP_VERSION = 9
-
-const PARTIAL_UPLOAD = 'application/partial-upload'
-const INVERTED_UP_TO = 3
-const MEDIA_TYPE_FROM = 6
 
 type Fields = Record<string, string>
 
@@ -39,11 +41,13 @@ export function formatCreation(creation: IetfCreation): Fields {
   const { interopVersion, name, type, length, isComplete, sha256 } = creation
   return {
     'Upload-Draft-Interop-Version': String(interopVersion),
-    ...formatComplete(isComplete, interopVersion),
+    ...formatComplete(isComplete, { isInverted: isInverted(interopVersion) }),
     ...(length === undefined ? {} : { 'Upload-Length': String(length) }),
     'Content-Type': type ?? 'application/octet-stream',
     'Content-Disposition': formatDisposition(name),
-    ...(sha256 === undefined ? {} : { 'Repr-Digest': formatDigest(sha256) }),
+    ...(sha256 === undefined
+      ? {}
+      : { 'Repr-Digest': formatDigest({ algorithm: 'sha256', hex: sha256 }) }),
   }
 }
 
@@ -64,11 +68,13 @@ export function formatAppend(append: IetfAppend): Fields {
   const { interopVersion, offset, isComplete, length, sha256 } = append
   return {
     'Upload-Draft-Interop-Version': String(interopVersion),
-    ...(interopVersion >= MEDIA_TYPE_FROM ? { 'Content-Type': PARTIAL_UPLOAD } : {}),
+    ...(needsMediaType(interopVersion) ? { 'Content-Type': PARTIAL_UPLOAD } : {}),
     'Upload-Offset': String(offset),
-    ...formatComplete(isComplete, interopVersion),
+    ...formatComplete(isComplete, { isInverted: isInverted(interopVersion) }),
     ...(length === undefined ? {} : { 'Upload-Length': String(length) }),
-    ...(sha256 === undefined ? {} : { 'Content-Digest': formatDigest(sha256) }),
+    ...(sha256 === undefined
+      ? {}
+      : { 'Content-Digest': formatDigest({ algorithm: 'sha256', hex: sha256 }) }),
   }
 }
 
@@ -79,16 +85,13 @@ export function formatBare(interopVersion: number): Fields {
 
 /** Whether an upload is complete; undefined when the answer does not say. Version 3 says the opposite. */
 export function readComplete(headers: HeaderFields, interopVersion: number): boolean | undefined {
-  const isInverted = interopVersion <= INVERTED_UP_TO
-  const bare = readBare(headers.get(isInverted ? 'upload-incomplete' : 'upload-complete'))
-  if (bare?.type !== 'boolean') return undefined
-  return isInverted ? !bare.value : bare.value
+  const dialect = { isInverted: isInverted(interopVersion) }
+  return parseCompleteField((name) => headers.get(name), dialect)
 }
 
 /** Upload-Offset or Upload-Length; undefined when it is missing or cannot be read. */
 export function readBytes(headers: HeaderFields, field: string): number | undefined {
-  const bare = readBare(headers.get(field))
-  return bare?.type === 'integer' && bare.value >= 0 ? bare.value : undefined
+  return parseBytesField(headers.get(field))
 }
 
 /**
@@ -146,19 +149,9 @@ export function readInterim(
   interopVersion: number,
 ): ResumptionNews | undefined {
   if (status !== UPLOAD_RESUMPTION_SUPPORTED) return undefined
-  const told = readBare(headers.get('upload-draft-interop-version'))
-  if (told !== undefined && told.value !== interopVersion) return undefined
+  const told = headers.get('upload-draft-interop-version')
+  if (told !== undefined && parseIntegerField(told) !== interopVersion) return undefined
   return { location: headers.get('location'), offset: readBytes(headers, 'upload-offset') }
-}
-
-/** RFC 9530 §2. */
-export function formatDigest(sha256: string): string {
-  return `sha-256=:${Buffer.from(sha256, 'hex').toString('base64')}:`
-}
-
-function formatComplete(isComplete: boolean, interopVersion: number): Fields {
-  if (interopVersion <= INVERTED_UP_TO) return { 'Upload-Incomplete': isComplete ? '?0' : '?1' }
-  return { 'Upload-Complete': isComplete ? '?1' : '?0' }
 }
 
 /** RFC 6266 §4: the name for everybody, and as it is for whoever reads `filename*` (RFC 8187). */
@@ -171,10 +164,4 @@ export function formatDisposition(name: string): string {
   )
   const isPlain = /^[ -~]*$/.test(wellFormed) && !/["\\%]/.test(wellFormed)
   return `inline; filename="${plain}"${isPlain ? '' : `; filename*=UTF-8''${extended}`}`
-}
-
-/** RFC 9651 §3.3: exactly one item. */
-function readBare(field: string | undefined): BareItem | undefined {
-  const items = field === undefined ? [] : (parseItemList(field) ?? [])
-  return items.length === 1 ? items[0]?.bare : undefined
 }

@@ -2,7 +2,7 @@
  * What a client of IndexedCP says and is told: fields, URLs and answers, of the servers that exist and
  * of those that know uploads by an id. Pure.
  */
-import { formatDigest } from './ietf-messages.ts'
+import { formatDigest } from './digest-field.ts'
 import { parseByteCount } from './upload-bytes.ts'
 
 type Fields = Record<string, string>
@@ -33,7 +33,9 @@ export function formatChunk({ index, name, sha256, upload }: IndexedCpChunk): Fi
     'Content-Type': 'application/octet-stream',
     'X-Chunk-Index': String(index),
     'X-File-Name': toFieldText(name),
-    ...(sha256 === undefined ? {} : { 'Content-Digest': formatDigest(sha256) }),
+    ...(sha256 === undefined
+      ? {}
+      : { 'Content-Digest': formatDigest({ algorithm: 'sha256', hex: sha256 }) }),
     ...(upload === undefined
       ? {}
       : {
@@ -49,17 +51,21 @@ export function formatUpload({ id, totalSize, sha256 }: Omit<IdentifiedUpload, '
   return {
     'X-Upload-Id': id,
     ...(totalSize === undefined ? {} : { 'X-Total-Size': String(totalSize) }),
-    ...(sha256 === undefined ? {} : { 'Repr-Digest': formatDigest(sha256) }),
+    ...(sha256 === undefined
+      ? {}
+      : { 'Repr-Digest': formatDigest({ algorithm: 'sha256', hex: sha256 }) }),
   }
 }
 
 /**
  * The URL that tells what is there: everything from the last `/upload` of the endpoint on gives way
- * for `/upload/status`, as the Python client has it.
+ * for `/upload/status`, as the Python client has it. The Python server, which alone goes by the name,
+ * has stored the file by the last segment of it.
  */
 export function statusUrl(endpoint: string, name: string, uploadId?: string): string {
   const id = uploadId === undefined ? '' : `&uploadId=${encodeURIComponent(uploadId)}`
-  const query = `filename=${encodeURIComponent(name.toWellFormed())}${id}`
+  const base = name.slice(name.lastIndexOf('/') + 1)
+  const query = `filename=${encodeURIComponent(base.toWellFormed())}${id}`
   return `${uploadRoot(endpoint)}/status?${query}`
 }
 
@@ -131,7 +137,7 @@ export function toFieldText(name: string): string {
     .toWellFormed()
     .replace(/[\0-\x1f\x7f]/g, '_')
     .trim()
-  return /^[\x20-\xff]*$/.test(text) ? text : Buffer.from(text).toString('latin1')
+  return /^[\x20-\xff]*$/.test(text) ? text : String.fromCharCode(...new TextEncoder().encode(text))
 }
 
 function uploadRoot(endpoint: string): string {

@@ -6,15 +6,22 @@ import { RemoteProtocolError } from '../../errors.ts'
 import { parseTokenList, trimOws } from '../semantics/grammar.ts'
 import type { HeaderFields } from '../semantics/header-fields.ts'
 import { parseHttpDate } from '../semantics/http-date.ts'
+import { hexToBase64, textToBase64 } from './base64.ts'
 import { parseByteCount, requireByteCount, type UploadStand } from './upload-bytes.ts'
 
 export const TUS_VERSION = '1.0.0'
-const TUS_CONTENT_TYPE = 'application/offset+octet-stream'
+/** The media type of content that is appended. */
+export const TUS_CONTENT_TYPE = 'application/offset+octet-stream'
 /** The status that tus has for content whose checksum does not fit. */
 export const CHECKSUM_MISMATCH = 460
 
 /** Digests that a client makes, best first. */
 const CHECKSUM_ALGORITHMS = ['sha256', 'sha1'] as const
+/**
+ * What Ferry's own server tells among its extensions: parts that are put together once more, by the same
+ * client under the same metadata, are the same upload again. tus itself leaves that open.
+ */
+export const CONCATENATION_REPEATABLE = 'concatenation-repeatable'
 /** Keys have no space and no comma (Upload-Metadata). */
 const METADATA_KEY = /^[!-+\--~]+$/
 
@@ -106,7 +113,7 @@ export function formatAppend(
 }
 
 function formatChecksum({ algorithm, hex }: TusChecksum): string {
-  return `${algorithm} ${Buffer.from(hex, 'hex').toString('base64')}`
+  return `${algorithm} ${hexToBase64(hex)}`
 }
 
 /**
@@ -145,9 +152,10 @@ function readExpires(headers: HeaderFields): number | undefined {
   return field === undefined ? undefined : parseHttpDate(field)
 }
 
-function formatMetadata(metadata: Readonly<Record<string, string>>): string {
+/** Upload-Metadata: `key base64,key base64`, of those keys that it can tell; empty for none. */
+export function formatMetadata(metadata: Readonly<Record<string, string>>): string {
   return Object.entries(metadata)
     .filter(([key]) => METADATA_KEY.test(key))
-    .map(([key, value]) => `${key} ${Buffer.from(value).toString('base64')}`.trimEnd())
+    .map(([key, value]) => `${key} ${textToBase64(value)}`.trimEnd())
     .join(',')
 }

@@ -8,6 +8,8 @@
 import type { IncomingMessage, ServerResponse } from 'node:http'
 import { isFerryError } from '../../errors.ts'
 import { decodePercent } from '../../protocol/semantics/percent-encoding.ts'
+import { formatDigest } from '../../protocol/upload/digest-field.ts'
+import { formatComplete, PARTIAL_UPLOAD } from '../../protocol/upload/ietf-grammar.ts'
 import type { Digest } from '../digest.ts'
 import type { UploadCore } from '../upload-core.ts'
 import type { UploadStatus } from '../upload-options.ts'
@@ -16,16 +18,13 @@ import { contentLength, type DoorAnswer, mediaTypeOf, sendAnswer } from './door-
 import { type Door, type DoorContext, type DoorOptions, findUpload, lastSegment } from './door.ts'
 import {
   findDialect,
-  formatComplete,
   formatLimit,
-  formatReprDigest,
   type IetfDialect,
   parseBytes,
   parseComplete,
   parseDigests,
   parseMetadata,
   parseWantedDigest,
-  PARTIAL_UPLOAD,
 } from './ietf-fields.ts'
 import { Interim } from './ietf-interim.ts'
 import {
@@ -266,7 +265,7 @@ class IetfDoor implements Door {
       fields: {
         ...formatComplete(true, ietf.dialect),
         'Upload-Offset': String(length),
-        'Repr-Digest': isWanted ? formatReprDigest(digest) : undefined,
+        'Repr-Digest': isWanted ? formatDigest(digest) : undefined,
         Location: this.#locationOf(ietf, id),
         'Content-Type': 'application/json',
       },

@@ -1,9 +1,9 @@
 import { expect, test } from 'vitest'
+import { formatDigest } from '../../protocol/upload/digest-field.ts'
+import { formatComplete } from '../../protocol/upload/ietf-grammar.ts'
 import {
   findDialect,
-  formatComplete,
   formatLimit,
-  formatReprDigest,
   parseBytes,
   parseComplete,
   parseDigests,
@@ -76,9 +76,9 @@ test.each([
   expect(parseWantedDigest(headers)).toBe(algorithm)
 })
 
-test('formatReprDigest() writes what parseDigests() reads', () => {
+test('formatDigest() writes what parseDigests() reads', () => {
   const hex = 'ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad'
-  const field = formatReprDigest({ algorithm: 'sha256', hex })
+  const field = formatDigest({ algorithm: 'sha256', hex })
 
   expect(field).toMatch(/^sha-256=:[\w+/]{43}=:$/)
   expect(parseDigests({ 'repr-digest': field }).whole).toEqual({ algorithm: 'sha256', hex })

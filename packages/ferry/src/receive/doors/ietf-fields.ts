@@ -5,11 +5,15 @@
 import type { IncomingHttpHeaders } from 'node:http'
 import { fileNameFromDisposition } from '../../protocol/semantics/content-disposition.ts'
 import { parseContentDigest, parseReprDigest } from '../../protocol/semantics/digest-fields.ts'
+import { parseItemDictionary } from '../../protocol/semantics/structured-fields.ts'
 import {
-  type BareItem,
-  parseItemDictionary,
-  parseItemList,
-} from '../../protocol/semantics/structured-fields.ts'
+  isInverted,
+  needsMediaType,
+  parseBytesField,
+  parseCompleteField,
+  parseIntegerField,
+  PARTIAL_UPLOAD,
+} from '../../protocol/upload/ietf-grammar.ts'
 import type { Digest, DigestAlgorithm } from '../digest.ts'
 
 /** What differs from one interop version of the draft to the next, as far as it matters here. */
@@ -21,8 +25,6 @@ export interface IetfDialect {
   /** From version 6 on, appended content has a media type of its own. */
   readonly needsMediaType: boolean
 }
-
-export const PARTIAL_UPLOAD = 'application/partial-upload'
 
 /** What a server takes, in bytes; undefined for no limit. */
 export interface IetfLimits {
@@ -39,44 +41,33 @@ const REPR_ALGORITHMS: ReadonlyMap<string, DigestAlgorithm> = new Map([
   ['sha-512', 'sha512'],
 ])
 
-const INVERTED_UP_TO = 3
-const MEDIA_TYPE_FROM = 6
-
 /** Finds how a client speaks; clients that tell no accepted version speak as the newest draft. */
 export function findDialect(
   headers: IncomingHttpHeaders,
   accepted: ReadonlySet<number>,
 ): IetfDialect {
-  const told = parseInteger(headers['upload-draft-interop-version'])
+  const told = parseIntegerField(textOf(headers['upload-draft-interop-version']))
   if (told === undefined || !accepted.has(told)) {
     return { interopVersion: undefined, isInverted: false, needsMediaType: true }
   }
   return {
     interopVersion: told,
-    isInverted: told <= INVERTED_UP_TO,
-    needsMediaType: told >= MEDIA_TYPE_FROM,
+    isInverted: isInverted(told),
+    needsMediaType: needsMediaType(told),
   }
 }
 
 /** Whether the whole ends with the content; undefined when the client does not say. */
 export function parseComplete(
   headers: IncomingHttpHeaders,
-  { isInverted }: IetfDialect,
+  dialect: IetfDialect,
 ): boolean | undefined {
-  const value = parseBoolean(headers[isInverted ? 'upload-incomplete' : 'upload-complete'])
-  return value === undefined || !isInverted ? value : !value
-}
-
-/** The field that says whether an upload is complete. */
-export function formatComplete(isComplete: boolean, dialect: IetfDialect): Record<string, string> {
-  if (dialect.isInverted) return { 'Upload-Incomplete': isComplete ? '?0' : '?1' }
-  return { 'Upload-Complete': isComplete ? '?1' : '?0' }
+  return parseCompleteField((name) => textOf(headers[name]), dialect)
 }
 
 /** Upload-Offset or Upload-Length, in bytes. */
 export function parseBytes(field: string | string[] | undefined): number | undefined {
-  const bytes = parseInteger(field)
-  return bytes === undefined || bytes < 0 ? undefined : bytes
+  return parseBytesField(textOf(field))
 }
 
 /** The field Upload-Limit; `min-size=0` when there is no limit (draft §4.1.4). */
@@ -120,12 +111,6 @@ export function parseWantedDigest(headers: IncomingHttpHeaders): DigestAlgorithm
   return wanted[0]?.algorithm
 }
 
-/** The field Repr-Digest (RFC 9530 §3). */
-export function formatReprDigest({ algorithm, hex }: Digest): string {
-  const key = algorithm.replace(/^sha(?=\d{3})/, 'sha-')
-  return `${key}=:${Buffer.from(hex, 'hex').toString('base64')}:`
-}
-
 /** What a creation tells of the file, in the words that clients of tus use for it. */
 export function parseMetadata(headers: IncomingHttpHeaders): Record<string, string> {
   const filename = fileNameFromDisposition(headers['content-disposition'] ?? '')
@@ -136,22 +121,6 @@ export function parseMetadata(headers: IncomingHttpHeaders): Record<string, stri
     ...(filetype === undefined || filetype === PARTIAL_UPLOAD ? {} : { filetype }),
     ...(coding === undefined ? {} : { 'content-encoding': coding }),
   }
-}
-
-function parseInteger(field: string | string[] | undefined): number | undefined {
-  const bare = parseBare(field)
-  return bare?.type === 'integer' ? bare.value : undefined
-}
-
-function parseBoolean(field: string | string[] | undefined): boolean | undefined {
-  const bare = parseBare(field)
-  return bare?.type === 'boolean' ? bare.value : undefined
-}
-
-/** RFC 9651 §3.3: exactly one item. */
-function parseBare(field: string | string[] | undefined): BareItem | undefined {
-  const items = parseItemList(textOf(field)) ?? []
-  return items.length === 1 ? items[0]?.bare : undefined
 }
 
 function textOf(field: string | string[] | undefined): string {

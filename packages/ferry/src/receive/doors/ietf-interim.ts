@@ -1,9 +1,9 @@
 /** Interim responses of the draft: 104 with the URL of the upload, and with how far it is. */
 import type { ServerResponse } from 'node:http'
+import { UPLOAD_RESUMPTION_SUPPORTED } from '../../protocol/upload/ietf-grammar.ts'
 import type { UploadCore } from '../upload-core.ts'
 import { http2StreamOf } from './http2-exchange.ts'
 
-const STATUS = 104
 const REASON = 'Upload Resumption Supported'
 
 /** Tells one client of one upload, until it is disposed of. */
@@ -43,15 +43,18 @@ export class Interim implements Disposable {
     const stream = http2StreamOf(response)
     if (stream !== undefined) {
       const isGone = stream.closed || stream.destroyed
-      if (!isGone) stream.additionalHeaders({ ':status': STATUS, ...all })
+      if (!isGone) stream.additionalHeaders({ ':status': UPLOAD_RESUMPTION_SUPPORTED, ...all })
       return
     }
     // Node has it from 24.21 and 26.2 on.
     if (typeof response.writeInformation === 'function') {
-      response.writeInformation(STATUS, all)
+      response.writeInformation(UPLOAD_RESUMPTION_SUPPORTED, all)
       return
     }
     const lines = Object.entries(all).map(([name, value]) => `${name}: ${value}\r\n`)
-    response.socket?.write(`HTTP/1.1 ${STATUS} ${REASON}\r\n${lines.join('')}\r\n`, 'latin1')
+    response.socket?.write(
+      `HTTP/1.1 ${UPLOAD_RESUMPTION_SUPPORTED} ${REASON}\r\n${lines.join('')}\r\n`,
+      'latin1',
+    )
   }
 }

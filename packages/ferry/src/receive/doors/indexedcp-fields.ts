@@ -6,6 +6,7 @@
  */
 import type { IncomingHttpHeaders } from 'node:http'
 import { parseReprDigest } from '../../protocol/semantics/digest-fields.ts'
+import { parseByteCount } from '../../protocol/upload/upload-bytes.ts'
 import type { Digest } from '../digest.ts'
 import { TitledRefusal } from './indexedcp-refusal.ts'
 import { Refusal } from './refusal.ts'
@@ -123,8 +124,8 @@ function parseCount(
 ): number | undefined {
   const text = oneOf(headers, field)
   if (text === undefined) return undefined
-  const count = Number(text)
-  if (/^\d{1,16}$/.test(text) && count <= max) return count
+  const count = parseByteCount(text)
+  if (count !== undefined && count <= max) return count
   throw field === 'X-Chunk-Index'
     ? new TitledRefusal(
         400,

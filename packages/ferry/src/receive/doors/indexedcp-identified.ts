@@ -4,6 +4,7 @@
  */
 import type { IncomingMessage } from 'node:http'
 import { isFerryError } from '../../errors.ts'
+import { formatDigest } from '../../protocol/upload/digest-field.ts'
 import type { Digest } from '../digest.ts'
 import type { UploadCore } from '../upload-core.ts'
 import type { UploadStatus } from '../upload-options.ts'
@@ -221,13 +222,6 @@ export function describeUpload({ id, offset, length, state, digest }: UploadStat
     ...(isComplete && digest !== undefined ? { digest: formatDigest(digest) } : {}),
   }
 }
-
-/** As the value of Repr-Digest (RFC 9530 §3). */
-function formatDigest({ algorithm, hex }: Digest): string {
-  return `${DIGEST_KEYS[algorithm]}=:${Buffer.from(hex, 'hex').toString('base64')}:`
-}
-
-const DIGEST_KEYS = { sha512: 'sha-512', sha256: 'sha-256', sha1: 'sha', md5: 'md5' } as const
 
 /** Whether a client means another file than the one that is finished under its id. */
 function isOther(

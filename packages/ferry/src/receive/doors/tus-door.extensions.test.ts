@@ -153,3 +153,33 @@ test('A part may be used more than once, and ends where its client says', async 
   expect(ended.status).toBe(204)
   expect((await ask(site, 'HEAD', one)).status).toBe(404)
 })
+
+test('Parts that are put together again are the upload that they became', async () => {
+  await using site = await openTusSite()
+  const one = await create(site, { 'Upload-Length': '2', 'Upload-Concat': 'partial' })
+  await patch(site, one, 0, { body: 'ha' })
+  const concat = { 'Upload-Concat': `final;${one}`, ...FILENAME }
+
+  const urls = await Promise.all([create(site, concat), create(site, concat)])
+  urls.push(await create(site, concat))
+  const other = await create(site, { ...concat, 'Upload-Metadata': 'filename Yi50eHQ=' })
+
+  expect(new Set(urls).size).toBe(1)
+  expect(other).not.toBe(urls[0])
+  expect(site.content('a.txt')).toBe('ha')
+  expect(site.content('b.txt')).toBe('ha')
+  expect(site.content('a (1).txt')).toBeUndefined()
+})
+
+test('Parts that were put together are known as long as what they became', async () => {
+  await using site = await openTusSite()
+  const one = await create(site, { 'Upload-Length': '2', 'Upload-Concat': 'partial' })
+  await patch(site, one, 0, { body: 'ha' })
+  const concat = { 'Upload-Concat': `final;${one}`, ...FILENAME }
+  const first = await create(site, concat)
+  await ask(site, 'DELETE', one)
+
+  expect(await create(site, concat)).toBe(first)
+  await ask(site, 'DELETE', first)
+  expect((await post(site, concat)).status).toBe(404)
+})

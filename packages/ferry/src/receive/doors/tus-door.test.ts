@@ -25,7 +25,7 @@ test('OPTIONS tells the versions, extensions, algorithms and the largest upload'
       'tus-version': '1.0.0',
       'tus-extension':
         'creation,creation-with-upload,creation-defer-length,expiration,checksum,' +
-        'checksum-trailer,termination,concatenation',
+        'checksum-trailer,termination,concatenation,concatenation-repeatable',
       'tus-checksum-algorithm': 'sha1,sha256,sha512,md5',
       'tus-max-size': '1000',
     },

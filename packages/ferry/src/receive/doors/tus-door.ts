@@ -5,9 +5,18 @@
  * A partial upload is never finished by itself, and has to have all its bytes before it is put together
  * with others: concatenation-unfinished is not offered. Every other upload is finished as soon as all
  * its bytes are there, also one that was begun at another door.
+ *
+ * Parts are put together once: whoever asks for it again, since an answer was lost, is told of the
+ * upload that they are by then. An extension of our own tells clients so.
  */
 import type { IncomingMessage, ServerResponse } from 'node:http'
 import { isFerryError } from '../../errors.ts'
+import {
+  CHECKSUM_MISMATCH,
+  CONCATENATION_REPEATABLE,
+  TUS_CONTENT_TYPE,
+  TUS_VERSION,
+} from '../../protocol/upload/tus-messages.ts'
 import type { UploadContent } from '../byte-source.ts'
 import type { Digest } from '../digest.ts'
 import type { UploadCore } from '../upload-core.ts'
@@ -30,8 +39,6 @@ import {
   parseConcat,
   parseLength,
   parseMetadata,
-  TUS_CONTENT,
-  TUS_VERSION,
   type TusConcat,
 } from './tus-fields.ts'
 import { hasChecksumTrailer, TrailerContent } from './tus-trailer.ts'
@@ -47,9 +54,8 @@ const EXTENSIONS = [
   'checksum-trailer',
   'termination',
   'concatenation',
+  CONCATENATION_REPEATABLE,
 ].join(',')
-/** The status that tus has for a checksum that does not fit. */
-const CHECKSUM_MISMATCH = 460
 
 type TusRequest = DoorContext & { readonly request: IncomingMessage }
 
@@ -61,6 +67,8 @@ export function createTusDoor(options: DoorOptions = {}): Door {
 class TusDoor implements Door {
   readonly name = 'tus'
   readonly #options: DoorOptions
+  /** Parts that are being put together, by whom and to what. */
+  readonly #joining = new Map<string, Promise<UploadStatus>>()
 
   constructor(options: DoorOptions) {
     this.#options = options
@@ -116,8 +124,7 @@ class TusDoor implements Door {
     const concat = parseConcat(fieldOf(request, 'upload-concat'))
     const upload = await this.#toUpload(tus, concat)
     if (concat.type === 'final') {
-      const created = await core.concatenate(findParts(tus, concat.ids), upload)
-      return this.#created(tus, created)
+      return this.#created(tus, await this.#concatenate(tus, concat.ids, upload))
     }
     const length = parseLength(
       fieldOf(request, 'upload-length'),
@@ -136,6 +143,26 @@ class TusDoor implements Door {
       // Its URL was never told, so that nobody could go on with it.
       await core.terminate(created.id).catch(() => {})
       throw error
+    }
+  }
+
+  /** @returns the upload that the same parts were put together to before, where there is one */
+  async #concatenate(
+    tus: TusRequest,
+    ids: readonly string[],
+    upload: CreateUpload,
+  ): Promise<UploadStatus> {
+    const key = joinKey(upload)
+    const underWay = this.#joining.get(key)
+    if (underWay !== undefined) return await underWay
+    const joined = findJoined(tus, upload)
+    if (joined !== undefined) return await finishWhenFull(tus.core, joined)
+    const joining = tus.core.concatenate(findParts(tus, ids), upload)
+    this.#joining.set(key, joining)
+    try {
+      return await joining
+    } finally {
+      this.#joining.delete(key)
     }
   }
 
@@ -251,6 +278,19 @@ async function finishWhenFull(
   return core.complete(id)
 }
 
+/** Who puts which parts together, and what it tells of the file. */
+function joinKey({ owner, notes = {}, metadata }: CreateUpload): string {
+  return JSON.stringify([owner, parseNotes(notes).concat, metadata])
+}
+
+function findJoined({ core }: TusRequest, upload: CreateUpload): UploadStatus | undefined {
+  const { concat } = parseNotes(upload.notes ?? {})
+  const key = joinKey(upload)
+  return [...core.list()].find(
+    (known) => parseNotes(known.notes).concat === concat && joinKey(known) === key,
+  )
+}
+
 function findParts(tus: TusRequest, ids: readonly string[]): readonly string[] {
   for (const id of ids) {
     if (findUpload(tus, id).finish === 'as-part') continue
@@ -261,8 +301,8 @@ function findParts(tus: TusRequest, ids: readonly string[]): readonly string[] {
 
 /** Checks the media type, and gives the checksum of the content. */
 function readContentFields(request: IncomingMessage): Digest | undefined {
-  if (mediaTypeOf(request) !== TUS_CONTENT) {
-    throw new Refusal(415, `Cannot take content of this type: expected ${TUS_CONTENT}`)
+  if (mediaTypeOf(request) !== TUS_CONTENT_TYPE) {
+    throw new Refusal(415, `Cannot take content of this type: expected ${TUS_CONTENT_TYPE}`)
   }
   if (hasChecksumTrailer(request)) return new TrailerContent(request)
   const checksum = fieldOf(request, 'upload-checksum')

@@ -1,16 +1,13 @@
 /** The fields of tus 1.0.0, read and written. Pure; refuses what breaks the protocol. */
 import { hexFromBase64 } from '../../protocol/semantics/digest-fields.ts'
 import { trimOws } from '../../protocol/semantics/grammar.ts'
+import { formatMetadata as formatPairs } from '../../protocol/upload/tus-messages.ts'
+import { parseByteCount } from '../../protocol/upload/upload-bytes.ts'
 import type { Digest, DigestAlgorithm } from '../digest.ts'
 import { idFromUrl } from './upload-location.ts'
 import type { UploadStatus } from '../upload-options.ts'
 import { parseNotes, type UploadNotes } from './upload-notes.ts'
 import { Refusal } from './refusal.ts'
-
-export const TUS_VERSION = '1.0.0'
-
-/** The media type of content that is appended. */
-export const TUS_CONTENT = 'application/offset+octet-stream'
 
 /** Algorithms of Upload-Checksum, under the same names as in the core. */
 const ALGORITHMS: readonly DigestAlgorithm[] = ['sha1', 'sha256', 'sha512', 'md5']
@@ -30,14 +27,10 @@ export type TusConcat =
   | { readonly type: 'partial' }
   | { readonly type: 'final'; readonly ids: readonly string[]; readonly field: string }
 
-/** Other doors, and programs, may know keys that tus cannot tell. */
-const KEY = /^[!-+\--~]+$/
-const SAFE_DIGITS = /^\d{1,16}$/
-
 /** Reads Upload-Offset or Upload-Length. @throws {Refusal} */
 export function parseBytes(name: string, field: string | undefined): number {
-  const bytes = SAFE_DIGITS.test(field ?? '') ? Number(field) : Number.NaN
-  if (Number.isSafeInteger(bytes)) return bytes
+  const bytes = parseByteCount(field)
+  if (bytes !== undefined) return bytes
   throw new Refusal(400, `Cannot read ${name}: expected a number of bytes`)
 }
 
@@ -107,11 +100,4 @@ export function parseConcat(field: string | undefined): TusConcat {
 /** An instant of Upload-Expires. */
 export function formatExpires(expiresAt: number | undefined): string | undefined {
   return expiresAt === undefined ? undefined : new Date(expiresAt).toUTCString()
-}
-
-function formatPairs(metadata: Readonly<Record<string, string>>): string {
-  return Object.entries(metadata)
-    .filter(([key]) => KEY.test(key))
-    .map(([key, value]) => `${key} ${Buffer.from(value).toString('base64')}`.trimEnd())
-    .join(',')
 }

@@ -229,6 +229,22 @@ describe.each([
     expect(await countDescriptors(path)).toBe(0)
   })
 
+  test('leaves no descriptor open when it is closed while it resets', async () => {
+    const left: number[] = []
+    // The file may be open already, or not yet.
+    for (let turn = 0; turn < 6; turn++) {
+      await using fixture = await createFixture()
+      const { hasher, path } = fixture
+
+      hasher.advance(TOLD)
+      void hasher.reset()
+      await hasher.close()
+      left.push(await countDescriptors(path))
+    }
+
+    expect(left).toEqual([0, 0, 0, 0, 0, 0])
+  })
+
   test.each(['reset', 'close'] as const)('%s() ends a wait for digests', async (end) => {
     await using fixture = await createFixture()
     const digests = fixture.hasher.finish(CONTENT.length)

@@ -32,8 +32,8 @@ export class FileHasher {
   readonly #onProgress: ((bytes: number) => void) | undefined
   /** Goes on as far as it is told. */
   #pass: Pass | undefined
-  /** Go on to the end of the file. */
-  readonly #lastPasses = new Set<Pass>()
+  /** Those that are not closed yet. */
+  readonly #passes = new Set<Pass>()
   readonly #slices = new Set<Promise<string>>()
   #isClosed = false
 
@@ -45,7 +45,7 @@ export class FileHasher {
   /** Bytes [0, end) will not change any more: they are hashed in the background. */
   advance(end: number): void {
     if (this.#isClosed) return
-    this.#pass ??= new Pass(this.#file, this.#onProgress)
+    this.#pass ??= this.#begin()
     this.#pass.advance(end)
   }
 
@@ -58,14 +58,12 @@ export class FileHasher {
     const begun = this.#pass
     this.#pass = undefined
     const isUsable = begun !== undefined && begun.target <= size
-    const pass = isUsable ? begun : new Pass(this.#file, this.#onProgress)
-    this.#lastPasses.add(pass)
+    const pass = isUsable ? begun : this.#begin()
     try {
-      if (!isUsable) await begun?.close()
+      if (begun !== undefined && !isUsable) await this.#end(begun)
       return await pass.finish(size)
     } finally {
-      await pass.close()
-      this.#lastPasses.delete(pass)
+      await this.#end(pass)
     }
   }
 
@@ -82,10 +80,8 @@ export class FileHasher {
 
   /** Forgets what was hashed; a `finish` that is under way rejects. */
   async reset(): Promise<void> {
-    const passes = [...this.#lastPasses]
-    if (this.#pass !== undefined) passes.push(this.#pass)
     this.#pass = undefined
-    await Promise.all(passes.map((pass) => pass.close()))
+    await Promise.all([...this.#passes].map((pass) => this.#end(pass)))
   }
 
   /** Ends all work at the next block; what is under way, or asked for after this, rejects. */
@@ -93,6 +89,17 @@ export class FileHasher {
     this.#isClosed = true
     await this.reset()
     await Promise.allSettled(this.#slices)
+  }
+
+  #begin(): Pass {
+    const pass = new Pass(this.#file, this.#onProgress)
+    this.#passes.add(pass)
+    return pass
+  }
+
+  async #end(pass: Pass): Promise<void> {
+    await pass.close()
+    this.#passes.delete(pass)
   }
 
   async #digestSlice(algorithm: string, span: Span): Promise<string> {
@@ -120,7 +127,7 @@ class Pass {
   #position = 0
   /** Where it has been told to go, at the least. */
   #target = 0
-  #isClosed = false
+  #closing: Promise<void> | undefined
   /** The steps that it has been told to make, one after another. */
   #steps: Promise<void>
 
@@ -147,19 +154,21 @@ class Pass {
   async finish(size: number): Promise<ReadonlyMap<string, string>> {
     this.advance(size)
     await this.#steps
-    if (this.#isClosed) throw abandoned(this.#path)
+    if (this.#closing !== undefined) throw abandoned(this.#path)
     const digests = this.#hashers.map((hasher) => hasher.digest('hex'))
     return new Map(this.#algorithms.map((name, index) => [name, digests[index] as string]))
   }
 
   /** Ends at the next block. */
-  async close(): Promise<void> {
-    this.#isClosed = true
+  close(): Promise<void> {
+    this.#closing ??= this.#close()
+    return this.#closing
+  }
+
+  async #close(): Promise<void> {
     await this.#steps.catch(() => {})
-    const file = this.#file
-    this.#file = undefined
     // Closing what was only read can lose nothing.
-    await file?.close().catch(() => {})
+    await this.#file?.close().catch(() => {})
   }
 
   async #open(): Promise<void> {
@@ -169,12 +178,12 @@ class Pass {
 
   /** Goes as far as it has been told until now: the steps after it may have nothing left to do. */
   async #hashOn(): Promise<void> {
-    if (this.#isClosed) return
+    if (this.#closing !== undefined) return
     const span = { start: this.#position, end: this.#target }
     const blocks = (this.#blocks ??= newBlocks())
     const reader = { path: this.#path, file: this.#file as FileHandle, blocks }
     for await (const block of readBlocks(reader, span)) {
-      if (this.#isClosed) return
+      if (this.#closing !== undefined) return
       for (const hasher of this.#hashers) hasher.update(block)
       this.#position += block.length
       this.#onProgress?.(this.#position)

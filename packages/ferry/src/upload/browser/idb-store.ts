@@ -27,6 +27,12 @@ export interface PartRecord {
   readonly bytes: Uint8Array
 }
 
+/**
+ * read: at the same time as others that read · relaxed: changes, which a crash of the system may undo ·
+ * strict: changes that survive a power cut
+ */
+export type TransactionKind = 'read' | 'relaxed' | 'strict'
+
 /** The stores within a transaction; each promise must be the only thing waited for. */
 export interface Stores {
   readonly items: IdbStore
@@ -69,16 +75,17 @@ export class IdbOutboxStore {
     return this.#ranges.bound([id, start], [id, end], false, true)
   }
 
-  /** Runs one transaction, which is over when `work` is; `strict` ones survive a power cut. */
+  /** Runs one transaction, which is over when `work` is. */
   async transact<Result>(
     attempt: string,
-    durability: 'strict' | 'relaxed',
+    kind: TransactionKind,
     work: (stores: Stores) => Promise<Result>,
   ): Promise<Result> {
     try {
-      const transaction = this.#database.transaction(['items', 'parts'], 'readwrite', {
-        durability,
-      })
+      const mode = kind === 'read' ? 'readonly' : 'readwrite'
+      const durability = kind === 'strict' ? 'strict' : 'relaxed'
+      const stores = ['items', 'parts']
+      const transaction = this.#database.transaction(stores, mode, { durability })
       const over = new Promise<void>((resolve, reject) => {
         transaction.oncomplete = () => resolve()
         transaction.onabort = () => reject(transaction.error ?? new Error('it was aborted'))

@@ -24,6 +24,7 @@ import {
   type PartRecord,
   resultOf,
   type Stores,
+  type TransactionKind,
 } from './idb-store.ts'
 import type { BrowserScope } from './idb-types.ts'
 import { TabLocks } from './tab-locks.ts'
@@ -218,7 +219,7 @@ class IndexedDbOutbox implements Outbox {
   }
 
   async #find(id: string): Promise<ItemRecord | undefined> {
-    const record = await this.#change('read the outbox', 'relaxed', ({ items }) =>
+    const record = await this.#change('read the outbox', 'read', ({ items }) =>
       resultOf(items.get(id)),
     )
     const found = record as ItemRecord | undefined
@@ -226,7 +227,7 @@ class IndexedDbOutbox implements Outbox {
   }
 
   async #readAll(): Promise<ItemRecord[]> {
-    const all = await this.#change('read the outbox', 'relaxed', ({ items }) =>
+    const all = await this.#change('read the outbox', 'read', ({ items }) =>
       resultOf(items.getAll()),
     )
     return all as ItemRecord[]
@@ -234,11 +235,11 @@ class IndexedDbOutbox implements Outbox {
 
   async #change<Result>(
     attempt: string,
-    durability: 'strict' | 'relaxed',
+    kind: TransactionKind,
     work: (stores: Stores) => Promise<Result>,
   ): Promise<Result> {
     this.#throwIfClosed()
-    return await this.#store.transact(attempt, durability, work)
+    return await this.#store.transact(attempt, kind, work)
   }
 
   #throwIfClosed(): void {
@@ -262,14 +263,14 @@ class IndexedDbLease implements OutboxLease {
   }
 
   async renew(): Promise<void> {
-    await this.#change('keep an item of the outbox', 'relaxed', () => Promise.resolve())
+    await this.#change('keep an item of the outbox', 'read', () => Promise.resolve())
   }
 
   async readPart(index: number): Promise<OutboxPart> {
     const { id, size, content } = this.#item
     const partBytes = content.mode === 'stored' ? content.partBytes : Number.NaN
     const offset = index * partBytes
-    const part = await this.#change('read the outbox', 'relaxed', async (record, { parts }) => {
+    const part = await this.#change('read the outbox', 'read', async (record, { parts }) => {
       const keptFrom = record.content.mode === 'stored' ? record.content.keptFrom : 0
       const isThere = Number.isSafeInteger(index) && offset >= keptFrom && offset < size
       if (!isThere) {
@@ -327,11 +328,11 @@ class IndexedDbLease implements OutboxLease {
 
   async #change<Result>(
     attempt: string,
-    durability: 'strict' | 'relaxed',
+    kind: TransactionKind,
     work: (record: ItemRecord, stores: Stores) => Promise<Result>,
   ): Promise<Result> {
     const { id } = this.#item
-    return await this.#store.transact(attempt, durability, async (stores) => {
+    return await this.#store.transact(attempt, kind, async (stores) => {
       const record = (await resultOf(stores.items.get(id))) as ItemRecord | undefined
       if (record === undefined) throw itemGone(id)
       if (!this.#locks.has(lockOfItem(id))) throw leaseLost(id)
