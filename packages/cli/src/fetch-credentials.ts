@@ -2,11 +2,8 @@
  * Who is asking: user and password for Basic authentication (RFC 7617), from a file, the
  * environment or the terminal, so that the password need not stand in a command line.
  */
-import { openSync, writeSync } from 'node:fs'
-import { createInterface } from 'node:readline/promises'
-import { Writable } from 'node:stream'
-import { ReadStream } from 'node:tty'
 import { ConfigError } from 'ferry/errors'
+import { askSecret, openTerminal } from './ask-secret.ts'
 import { readOptionFile } from './option-files.ts'
 
 /** Where the password is looked for when --user has none. */
@@ -41,37 +38,22 @@ async function findPassword(signal: AbortSignal, interrupt: () => void): Promise
   return password ?? (await askPassword(signal, interrupt))
 }
 
-/** Asks on the terminal itself: standard input and output may be something else. */
+/** @throws {ConfigError} when there is no terminal */
 async function askPassword(signal: AbortSignal, interrupt: () => void): Promise<string> {
   const terminal = openTerminal()
-  const input = new ReadStream(terminal)
-  const silence = new Writable({ write: (_chunk, _encoding, done) => done() })
-  const lines = createInterface({ input, output: silence, terminal: true })
-  // The terminal is in raw mode: Ctrl-C comes as a character.
-  lines.on('SIGINT', interrupt)
-  try {
-    writeSync(terminal, 'Password: ')
-    const ended = new Promise<never>((_, reject) => lines.once('close', () => reject(noPassword())))
-    return await Promise.race([lines.question('', { signal }), ended])
-  } catch (error) {
-    throw signal.aborted ? signal.reason : error
-  } finally {
-    lines.close()
-    writeSync(terminal, '\n')
-    input.destroy()
-  }
-}
-
-function openTerminal(): number {
-  try {
-    return openSync('/dev/tty', 'r+')
-  } catch {
+  if (terminal === undefined) {
     throw new ConfigError(
       'user',
       'Cannot ask for the password of --user: there is no terminal; ' +
         `set ${PASSWORD_VARIABLE}, or put NAME:PASSWORD into a file and use -u @FILE`,
     )
   }
+  return await askSecret(terminal, {
+    question: 'Password: ',
+    signal,
+    interrupt,
+    noAnswer: noPassword,
+  })
 }
 
 function noPassword(): ConfigError {

@@ -12,7 +12,8 @@ import { collectItems } from './get-items.ts'
 import type { GetOptions } from './get-options.ts'
 import { GetRun } from './get-run.ts'
 import { readGetFields } from './get-secrets.ts'
-import { createReporter, type Reporter } from './reporter.ts'
+import { DOWNLOADS, type GetReporter } from './get-task.ts'
+import { createReporter } from './reporter.ts'
 import { StatsRecorder } from './stats-recorder.ts'
 
 // The last when the terminal goes away.
@@ -22,11 +23,8 @@ const USUAL_MAX_PER_HOST = 16
 
 /** Runs the command; resolves with the exit code: that of the first failure. */
 export async function runGet(urls: readonly string[], options: GetOptions): Promise<number> {
-  const reporter = createReporter(
-    { json: options.json === true, quiet: options.quiet === true },
-    process.stdout,
-    process.stderr,
-  )
+  const choice = { json: options.json === true, quiet: options.quiet === true }
+  const reporter = createReporter(DOWNLOADS, choice, process)
   const stopping = new AbortController()
   const stop = (signal: NodeJS.Signals): void => {
     // The second signal does not wait for the disk.
@@ -54,7 +52,7 @@ async function getAll(
   urls: readonly string[],
   options: GetOptions,
   context: {
-    readonly reporter: Reporter
+    readonly reporter: GetReporter
     readonly signal: AbortSignal
     readonly interrupt: () => void
   },
@@ -94,7 +92,7 @@ async function getAll(
 async function showStats(
   stats: StatsRecorder,
   path: string | undefined,
-  reporter: Reporter,
+  reporter: GetReporter,
 ): Promise<number> {
   const recorded = stats.stop()
   reporter.summary(recorded)

@@ -9,6 +9,8 @@ import { formatBytes } from './format.ts'
 export interface Failure {
   /** Of the download; undefined when none had begun. */
   readonly url: string | undefined
+  /** What the file is called, where the URL does not tell. */
+  readonly name?: string
   readonly error: FerryError | Error
   readonly code: string
   readonly exitCode: number

@@ -18,9 +18,9 @@ import type { GetClients } from './get-clients.ts'
 import { describeFailure } from './get-failure.ts'
 import { existsChoiceOf, type GetItem, settingsOf } from './get-item.ts'
 import type { GetOptions } from './get-options.ts'
+import type { GetReporter, GetTask } from './get-task.ts'
 import { makeFolder } from './make-folder.ts'
 import { definedOf } from './option-values.ts'
-import type { Reporter, Task } from './reporter.ts'
 import type { StatsRecorder } from './stats-recorder.ts'
 import { fileKey, statOf, TargetClaim } from './target-claim.ts'
 
@@ -29,7 +29,7 @@ type Field = readonly [name: string, value: string]
 /** What the downloads of a run share. */
 export interface GetRunContext {
   readonly clients: GetClients
-  readonly reporter: Reporter
+  readonly reporter: GetReporter
   readonly stats: StatsRecorder | undefined
   readonly signal: AbortSignal
   /** Fields of every request. */
@@ -85,16 +85,16 @@ export class GetRun {
 
   async #getOne(given: GetItem, number: number): Promise<number> {
     const { reporter, clients } = this.#context
-    const shown: { task?: Task } = {}
+    const shown: { task?: GetTask } = {}
     try {
       if (given.folder !== undefined) await makeFolder(given.folder)
       const client = clients.clientFor(given.trusted, given.network)
       const item = await this.#withMirrors(given, client)
-      const onTask = (task: Task): void => {
+      const onTask = (task: GetTask): void => {
         shown.task = task
       }
       const result = await this.#fetch(item, { number, client, onTask })
-      reporter.completed(shown.task as Task, result)
+      reporter.completed(shown.task as GetTask, result)
       return EXIT_OK
     } catch (error) {
       const failure = describeFailure(error as Error, shown.task?.download)
@@ -117,7 +117,7 @@ export class GetRun {
     as: {
       readonly number: number
       readonly client: HttpClient
-      readonly onTask: (task: Task) => void
+      readonly onTask: (task: GetTask) => void
     },
   ): Promise<DownloadResult> {
     for (;;) {
@@ -142,7 +142,7 @@ export class GetRun {
     as: {
       readonly number: number
       readonly client: HttpClient
-      readonly onTask: (task: Task) => void
+      readonly onTask: (task: GetTask) => void
       readonly stopping: AbortController
       readonly place: TargetClaim
     },
@@ -178,7 +178,7 @@ export class GetRun {
         reporter.event(task, event)
       },
     })
-    const task: Task = {
+    const task: GetTask = {
       number: as.number,
       download: running,
       get isNamed() {

@@ -3,12 +3,12 @@ import type { DownloadProgress } from 'ferry/download'
 import { describe, expect, test } from 'vitest'
 import {
   remainingMs,
-  renderDownloads,
+  renderTransfers,
   renderLine,
   renderProgress,
   renderTotal,
   type ShownCounts,
-  type ShownDownload,
+  type ShownTransfer,
 } from './progress-view.ts'
 
 const MIB = 1_048_576
@@ -65,6 +65,17 @@ describe('renderProgress()', () => {
     expect(plain(progress)[1]).toBe('░'.repeat(28) + ' 25 MiB, 5 MiB/s')
   })
 
+  test.each([
+    { state: 'waiting', says: 'waiting to try again, 25 % of 100 MiB' },
+    { state: 'answering', says: 'waiting for the answer, 25 % of 100 MiB' },
+    { state: 'copying', says: 'copying into the outbox, 25 % of 100 MiB, 5 MiB/s, 15 s left' },
+  ])('says what is going on while it is $state', ({ state, says }) => {
+    const { connections: _, ...rest } = RUNNING
+
+    expect(renderLine('a', { ...rest, state })).toBe(`a: ${says}`)
+    expect(renderProgress('a', { ...rest, state }, 120)).toHaveLength(2)
+  })
+
   test('never draws a line as wide as the terminal', () => {
     for (const columns of [10, 20, 40, 64]) {
       for (const line of plain(RUNNING, columns)) expect(line.length).toBeLessThan(columns)
@@ -92,19 +103,19 @@ describe('renderProgress()', () => {
   })
 })
 
-describe('renderDownloads()', () => {
+describe('renderTransfers()', () => {
   const COUNTS: ShownCounts = { all: 5, done: 2, doneBytes: 50 * MIB, failed: 0 }
   const SIZE = { columns: 100, rows: 24 }
 
-  function shown(name: string, progress: Partial<DownloadProgress> = {}): ShownDownload {
+  function shown(name: string, progress: Partial<DownloadProgress> = {}): ShownTransfer {
     return { name, progress: { ...RUNNING, ...progress } }
   }
 
   function render(
-    downloads: readonly ShownDownload[],
+    downloads: readonly ShownTransfer[],
     { counts = COUNTS, size = SIZE } = {},
   ): string[] {
-    return renderDownloads(downloads, counts, size).map((line) => stripVTControlCharacters(line))
+    return renderTransfers(downloads, counts, size).map((line) => stripVTControlCharacters(line))
   }
 
   test('has a line for each download and one for all', () => {

@@ -15,16 +15,28 @@ const BESIDE_NAME_CELLS = 60
 // Some lines of what was printed before stay in sight.
 const KEPT_ROWS = 4
 
+// What is going on, where it is not that bytes are carried.
+const STATES: Readonly<Record<string, string>> = {
+  waiting: 'waiting to try again',
+  answering: 'waiting for the answer',
+  copying: 'copying into the outbox',
+}
+const STANDSTILLS: readonly string[] = ['waiting', 'answering']
+
 type ConnectionProgress = DownloadProgress['connections'][number]
 
 /** What is shown of a transfer. */
-export type ShownProgress = Pick<
+export interface ShownProgress extends Pick<
   DownloadProgress,
-  'state' | 'size' | 'receivedBytes' | 'bytesPerSecond' | 'connections'
->
+  'size' | 'receivedBytes' | 'bytesPerSecond'
+> {
+  readonly state: string
+  /** Left out where nobody asks which connection does what. */
+  readonly connections?: readonly ConnectionProgress[] | undefined
+}
 
 /** One of several. */
-export interface ShownDownload {
+export interface ShownTransfer {
   readonly name: string
   readonly progress: ShownProgress
 }
@@ -43,7 +55,7 @@ export interface ShownCounts {
  * only the terminal knows which, so it has to be told not to wrap.
  */
 export function renderProgress(name: string, progress: ShownProgress, columns: number): string[] {
-  const { connections } = progress
+  const { connections = [] } = progress
   const lines = [
     styleText('bold', name),
     `${renderBar(progress, BAR_CELLS)} ${renderNumbers(progress)}`,
@@ -55,21 +67,21 @@ export function renderProgress(name: string, progress: ShownProgress, columns: n
 }
 
 /** The same for several at once: a line each, as far as there is room, and one for all of them. */
-export function renderDownloads(
-  downloads: readonly ShownDownload[],
+export function renderTransfers(
+  transfers: readonly ShownTransfer[],
   counts: ShownCounts,
   { columns, rows }: { readonly columns: number; readonly rows: number },
 ): string[] {
-  const [only] = downloads
+  const [only] = transfers
   if (counts.all === 1) {
     return only === undefined ? [] : renderProgress(only.name, only.progress, columns)
   }
-  return renderList(downloads, renderTotal(downloads, counts), { columns, rows })
+  return renderList(transfers, renderTotal(transfers, counts), { columns, rows })
 }
 
 /** A line each, as far as there is room, and a last one for all of them. */
 export function renderList(
-  shown: readonly ShownDownload[],
+  shown: readonly ShownTransfer[],
   total: string,
   { columns, rows }: { readonly columns: number; readonly rows: number },
 ): string[] {
@@ -86,26 +98,28 @@ export function renderList(
 
 /** One line for logs. */
 export function renderLine(name: string, progress: ShownProgress): string {
-  return `${name}: ${renderNumbers(progress)}, ${countOf(progress.connections.length)}`
+  const { connections } = progress
+  const by = connections === undefined ? '' : `, ${countOf(connections.length)}`
+  return `${name}: ${renderNumbers(progress)}${by}`
 }
 
 /** One line for all of several. */
 export function renderTotal(
-  downloads: readonly ShownDownload[],
+  transfers: readonly ShownTransfer[],
   { all, done, doneBytes, failed }: ShownCounts,
 ): string {
   const sum = (pick: (progress: ShownProgress) => number): number =>
-    downloads.reduce((total, { progress }) => total + pick(progress), 0)
+    transfers.reduce((total, { progress }) => total + pick(progress), 0)
   const bytes = doneBytes + sum(({ receivedBytes }) => receivedBytes)
   const speed = sum(({ bytesPerSecond }) => bytesPerSecond)
-  const connections = sum((progress) => progress.connections.length)
+  const isListed = transfers.some(({ progress }) => progress.connections !== undefined)
   return [
     `${done} of ${all} files done`,
     ...(failed === 0 ? [] : [`${failed} failed`]),
-    `${downloads.length} on the way`,
+    `${transfers.length} on the way`,
     formatBytes(bytes),
     formatSpeed(speed),
-    countOf(connections),
+    ...(isListed ? [countOf(sum(({ connections = [] }) => connections.length))] : []),
   ].join(', ')
 }
 
@@ -119,7 +133,7 @@ export function remainingMs({
   return ((size - receivedBytes) / bytesPerSecond) * 1000
 }
 
-function renderOneOfMany({ name, progress }: ShownDownload, nameCells: number): string {
+function renderOneOfMany({ name, progress }: ShownTransfer, nameCells: number): string {
   const label = shorten(name, nameCells).padEnd(nameCells)
   return `${label} ${renderBar(progress, SMALL_BAR_CELLS)} ${renderNumbers(progress)}`
 }
@@ -128,12 +142,14 @@ function renderOneOfMany({ name, progress }: ShownDownload, nameCells: number): 
 export function renderNumbers(progress: ShownProgress): string {
   const { size, receivedBytes, bytesPerSecond, state } = progress
   if (state === 'verifying') return 'checking the digest'
-  const left = remainingMs(progress)
+  const moves = !STANDSTILLS.includes(state)
+  const left = moves ? remainingMs(progress) : undefined
   return [
+    STATES[state],
     size === undefined
       ? formatBytes(receivedBytes)
       : `${Math.floor(fractionOf(progress) * 100)} % of ${formatBytes(size)}`,
-    formatSpeed(bytesPerSecond),
+    moves ? formatSpeed(bytesPerSecond) : undefined,
     left === undefined ? undefined : `${formatDuration(left)} left`,
   ]
     .filter((part) => part !== undefined)

@@ -30,7 +30,7 @@ const NODE_REASON = /: listen E[A-Z]+: (.+) \S+$/
 export function describeReceiveFailure(error: Error): ReceiveFailure {
   if (isFerryError(error)) {
     const { code } = error
-    const message = error.message.replace(NODE_REASON, ': $1')
+    const message = sentenceOf(error)
     return {
       code,
       exitCode: ENDINGS[code].exitCode,
@@ -42,6 +42,11 @@ export function describeReceiveFailure(error: Error): ReceiveFailure {
     exitCode: EXIT_UNEXPECTED,
     message: `Unexpected failure: ${error.message}. Please report it, with the command that led to it.`,
   }
+}
+
+/** The error's own sentence, without what Node puts into it for programs. */
+export function sentenceOf({ message }: FerryError): string {
+  return message.replace(NODE_REASON, ': $1')
 }
 
 /** What the server could not do for a client, who is told less; the command goes on. */

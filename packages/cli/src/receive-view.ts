@@ -1,6 +1,6 @@
 /** What uploads look like that are on their way: lines of text from values; pure. */
 import { formatBytes, formatSpeed } from './format.ts'
-import { renderList, renderNumbers, type ShownDownload } from './progress-view.ts'
+import { renderList, renderNumbers, type ShownTransfer } from './progress-view.ts'
 import type { ShownUpload } from './receive-book.ts'
 import { nameOf } from './receive-words.ts'
 import { printable } from './terminal-text.ts'
@@ -31,7 +31,7 @@ function renderTotal(running: readonly ShownUpload[]): string {
   return `${running.length} on the way, ${formatSpeed(speed)}`
 }
 
-function toShown({ upload, receivedBytes, bytesPerSecond }: ShownUpload): ShownDownload {
+function toShown({ upload, receivedBytes, bytesPerSecond }: ShownUpload): ShownTransfer {
   return {
     name: printable(nameOf(upload)),
     progress: {

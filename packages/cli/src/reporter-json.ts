@@ -1,24 +1,29 @@
-/** One JSON value a line, for programs; the fields are documented in docs/get.md. */
-import type { DownloadEvent, DownloadResult } from 'ferry/download'
+/** One JSON value a line, for programs; the fields are documented in docs/get.md and docs/put.md. */
 import type { Failure } from './get-failure.ts'
-import { remainingMs } from './progress-view.ts'
-import type { Output, Reporter, Task } from './reporter.ts'
+import type { Output, Reporter, TransferKind, TransferTask } from './reporter.ts'
 import { jsonLine } from './terminal-text.ts'
 
 const PROGRESS_MS = 1000
 
-/** Writes events and, each second, how far each download is. */
-export class JsonReporter implements Reporter {
+/** Writes events and, each second, how far each transfer is. */
+export class JsonReporter<
+  Task extends TransferTask,
+  Event extends { type: string },
+  Result,
+> implements Reporter<Task, Event, Result> {
   readonly wantsSummary = false
+  readonly #kind: TransferKind<Task, Event, Result>
   readonly #stdout: Output
   readonly #running = new Set<Task>()
   #timer: NodeJS.Timeout | undefined
 
-  constructor(stdout: Output) {
+  constructor(kind: TransferKind<Task, Event, Result>, stdout: Output) {
+    this.#kind = kind
     this.#stdout = stdout
   }
 
   begin(): void {
+    clearInterval(this.#timer)
     this.#timer = setInterval(() => {
       for (const task of this.#running) this.#tellProgress(task)
     }, PROGRESS_MS)
@@ -26,15 +31,15 @@ export class JsonReporter implements Reporter {
   }
 
   start(task: Task): void {
-    this.#write('started', task, task.isNamed ? { path: task.download.target } : {})
-    // The first look starts the measuring of speed.
-    task.download.progress()
+    this.#write('started', task, this.#kind.describeStart(task))
+    this.#kind.look(task)
     this.#running.add(task)
   }
 
-  event(task: Task, event: DownloadEvent): void {
+  event(task: Task, event: Event): void {
     const { type, ...rest } = event
-    const error = 'error' in event ? { error: event.error.message } : {}
+    const error =
+      'error' in event && event.error instanceof Error ? { error: event.error.message } : {}
     this.#write(type, task, { ...rest, ...error })
   }
 
@@ -42,13 +47,13 @@ export class JsonReporter implements Reporter {
     this.#running.delete(task)
   }
 
-  completed(task: Task, result: DownloadResult): void {
-    this.#write('completed', task, result)
+  completed(task: Task, result: Result): void {
+    this.#write('completed', task, result as object)
   }
 
-  failed({ url, error, code, exitCode, message }: Failure, number?: number): void {
+  failed({ error, ...failure }: Failure, number?: number): void {
     const detail = 'detail' in error ? error.detail : {}
-    this.#write('failed', undefined, { item: number, url, code, exitCode, message, detail })
+    this.#write('failed', undefined, { item: number, ...failure, detail })
   }
 
   note(sentence: string): void {
@@ -57,18 +62,20 @@ export class JsonReporter implements Reporter {
 
   summary(): void {}
 
+  hold(): () => void {
+    return () => {}
+  }
+
   close(): void {
     clearInterval(this.#timer)
   }
 
   #tellProgress(task: Task): void {
-    const progress = task.download.progress()
-    this.#write('progress', task, { ...progress, remainingMs: remainingMs(progress) })
+    this.#write('progress', task, this.#kind.describeProgress(task))
   }
 
   #write(event: string, task: Task | undefined, fields: object): void {
-    const { number, download } = task ?? {}
-    const value = { event, item: number, url: download?.url.href, ...fields }
-    this.#stdout.write(jsonLine(value))
+    const about = task === undefined ? {} : this.#kind.identify(task)
+    this.#stdout.write(jsonLine({ event, item: task?.number, ...about, ...fields }))
   }
 }

@@ -1,10 +1,8 @@
 /** Plain lines, for logs: what has ended, and now and then how far the rest is. */
-import type { DownloadEvent, DownloadResult } from 'ferry/download'
 import type { Failure } from './get-failure.ts'
 import { renderLine, renderTotal } from './progress-view.ts'
 import { TaskBook } from './reporter-tasks.ts'
-import type { Output, Reporter, Task } from './reporter.ts'
-import { describeResult } from './reporter-words.ts'
+import type { Output, Reporter, TransferKind, TransferTask } from './reporter.ts'
 import { printable } from './terminal-text.ts'
 
 // The first once it is clear that it takes longer.
@@ -12,20 +10,28 @@ const FIRST_LINE_MS = 1000
 const LINE_MS = 5000
 
 /** Writes a line now and then. */
-export class LineReporter implements Reporter {
+export class LineReporter<
+  Task extends TransferTask,
+  Event extends { type: string },
+  Result,
+> implements Reporter<Task, Event, Result> {
   readonly wantsSummary = false
+  readonly #kind: TransferKind<Task, Event, Result>
   readonly #stdout: Output
   readonly #stderr: Output
-  readonly #tasks = new TaskBook()
+  readonly #tasks: TaskBook<Task, Event, Result>
   #timer: NodeJS.Timeout | undefined
 
-  constructor(stdout: Output, stderr: Output) {
+  constructor(kind: TransferKind<Task, Event, Result>, stdout: Output, stderr: Output) {
+    this.#kind = kind
+    this.#tasks = new TaskBook(kind)
     this.#stdout = stdout
     this.#stderr = stderr
   }
 
   begin(count: number): void {
     this.#tasks.begin(count)
+    clearTimeout(this.#timer)
     this.#tellIn(FIRST_LINE_MS)
   }
 
@@ -33,7 +39,7 @@ export class LineReporter implements Reporter {
     this.#tasks.start(task)
   }
 
-  event(task: Task, event: DownloadEvent): void {
+  event(task: Task, event: Event): void {
     this.#noteIf(this.#tasks.describe(task, event))
   }
 
@@ -41,8 +47,8 @@ export class LineReporter implements Reporter {
     this.#tasks.stop(task)
   }
 
-  completed(_task: Task, result: DownloadResult): void {
-    this.#stdout.write(`${printable(describeResult(result))}\n`)
+  completed(task: Task, result: Result): void {
+    this.#stdout.write(`${printable(this.#kind.describeResult(result, task))}\n`)
     this.#noteIf(this.#tasks.complete(result))
   }
 
@@ -56,6 +62,10 @@ export class LineReporter implements Reporter {
   }
 
   summary(): void {}
+
+  hold(): () => void {
+    return () => {}
+  }
 
   close(): void {
     clearTimeout(this.#timer)

@@ -1,14 +1,17 @@
-/** The book of downloads that the reporters for people keep: which run, and what has become of the others. */
-import type { DownloadEvent, DownloadResult } from 'ferry/download'
-import type { ShownCounts, ShownDownload } from './progress-view.ts'
-import type { Task } from './reporter.ts'
-import { describeDoubt, describeEvent } from './reporter-words.ts'
+/** The book of transfers that the reporters for people keep: which run, and what has become of the others. */
+import type { ShownCounts, ShownTransfer } from './progress-view.ts'
+import type { TransferKind, TransferTask } from './reporter.ts'
 import { printable } from './terminal-text.ts'
 
-/** The downloads of one run. */
-export class TaskBook {
+/** The transfers of one run. */
+export class TaskBook<Task extends TransferTask, Event extends { type: string }, Result> {
+  readonly #kind: TransferKind<Task, Event, Result>
   readonly #running = new Set<Task>()
   #counts: ShownCounts = { all: 0, done: 0, doneBytes: 0, failed: 0 }
+
+  constructor(kind: TransferKind<Task, Event, Result>) {
+    this.#kind = kind
+  }
 
   get counts(): ShownCounts {
     return this.#counts
@@ -20,8 +23,7 @@ export class TaskBook {
   }
 
   start(task: Task): void {
-    // The first look starts the measuring of speed.
-    task.download.progress()
+    this.#kind.look(task)
     this.#running.add(task)
   }
 
@@ -30,10 +32,14 @@ export class TaskBook {
   }
 
   /** @returns what the user should know of the file; undefined when nothing is doubtful */
-  complete(result: DownloadResult): string | undefined {
+  complete(result: Result): string | undefined {
     const { done, doneBytes } = this.#counts
-    this.#counts = { ...this.#counts, done: done + 1, doneBytes: doneBytes + result.size }
-    return describeDoubt(result)
+    this.#counts = {
+      ...this.#counts,
+      done: done + 1,
+      doneBytes: doneBytes + this.#kind.sizeOf(result),
+    }
+    return this.#kind.describeDoubt(result)
   }
 
   fail(): void {
@@ -41,16 +47,16 @@ export class TaskBook {
   }
 
   /** What is to be said of an event, with the file's name where there are several. */
-  describe(task: Task, event: DownloadEvent): string | undefined {
-    const text = describeEvent(event)
+  describe(task: Task, event: Event): string | undefined {
+    const text = this.#kind.describeEvent(event, task)
     return text === undefined || this.#counts.all === 1 ? text : `${task.name}: ${text}`
   }
 
   /** How far those are that run now. */
-  shown(): ShownDownload[] {
-    return [...this.#running].map(({ name, download }) => ({
-      name: printable(name),
-      progress: download.progress(),
+  shown(): ShownTransfer[] {
+    return [...this.#running].map((task) => ({
+      name: printable(task.name),
+      progress: this.#kind.look(task),
     }))
   }
 }

@@ -1,11 +1,9 @@
 /** A terminal: lines for people, and below them what is going on now, redrawn in place. */
-import type { DownloadEvent, DownloadResult } from 'ferry/download'
 import type { Failure } from './get-failure.ts'
-import { renderDownloads } from './progress-view.ts'
+import { renderTransfers } from './progress-view.ts'
 import { RedrawnLines } from './redrawn-lines.ts'
 import { TaskBook } from './reporter-tasks.ts'
-import type { Output, Reporter, Task } from './reporter.ts'
-import { describeResult } from './reporter-words.ts'
+import type { Output, Reporter, TransferKind, TransferTask } from './reporter.ts'
 import type { RunStats } from './stats-log.ts'
 import { renderSummary } from './stats-summary.ts'
 import { printable } from './terminal-text.ts'
@@ -13,14 +11,22 @@ import { printable } from './terminal-text.ts'
 const REDRAW_MS = 100
 
 /** Redraws a few lines in place. */
-export class TerminalReporter implements Reporter {
+export class TerminalReporter<
+  Task extends TransferTask,
+  Event extends { type: string },
+  Result,
+> implements Reporter<Task, Event, Result> {
   readonly wantsSummary = true
+  readonly #kind: TransferKind<Task, Event, Result>
   readonly #stdout: Output
   readonly #lines: RedrawnLines
-  readonly #tasks = new TaskBook()
+  readonly #tasks: TaskBook<Task, Event, Result>
   readonly #timer: NodeJS.Timeout
+  #isHeld = false
 
-  constructor(stdout: Output, stderr: Output) {
+  constructor(kind: TransferKind<Task, Event, Result>, stdout: Output, stderr: Output) {
+    this.#kind = kind
+    this.#tasks = new TaskBook(kind)
     this.#stdout = stdout
     this.#lines = new RedrawnLines(stderr)
     this.#timer = setInterval(() => this.#draw(), REDRAW_MS)
@@ -35,7 +41,7 @@ export class TerminalReporter implements Reporter {
     this.#tasks.start(task)
   }
 
-  event(task: Task, event: DownloadEvent): void {
+  event(task: Task, event: Event): void {
     this.#noteIf(this.#tasks.describe(task, event))
   }
 
@@ -43,8 +49,8 @@ export class TerminalReporter implements Reporter {
     this.#tasks.stop(task)
   }
 
-  completed(_task: Task, result: DownloadResult): void {
-    this.#lines.print([printable(describeResult(result))], this.#stdout)
+  completed(task: Task, result: Result): void {
+    this.#lines.print([printable(this.#kind.describeResult(result, task))], this.#stdout)
     this.#noteIf(this.#tasks.complete(result))
   }
 
@@ -61,6 +67,12 @@ export class TerminalReporter implements Reporter {
     for (const line of renderSummary(stats)) this.note(line)
   }
 
+  hold(): () => void {
+    this.#isHeld = true
+    this.#lines.clear()
+    return () => (this.#isHeld = false)
+  }
+
   close(): void {
     clearInterval(this.#timer)
     this.#lines.clear()
@@ -73,8 +85,8 @@ export class TerminalReporter implements Reporter {
   #draw(): void {
     const shown = this.#tasks.shown()
     // What was drawn last stays until there is something else to show.
-    if (shown.length === 0) return
+    if (shown.length === 0 || this.#isHeld) return
     const { columns, rows } = this.#lines
-    this.#lines.draw(renderDownloads(shown, this.#tasks.counts, { columns, rows }))
+    this.#lines.draw(renderTransfers(shown, this.#tasks.counts, { columns, rows }))
   }
 }

@@ -1,5 +1,5 @@
 /** Looks at running downloads now and then, for the figure and the summary at the end. */
-import type { Task } from './reporter.ts'
+import type { GetTask } from './get-task.ts'
 import { type RunStats, StatsLog } from './stats-log.ts'
 
 const LOOK_MS = 100
@@ -8,7 +8,7 @@ const LOOK_MS = 100
 export class StatsRecorder {
   readonly #log = new StatsLog(performance.now())
   /** Their numbers in the log. */
-  readonly #running = new Map<Task, number>()
+  readonly #running = new Map<GetTask, number>()
   readonly #timer: NodeJS.Timeout
 
   constructor() {
@@ -18,12 +18,12 @@ export class StatsRecorder {
     this.#timer.unref()
   }
 
-  watch(task: Task): void {
+  watch(task: GetTask): void {
     this.#running.set(task, this.#log.add(task.download.url.href, performance.now()))
   }
 
   /** The download has ended: a last look. */
-  end(task: Task): void {
+  end(task: GetTask): void {
     this.#look(task)
     this.#running.delete(task)
   }
@@ -34,7 +34,7 @@ export class StatsRecorder {
     return this.#log.stats
   }
 
-  #look(task: Task): void {
+  #look(task: GetTask): void {
     const number = this.#running.get(task)
     if (number === undefined) return
     this.#log.note(number, performance.now(), task.name, task.download.progress())

@@ -1,6 +1,6 @@
 import type { DownloadResult } from 'ferry/download'
 import { describe, expect, test } from 'vitest'
-import { describeDoubt, describeEvent, describeResult } from './reporter-words.ts'
+import { describeDoubt, describeEvent, describeResult } from './get-words.ts'
 
 const FETCHED: DownloadResult = {
   outcome: 'fetched',
