@@ -80,7 +80,7 @@ test('ferry get tries again by itself and tells of it', async () => {
   const run = await runFerry(['get', '--retries', '1', server.url], { cwd: dir.path })
 
   expect(run.exitCode).toBe(0)
-  expect(run.stderr).toMatch(/^Cannot .*; trying again in \S+ s \(try 2\)\n$/)
+  expect(run.notes).toMatch(/^Cannot .*; trying again in \S+ s \(try 2\)\n$/)
   expect(await dir.digest('file.bin')).toBe(DIGEST)
 })
 

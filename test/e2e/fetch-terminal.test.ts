@@ -4,13 +4,16 @@ import { describe, expect, test } from 'vitest'
 import { FetchServer, type SeenRequest } from '../support/fetch-server.ts'
 import { NOWHERE, runFetchOnTerminal } from '../support/run-fetch.ts'
 
+// No progress, which a busy machine would show here.
+const QUIET = ['-q']
+
 describe.concurrent('ferry fetch on a terminal', () => {
   test('indents and colours JSON', async () => {
     await using server = await FetchServer.start()
 
     const [coloured, plain] = await Promise.all([
-      runFetchOnTerminal(['-i', server.url('/json')]),
-      runFetchOnTerminal([server.url('/json')], { env: { NO_COLOR: '1' } }),
+      runFetchOnTerminal([...QUIET, '-i', server.url('/json')]),
+      runFetchOnTerminal([...QUIET, server.url('/json')], { env: { NO_COLOR: '1' } }),
     ])
 
     expect(coloured.stdout).toMatch(/^\u001b\[1mHTTP\/1\.1 200 OK\u001b\[22m\r\n/)
@@ -24,8 +27,8 @@ describe.concurrent('ferry fetch on a terminal', () => {
     await using server = await FetchServer.start()
 
     const [text, binary] = await Promise.all([
-      runFetchOnTerminal([server.url('/text')]),
-      runFetchOnTerminal([server.url('/binary')]),
+      runFetchOnTerminal([...QUIET, server.url('/text')]),
+      runFetchOnTerminal([...QUIET, server.url('/binary')]),
     ])
 
     expect(text.stdout).toBe('a line\r\n')
@@ -53,7 +56,7 @@ describe.concurrent('ferry fetch on a terminal', () => {
     const env = { NO_COLOR: '1' }
     const paths = Object.keys(texts)
     const exits = await Promise.all(
-      paths.map((path) => runFetchOnTerminal([server.url(path)], { env })),
+      paths.map((path) => runFetchOnTerminal([...QUIET, server.url(path)], { env })),
     )
 
     expect(exits.map(({ stdout }) => stdout.replaceAll('\r', ''))).toEqual([
@@ -77,7 +80,7 @@ describe.concurrent('ferry fetch on a terminal', () => {
       '/binary': (_, response) => response.setHeader('Content-Type', 'a/\u009b2J').end('\0'),
     })
 
-    const all = ['-i', '-v', '--timing', '--report', '-']
+    const all = [...QUIET, '-i', '-v', '--timing', '--report', '-']
     const exits = await Promise.all(
       ['/text', '/json', '/refused', '/binary'].map((path) =>
         runFetchOnTerminal([...all, server.url(path)], { env: { NO_COLOR: '1' } }),

@@ -1,6 +1,5 @@
 /** What `ferry get` does when nothing goes wrong, and what it shows meanwhile. */
 import { randomBytes } from 'node:crypto'
-import { setTimeout as sleep } from 'node:timers/promises'
 import { expect, test } from 'vitest'
 import { createCertificate } from '../../packages/ferry/src/testing/certificates.ts'
 import { FaultServer } from '../../packages/ferry/src/testing/fault-server.ts'
@@ -143,7 +142,7 @@ test('ferry get prints plain lines where there is no terminal', async () => {
   const run = await runFerry(['get', '-x', '1', nginx.url('file.bin')], { cwd: dir.path })
 
   expect(run.exitCode).toBe(0)
-  expect(run.stderr).toMatch(/^file\.bin: \d+ % of 6 MiB, .+, 1 connection\n$/)
+  expect(run.stderr).toMatch(/^(?:file\.bin: \d+ % of 6 MiB, .+, 1 connection\n)+$/)
   expect(run.stdout + run.stderr).not.toContain('\u001b')
 })
 
@@ -248,7 +247,7 @@ test('ferry get --limit-rate holds', async () => {
   const { elapsedMs } = parseEvents(run.stdout).at(-1) as unknown as { elapsedMs: number }
   // 6 MiB take 2 s; a busy machine may need longer, but less would break the promise.
   expect(elapsedMs).toBeGreaterThan(1700)
-  expect(elapsedMs).toBeLessThan(10_000)
+  expect(elapsedMs).toBeLessThan(30_000)
 })
 
 test('ferry get downloads on when the reader of its output goes away', async () => {
@@ -317,7 +316,7 @@ test.each([
   if (exitCode === 130) {
     // That it gets all of it where it has asked for a part tells it.
     await expect.poll(() => server.requests.length, { timeout: 20_000 }).toBeGreaterThan(1)
-    await sleep(1000)
+    await expect.poll(() => server.active).toBe(1)
     run.kill('SIGINT')
   }
   const ended = await run.exit

@@ -1,11 +1,11 @@
 /** The outbox of a page, in a real browser. */
 import { fileURLToPath } from 'node:url'
-import { type BrowserContext, chromium, type Page } from 'playwright-core'
+import type { Page } from 'playwright-core'
 import { afterAll, beforeAll, expect, test } from 'vitest'
 import type { OutboxPage } from '../support/outbox-page-calls.ts'
 import { bundlePage, PageServer } from '../support/page-server.ts'
 import { digestOf, TempDir } from '../support/temp-dir.ts'
-import { requireTool } from '../support/tools.ts'
+import { TestBrowser } from '../support/test-browser.ts'
 
 const TIMEOUT_MS = 120_000
 const MIB = 1_048_576
@@ -21,7 +21,7 @@ test(
   'items are kept in order, with their parts, until they are done',
   async () => {
     await using browser = await TestBrowser.open()
-    const page = await browser.openPage()
+    const page = await openPage(browser)
 
     const { value: items = [] } = await call(page, 'add', [
       { name: 'ä/日本', size: 250_000, partBytes: 100_000 },
@@ -87,8 +87,8 @@ test(
   'two tabs never have the same item, and a tab that is closed gives it back',
   async () => {
     await using browser = await TestBrowser.open()
-    const one = await browser.openPage()
-    const two = await browser.openPage()
+    const one = await openPage(browser)
+    const two = await openPage(browser)
     const { value: items } = await call(one, 'add', [{ name: 'a', size: 10, partBytes: 10 }])
     const id = items?.[0]?.id ?? ''
 
@@ -110,10 +110,10 @@ test(
   'what a tab was adding when it was closed is not there, and is cleared away',
   async () => {
     await using browser = await TestBrowser.open()
-    const closing = await browser.openPage()
-    const staying = await browser.openPage()
+    const closing = await openPage(browser)
+    const staying = await openPage(browser)
     await call(staying, 'add', [{ name: 'whole', size: 250, partBytes: 100 }])
-    const unfinished = closing.evaluate(() => page().addEndless('half', 100))
+    const unfinished = closing.evaluate(() => outboxPage.addEndless('half', 100))
     await unfinished
     // What is still being added is left alone.
     await staying.reload()
@@ -137,15 +137,15 @@ test(
     await using folder = await TempDir.create()
     {
       await using browser = await TestBrowser.open(folder.path)
-      const tab = await browser.openPage()
+      const tab = await openPage(browser)
       const { value } = await call(tab, 'add', [{ name: 'whole', size: 2.5 * MIB, partBytes: MIB }])
       expect(value?.length).toBe(1)
-      await tab.evaluate(() => page().addEndless('half', 100))
+      await tab.evaluate(() => outboxPage.addEndless('half', 100))
       await browser.kill()
     }
 
     await using browser = await TestBrowser.open(folder.path)
-    const tab = await browser.openPage()
+    const tab = await openPage(browser)
 
     const { value: items = [] } = await call(tab, 'list')
     expect(items.map(({ name, size }) => [name, size])).toEqual([['whole', 2.5 * MIB]])
@@ -164,7 +164,7 @@ test(
   'a quota that is used up ends the adding and nothing else',
   async () => {
     await using browser = await TestBrowser.open()
-    const tab = await browser.openPage(5 * MIB)
+    const tab = await openPage(browser, 5 * MIB)
     await call(tab, 'add', [{ name: 'small', size: 10, partBytes: 10 }])
 
     const huge = await call(tab, 'add', [
@@ -181,7 +181,7 @@ test(
 )
 
 /** Within a page. */
-declare function page(): OutboxPage
+declare const outboxPage: OutboxPage
 
 /** Calls the outbox of a page. */
 async function call<Name extends keyof OutboxPage>(
@@ -192,61 +192,15 @@ async function call<Name extends keyof OutboxPage>(
   await tab.waitForFunction('globalThis.outboxPage !== undefined')
   return (await tab.evaluate(
     ([method, given]) => {
-      const outbox = page() as unknown as Record<string, (...all: unknown[]) => unknown>
+      const outbox = outboxPage as unknown as Record<string, (...all: unknown[]) => unknown>
       return outbox[method]?.(...given)
     },
     [name, args] as [string, unknown[]],
   )) as Awaited<ReturnType<OutboxPage[Name]>>
 }
 
-/** A browser with a profile of its own, which may be used again. */
-class TestBrowser implements AsyncDisposable {
-  readonly context: BrowserContext
-  readonly #folder: TempDir | undefined
-  #isKilled = false
-
-  private constructor(context: BrowserContext, folder: TempDir | undefined) {
-    this.context = context
-    this.#folder = folder
-  }
-
-  static async open(profile?: string): Promise<TestBrowser> {
-    const folder = profile === undefined ? await TempDir.create() : undefined
-    const context = await chromium.launchPersistentContext(profile ?? folder?.path ?? '', {
-      executablePath: requireTool('chromium'),
-      // As root it has no sandbox.
-      chromiumSandbox: false,
-    })
-    await context.addInitScript('globalThis.page = () => globalThis.outboxPage')
-    return new TestBrowser(context, folder)
-  }
-
-  async openPage(quotaBytes?: number): Promise<Page> {
-    const opened = await this.context.newPage()
-    if (quotaBytes !== undefined) {
-      const session = await this.context.newCDPSession(opened)
-      const quota = { origin: server.origin, quotaSize: quotaBytes }
-      await session.send('Storage.overrideQuotaForOrigin', quota)
-    }
-    await opened.goto(server.origin)
-    await opened.waitForFunction('globalThis.outboxPage !== undefined')
-    return opened
-  }
-
-  /** kill -9 of the browser and its helpers, which are a group of processes. */
-  async kill(): Promise<void> {
-    const session = await this.context.browser()?.newBrowserCDPSession()
-    const found = await session?.send('SystemInfo.getProcessInfo')
-    const main = found?.processInfo.find(({ type }) => type === 'browser')
-    if (main === undefined) throw new Error('The browser does not tell its process')
-    const closed = new Promise((resolve) => this.context.once('close', resolve))
-    process.kill(-main.id, 'SIGKILL')
-    await closed
-    this.#isKilled = true
-  }
-
-  async [Symbol.asyncDispose](): Promise<void> {
-    if (!this.#isKilled) await this.context.close()
-    await this.#folder?.[Symbol.asyncDispose]()
-  }
+async function openPage(browser: TestBrowser, quotaBytes?: number): Promise<Page> {
+  const opened = await browser.openPage(server.origin, quotaBytes)
+  await opened.waitForFunction('globalThis.outboxPage !== undefined')
+  return opened
 }

@@ -1,61 +1,17 @@
 /** The client of IndexedCP with its outbox: with our server, and with one of those that exist. */
 import { randomBytes } from 'node:crypto'
 import { expect, onTestFinished, test, vi } from 'vitest'
-import { KeyRing, type UploadServerOptions } from '../../packages/ferry/src/receive/index.ts'
 import {
   createMemoryOutbox,
   IndexCPClient,
-  openSqliteOutbox,
   UploadClient,
-  type UploadClientOptions,
-  type UploadEvent,
 } from '../../packages/ferry/src/upload/index.ts'
+import { CLIENT_KEY, ClientSite } from '../support/client-site.ts'
 import { OldServer } from '../support/indexedcp-servers.ts'
-import { piecesOf, SendingSite } from '../support/sending-site.ts'
+import { piecesOf } from '../support/sending-site.ts'
 import { digestOf } from '../support/temp-dir.ts'
 
 const CONTENT = randomBytes(1_300_000)
-const KEY = 'a-key'
-
-/** A server that wants a key, and clients on one outbox. */
-class ClientSite implements AsyncDisposable {
-  readonly site: SendingSite
-  readonly events: (readonly [name: string, type: UploadEvent['type']])[] = []
-
-  private constructor(site: SendingSite) {
-    this.site = site
-  }
-
-  static async open(options: UploadServerOptions = { keys: KeyRing.of(KEY) }): Promise<ClientSite> {
-    return new ClientSite(await SendingSite.open(options))
-  }
-
-  get url(): string {
-    return this.site.urlFor('indexedcp')
-  }
-
-  /** As another process would have it. */
-  async client(options: UploadClientOptions = {}): Promise<UploadClient> {
-    const path = this.site.source.join('outbox.db')
-    const outbox = options.outbox ?? (await openSqliteOutbox({ path }))
-    const client = new UploadClient({
-      apiKey: KEY,
-      initialRetryDelay: 5,
-      onEvent: (name, { type }) => this.events.push([name, type]),
-      ...options,
-      outbox,
-    })
-    onTestFinished(async () => {
-      await client.close()
-      await outbox.close()
-    })
-    return client
-  }
-
-  async [Symbol.asyncDispose](): Promise<void> {
-    await this.site[Symbol.asyncDispose]()
-  }
-}
 
 test('IndexCPClient is the client', () => {
   expect(IndexCPClient).toBe(UploadClient)
@@ -109,7 +65,7 @@ test('UploadClient keeps a file that could not be sent, and sends the others', a
   expect(failed).toEqual(['a.bin'])
   expect(await client.getBufferedFiles()).toEqual(['a.bin'])
 
-  client.apiKey = KEY
+  client.apiKey = CLIENT_KEY
   expect(await client.uploadBufferedFiles(at.url)).toEqual({ 'a.bin': 'a.bin' })
 })
 

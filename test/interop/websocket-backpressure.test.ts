@@ -116,12 +116,9 @@ describe('a peer that does not read', () => {
         sent++
       }
     })()
-    await settle()
-    const stuckAt = sent
-    await settle()
+    for (let before = -1; before !== sent; await settle()) before = sent
 
     // What lies between are buffers of the system.
-    expect(sent).toBe(stuckAt)
     expect(sent).toBeLessThan(400)
     expect(socket.bufferedBytes).toBeGreaterThan(0)
     expect(socket.bufferedBytes).toBeLessThan(2.5 * MESSAGE_BYTES)

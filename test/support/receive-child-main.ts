@@ -12,6 +12,8 @@ export interface ChildOptions {
   /** How wrong its clock is, in milliseconds. */
   readonly skewMs?: number
   readonly headersTimeoutMs?: number
+  /** @defaultValue one that is free */
+  readonly port?: number
 }
 
 /** What it says when it listens. */
@@ -28,7 +30,8 @@ export interface ChildFarewell {
 }
 
 const [folder = '', text = '{}'] = process.argv.slice(2)
-const { skewMs = 0, headersTimeoutMs = 10_000, ...uploads } = JSON.parse(text) as ChildOptions
+const options = JSON.parse(text) as ChildOptions
+const { skewMs = 0, headersTimeoutMs = 10_000, port: wanted = 0, ...uploads } = options
 const now = (): number => Date.now() + skewMs
 const failures: string[] = []
 const server = await UploadServer.open(folder, {
@@ -38,7 +41,7 @@ const server = await UploadServer.open(folder, {
   ietf: { now },
   onFailure: (failure) => failures.push(String(failure)),
 })
-const port = Number(new URL(await server.listen()).port)
+const port = Number(new URL(await server.listen({ port: wanted })).port)
 const problems = server.core.problems.map(({ type, name }) => `${type} ${name}`)
 say({ port, problems } satisfies ChildGreeting)
 process.once('SIGTERM', () => {

@@ -1,6 +1,6 @@
 /** The layer check must be able to fail: each rule is broken here once on purpose. */
 import { describe, expect, test } from 'vitest'
-import { checkFile, replaceTable } from '../../scripts/check-layers.ts'
+import { checkBrowserEntry, checkFile, replaceTable } from '../../scripts/check-layers.ts'
 import { formatLayers, LAYERS } from '../../scripts/layers.ts'
 
 function check(path: string, text: string): string[] {
@@ -91,6 +91,37 @@ describe('checkFile() allows', () => {
     expect(check('protocol/x.ts', `/** import '../net/tcp.ts' then await Date.now() */`)).toEqual(
       [],
     )
+  })
+})
+
+describe('checkBrowserEntry()', () => {
+  const checkFiles = (files: Record<string, string>): string[] =>
+    checkBrowserEntry('upload/browser/index.ts', (path) => files[path] ?? '')
+
+  test('refuses what an entry for browsers loads of Node, however far away', () => {
+    const problems = checkFiles({
+      'upload/browser/index.ts': `export { a } from '../a.ts'`,
+      'upload/a.ts': `import { type B, b } from '../transport/b.ts'\nawait import('ws')`,
+      'transport/b.ts': `import 'node:fs'\nexport const b = Buffer.alloc(process.pid)`,
+    })
+
+    const why = 'but upload/browser/index.ts loads it in browsers'
+    expect(problems).toEqual([
+      `upload/a.ts imports 'ws', ${why}`,
+      `transport/b.ts imports 'node:fs', ${why}`,
+      `transport/b.ts uses Buffer unasked, ${why}`,
+      `transport/b.ts uses process unasked, ${why}`,
+    ])
+  })
+
+  test('lets in types, packages for browsers, and globals that are asked for', () => {
+    const problems = checkFiles({
+      'upload/browser/index.ts': `import type { A } from '../a.ts'\nimport 'hash-wasm'\nexport * from '../b.ts'`,
+      'upload/a.ts': `import 'node:fs'`,
+      'upload/b.ts': `export const b = typeof Buffer === 'undefined' ? 0 : Buffer.poolSize`,
+    })
+
+    expect(problems).toEqual([])
   })
 })
 

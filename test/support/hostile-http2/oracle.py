@@ -16,7 +16,7 @@ from h2.events import (
     StreamReset,
     TrailersReceived,
 )
-from h2.exceptions import StreamClosedError
+from h2.exceptions import StreamClosedError, StreamIDTooLowError
 from h2.settings import SettingCodes
 
 
@@ -63,8 +63,8 @@ class OracleConnection(asyncio.Protocol):
     def _act(self, action, argument):
         try:
             action(argument)
-        except StreamClosedError as error:
-            # The client gave it up in the same read.
+        except (StreamClosedError, StreamIDTooLowError) as error:
+            # The client gave it up in the same read; h2 has forgotten it, perhaps.
             self._answers.pop(error.stream_id, None)
 
     def _take(self, event):
