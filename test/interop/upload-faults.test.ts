@@ -97,8 +97,8 @@ test.each(PROTOCOLS)(
 
     const { result } = site.send(CONTENT, protocol, {
       name: 'a.bin',
-      stallTimeoutMs: 300,
-      answerTimeoutMs: 300,
+      stallTimeoutMs: 3000,
+      answerTimeoutMs: 3000,
       parallel: 1,
     })
     await result
