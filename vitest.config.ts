@@ -8,7 +8,7 @@ export default defineConfig({
   test: {
     include: ['packages/*/src/**/*.test.ts', 'test/**/*.test.ts'],
     // Most tests wait for something else than the processor.
-    maxWorkers: 2,
+    maxWorkers: 3,
     // Far beyond what any test needs: a machine may be busy with something else.
     testTimeout: 120_000,
     hookTimeout: 120_000,

@@ -10,6 +10,7 @@ import { IndexCPClient, openSqliteOutbox } from 'ferry/upload'
 
 await using folder = await mkdtempDisposable(`${tmpdir()}/ferry-example-`)
 process.chdir(folder.path)
+const MIB = 1_048_576
 const content = randomBytes(5_000_000)
 await writeFile('large_file.zip', content)
 
@@ -28,7 +29,7 @@ const url = `http://127.0.0.1:${(server.address() as AddressInfo).port}/upload`
 async function uploadAll(): Promise<unknown> {
   await using outbox = await openSqliteOutbox({ path: 'outbox.db' })
   // One chunk after another, so that what comes is the same each time; four at once without a word.
-  const options = { outbox, apiKey: 'none', parallel: 1, maxRetries: 0 }
+  const options = { outbox, apiKey: 'none', chunkSize: MIB, parallel: 1, maxRetries: 0 }
   await using client = new IndexCPClient(options)
   return await client.uploadBufferedFiles(url)
 }

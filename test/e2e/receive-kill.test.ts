@@ -14,7 +14,7 @@ import { expect, test } from 'vitest'
 import { seededContent } from '../support/receive-content.ts'
 import { TempDir } from '../support/temp-dir.ts'
 
-const ROUNDS = process.env['FERRY_BIG'] === undefined ? 30 : 500
+const ROUNDS = process.env['FERRY_BIG'] === undefined ? 15 : 500
 const MAX_LIFE_MS = 150
 const MAIN = fileURLToPath(new URL('../support/receive-main.ts', import.meta.url))
 

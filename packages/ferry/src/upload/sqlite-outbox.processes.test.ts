@@ -15,7 +15,7 @@ import { openSqliteOutbox } from './sqlite-outbox.ts'
 
 const MAIN = fileURLToPath(new URL('../../../../test/support/outbox-main.ts', import.meta.url))
 const IS_BIG = process.env['FERRY_BIG'] !== undefined
-const ROUNDS = IS_BIG ? 500 : 30
+const ROUNDS = IS_BIG ? 500 : 21
 const MAX_LIFE_MS = 60
 
 test(

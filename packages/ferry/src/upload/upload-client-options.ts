@@ -14,7 +14,10 @@ export interface UploadClientOptions extends Omit<
   readonly dbName?: string | undefined
   /** An outbox elsewhere, which stays its owner's to close. */
   readonly outbox?: Outbox | undefined
-  /** Bytes of a chunk. @defaultValue 1 MiB */
+  /**
+   * Bytes of a chunk, in the outbox and on the wire. @defaultValue 1 MiB; on the wire up to 8 MiB to
+   * servers that know uploads by id, and whole files by other protocols
+   */
   readonly chunkSize?: number | undefined
   /** Tries after the first one that bring nothing, in a row. @defaultValue 3 */
   readonly maxRetries?: number | undefined
