@@ -15,7 +15,7 @@ import {
   unlink,
 } from 'node:fs/promises'
 import { dirname, join } from 'node:path'
-import { UploadError } from '../errors.ts'
+import { isFerryError, UploadError } from '../errors.ts'
 import { NO_LINKS, publishFile, syncFolder } from '../transfer/files.ts'
 import { FileDigest } from '../transfer/integrity/file-digest.ts'
 import type { BlobDigest, BlobList, BlobStore, UploadBlob } from './blob-store.ts'
@@ -118,12 +118,14 @@ export class DiskBlobStore implements BlobStore {
     const path = this.#pathOf(id)
     const target = this.#targetOf(name)
     await this.#makeFolders(name)
-    if (await this.isPublishedAs(id, name)) {
+    try {
+      await publishFile(path, target, { overwrite, makeLink: this.#makeLink })
+    } catch (error) {
+      const isTaken = isFerryError(error, 'target-exists')
+      if (!isTaken || !(await this.isPublishedAs(id, name))) throw error
       await unlink(path)
       await syncFolder(dirname(target))
-      return
     }
-    await publishFile(path, target, { overwrite, makeLink: this.#makeLink })
   }
 
   /** By a second hard link. */

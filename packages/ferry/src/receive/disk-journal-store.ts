@@ -97,9 +97,7 @@ export class DiskJournalStore implements JournalStore {
     const path = this.#pathOf(id)
     const fresh = `${path}.new`
     try {
-      // What an earlier attempt has left under this name is nobody's.
-      await unlink(fresh).catch(() => {})
-      const handle = await open(fresh, 'wx', 0o600)
+      const handle = await openFresh(fresh)
       try {
         await writeFully(handle, Buffer.from(records.map(formatRecord).join('')), 0)
         await handle.datasync()
@@ -156,6 +154,17 @@ class DiskJournal implements UploadJournal {
 
   close(): Promise<void> {
     return this.#handle.close()
+  }
+}
+
+/** What an earlier attempt has left under this name is nobody's. */
+async function openFresh(path: string): Promise<FileHandle> {
+  try {
+    return await open(path, 'wx', 0o600)
+  } catch (cause) {
+    if ((cause as NodeJS.ErrnoException).code !== 'EEXIST') throw cause
+    await unlink(path)
+    return await open(path, 'wx', 0o600)
   }
 }
 

@@ -1,6 +1,6 @@
 /** Calls from time to time what looks for things that are over, one call at a time. */
 import type { Clock } from '../clock.ts'
-import { CommitRounds } from './commit-rounds.ts'
+import { CommitRounds } from '../transfer/commit-rounds.ts'
 
 /** Sweeps until it is closed. */
 export class Sweeper {

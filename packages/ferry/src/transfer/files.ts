@@ -5,6 +5,7 @@
 import { link, open, rename, statfs, unlink } from 'node:fs/promises'
 import { dirname } from 'node:path'
 import { TransferError, type TransferErrorCode } from '../errors.ts'
+import { CommitRounds } from './commit-rounds.ts'
 
 /**
  * Gives a finished file its name and makes the name durable.
@@ -72,8 +73,17 @@ async function renameOverReservation(path: string, target: string): Promise<void
   }
 }
 
-/** Makes changes of names in a folder durable, where the system lets a folder be synced. */
-export async function syncFolder(path: string): Promise<void> {
+/**
+ * Makes changes of names in a folder durable, where the system lets a folder be synced. Those who ask
+ * while it is being synced share the next sync.
+ */
+export function syncFolder(path: string): Promise<void> {
+  return folderSyncs.join(path)
+}
+
+const folderSyncs = new CommitRounds<string>(syncFolderNow)
+
+async function syncFolderNow(path: string): Promise<void> {
   const handle = await open(path, 'r').catch(() => undefined)
   await handle?.sync().catch(() => {})
   await handle?.close()
