@@ -71,9 +71,10 @@ export class FileSource implements UploadSource {
   }
 
   async content(span: Span): Promise<Content> {
-    await this.#check()
     const length = span.end - span.start
+    // What is read at once is looked at after that.
     if (length <= SMALL_BYTES) return await this.#readSmall(span)
+    await this.#check()
     return { length, replayable: true, open: () => this.#read(span) }
   }
 

@@ -14,6 +14,7 @@ import type { OutboxConnection } from './outbox-connection.ts'
 import { itemGone, leaseLost, partDamaged } from './outbox-errors.ts'
 import { isFree, ITEM_COLUMNS, readItem, type Row } from './outbox-rows.ts'
 import { checkRoom } from './outbox-room.ts'
+import { UNSETTLED } from './outbox-schema.ts'
 import { OutboxTrimmer } from './outbox-trimmer.ts'
 import type { NewReferencedContent, OutboxItem, OutboxMetadata, OutboxPart } from './outbox.ts'
 import { identifyProcess, type ProcessIdentity } from './process-identity.ts'
@@ -45,8 +46,13 @@ export interface HeldItem {
   readonly token: string
 }
 
-/** What became of one that was to be removed: `gone` was not there any more, `lost` not its sender's. */
-export type DoneOutcome = 'done' | 'gone' | 'lost'
+/** What a sender notes for the next run, as JSON. */
+export interface HeldNote extends HeldItem {
+  readonly note: string
+}
+
+/** What became of a change to a held item: `gone` was not there any more, `lost` not its sender's. */
+export type HeldOutcome = 'done' | 'gone' | 'lost'
 
 /** How long clearing up may hold up the closing. */
 const CLOSE_MS = 1000
@@ -92,7 +98,7 @@ export class OutboxDatabase {
     return this.#connection.transact('FULL', () => {
       this.#renewHeld(holding)
       const found = this.#connection
-        .sql("SELECT key FROM outbox_items WHERE state = 'adding' AND holder = ? ORDER BY key")
+        .sql(`SELECT key FROM outbox_items WHERE ${UNSETTLED} 'adding' AND holder = ? ORDER BY key`)
         .all(token)
       let place = this.#connection.readNumber('SELECT places FROM outbox_layout')
       for (const { key } of found) {
@@ -112,7 +118,7 @@ export class OutboxDatabase {
       for (const token of tokens) {
         this.#hashes.delete(token)
         this.#connection
-          .sql("UPDATE outbox_items SET state = 'gone' WHERE state = 'adding' AND holder = ?")
+          .sql(`UPDATE outbox_items SET state = 'gone' WHERE ${UNSETTLED} 'adding' AND holder = ?`)
           .run(token)
         this.#connection.sql('DELETE FROM outbox_holders WHERE token = ?').run(token)
       }
@@ -194,16 +200,29 @@ export class OutboxDatabase {
     return keptFrom
   }
 
-  setNote(id: string, token: string, note: string): void {
-    this.#connection.transact('FULL', () => {
-      this.#checkHeld(id, token)
-      this.#connection.sql('UPDATE outbox_items SET note = ? WHERE id = ?').run(note, id)
-    })
+  /** Notes something for each item, for who has it. */
+  setNotes(notes: readonly HeldNote[]): HeldOutcome[] {
+    return this.#connection.transact('FULL', () =>
+      notes.map((held) =>
+        this.#changeHeld(held, () => {
+          this.#connection
+            .sql('UPDATE outbox_items SET note = ? WHERE id = ?')
+            .run(held.note, held.id)
+        }),
+      ),
+    )
   }
 
   /** Removes items, each for who has it. */
-  done(items: readonly HeldItem[]): DoneOutcome[] {
-    return this.#connection.transact('FULL', () => items.map((item) => this.#doneOne(item)))
+  done(items: readonly HeldItem[]): HeldOutcome[] {
+    return this.#connection.transact('FULL', () =>
+      items.map((held) =>
+        this.#changeHeld(held, (row) => {
+          this.#removeRow(row)
+          this.#connection.sql('DELETE FROM outbox_holders WHERE token = ?').run(held.token)
+        }),
+      ),
+    )
   }
 
   /** Removes items that nobody has; false for those that are not there, or that somebody has. */
@@ -235,17 +254,16 @@ export class OutboxDatabase {
     this.#connection
       .sql(
         `UPDATE outbox_items SET state = 'gone'
-          WHERE state = 'adding' AND holder NOT IN (SELECT token FROM outbox_holders)`,
+          WHERE ${UNSETTLED} 'adding' AND holder NOT IN (SELECT token FROM outbox_holders)`,
       )
       .run()
   }
 
-  #doneOne({ id, token }: HeldItem): DoneOutcome {
+  #changeHeld({ id, token }: HeldItem, change: (row: Row) => void): HeldOutcome {
     const row = this.#find(id)
     if (row === undefined) return 'gone'
     if (!isHeldBy(row, token)) return 'lost'
-    this.#removeRow(id)
-    this.#connection.sql('DELETE FROM outbox_holders WHERE token = ?').run(token)
+    change(row)
     return 'done'
   }
 
@@ -255,7 +273,7 @@ export class OutboxDatabase {
     this.#connection
       .sql('DELETE FROM outbox_holders WHERE token = ?')
       .run(row['holder'] as string | null)
-    this.#removeRow(id)
+    this.#removeRow(row)
     return true
   }
 
@@ -350,10 +368,13 @@ export class OutboxDatabase {
     return rows.map((row) => readItem(row, time, this.#self))
   }
 
-  #removeRow(id: string): void {
-    this.#connection
-      .sql("UPDATE outbox_items SET state = 'gone', holder = NULL WHERE id = ?")
-      .run(id)
+  /** What has parts is cleared away later. */
+  #removeRow({ key, part_bytes: partBytes }: Row): void {
+    const change =
+      partBytes === null
+        ? 'DELETE FROM outbox_items WHERE key = ?'
+        : "UPDATE outbox_items SET state = 'gone', holder = NULL WHERE key = ?"
+    this.#connection.sql(change).run(key as number)
   }
 }
 

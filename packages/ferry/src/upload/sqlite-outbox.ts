@@ -11,7 +11,7 @@ import { syncFolder } from '../transfer/files.ts'
 import { makeFolders } from '../transfer/make-folders.ts'
 import { BatchQueue } from './batch-queue.ts'
 import { DEFAULT_LEASE_MS, type LeaseTime } from './lease-state.ts'
-import type { DoneOutcome, HeldItem, Holding } from './outbox-database.ts'
+import type { HeldItem, HeldNote, HeldOutcome, Holding } from './outbox-database.ts'
 import { itemGone, leaseLost } from './outbox-errors.ts'
 import { outboxError } from './sqlite-errors.ts'
 import { OutboxStager } from './outbox-stager.ts'
@@ -86,7 +86,10 @@ class SqliteOutbox implements Outbox {
   readonly #tokens = new Set<string>()
   /** Of what is given back; it may have to wait for other processes. */
   readonly #released = new Set<string>()
-  readonly #done = new BatchQueue<HeldItem, DoneOutcome>((items) =>
+  readonly #notes = new BatchQueue<HeldNote, HeldOutcome>((notes) =>
+    this.#thread.call('setNotes', 'keep a note in the outbox', { args: [notes] }),
+  )
+  readonly #done = new BatchQueue<HeldItem, HeldOutcome>((items) =>
     this.#thread.call('done', 'remove items of the outbox', { args: [items] }),
   )
   readonly #removed = new BatchQueue<string, boolean>((ids) =>
@@ -194,10 +197,13 @@ class SqliteOutbox implements Outbox {
 
   /** Removes an item for who has it. */
   async done(item: HeldItem): Promise<void> {
-    const outcome = await this.#done.add(item)
-    if (outcome === 'gone') throw itemGone(item.id)
-    if (outcome === 'lost') throw leaseLost(item.id)
+    checkHeld(item.id, await this.#done.add(item))
     this.#tokens.delete(item.token)
+  }
+
+  /** Notes something for the next run of who has an item. */
+  async setNote(note: HeldNote): Promise<void> {
+    checkHeld(note.id, await this.#notes.add(note))
   }
 
   async #giveBack(): Promise<void> {
@@ -262,9 +268,8 @@ class SqliteOutboxLease implements OutboxLease {
   }
 
   async setNote(note: unknown): Promise<void> {
-    await this.#thread.call('setNote', 'keep a note in the outbox', {
-      args: [this.#item.id, this.#token, JSON.stringify(note) ?? 'null'],
-    })
+    const { id } = this.#item
+    await this.#outbox.setNote({ id, token: this.#token, note: JSON.stringify(note) ?? 'null' })
     this.#item = { ...this.#item, note }
   }
 
@@ -280,6 +285,12 @@ class SqliteOutboxLease implements OutboxLease {
     // Whoever has failed with the item says more of it than this would.
     await this.release().catch(() => {})
   }
+}
+
+/** @throws as a change to an item that is not there, or not its sender's any more */
+function checkHeld(id: string, outcome: HeldOutcome): void {
+  if (outcome === 'gone') throw itemGone(id)
+  if (outcome === 'lost') throw leaseLost(id)
 }
 
 /** Monotonic, and the same for all processes; `performance.now()` begins anew for each. */
