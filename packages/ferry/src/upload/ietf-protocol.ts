@@ -5,7 +5,13 @@
  *
  * Invariant: nothing is appended before the server has told the offset, once for each broken request.
  */
-import { HttpStatusError, StreamError, TransferError, UploadError } from '../errors.ts'
+import {
+  HttpStatusError,
+  RemoteProtocolError,
+  StreamError,
+  TransferError,
+  UploadError,
+} from '../errors.ts'
 import type { ResponseHead } from '../protocol/semantics/response-head.ts'
 import {
   formatAppend,
@@ -22,7 +28,7 @@ import { type Span, SpanSet } from '../transfer/span.ts'
 import { HttpUrl } from '../transport/http-url.ts'
 import { leavesDoubt, settleDoubt } from './doubt.ts'
 import { digestOf, wholeDigestOf } from './source-digest.ts'
-import { isSuccess, statusError } from './upload-http.ts'
+import { isPage, isSuccess, statusError } from './upload-http.ts'
 import {
   type Piece,
   type RemoteFile,
@@ -224,7 +230,13 @@ export class IetfProtocol implements UploadProtocol {
       throw isGone ? new UploadGone(error.message, { cause: error }) : error
     }
     this.#noteLimit(answer)
-    const isComplete = readComplete(answer.headers, this.#version) ?? piece.isLast
+    const told = readComplete(answer.headers, this.#version)
+    if (told === undefined && isPage(answer)) {
+      throw new RemoteProtocolError(
+        `Cannot ${attempt}: what answers there gives a page of the Web, and says nothing of the upload`,
+      )
+    }
+    const isComplete = told ?? piece.isLast
     if (this.#url === undefined) this.#noteLocation(answer.headers.get('location'), answer.url)
     if (isComplete && piece.isLast) {
       this.#noteOffset(piece.end)

@@ -17,7 +17,7 @@ import { type Span, SpanSet } from '../transfer/span.ts'
 import { leavesDoubt, settleDoubt } from './doubt.ts'
 import { askStatus, DEFAULT_CHUNK_BYTES } from './indexedcp-status.ts'
 import { digestOf } from './source-digest.ts'
-import { isSuccess, statusError } from './upload-http.ts'
+import { isPage, isSuccess, statusError } from './upload-http.ts'
 import type {
   NoteState,
   Piece,
@@ -220,11 +220,6 @@ export class IndexedCpLegacyProtocol implements UploadProtocol {
   #keep(sending: (Span & { readonly index: number }) | undefined): Promise<void> {
     return this.#job.keep({ ...this.#stand, sending, storedName: this.#storedName })
   }
-}
-
-/** Servers of the protocol answer in JSON or plain text; others answer anything with their front page. */
-function isPage({ headers }: UploadAnswer): boolean {
-  return /^(?:text\/html|application\/xhtml\+xml)\b/i.test(headers.get('content-type') ?? '')
 }
 
 /** What an earlier run has noted; undefined when it is none of these. */

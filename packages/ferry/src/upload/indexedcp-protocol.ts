@@ -2,7 +2,7 @@
  * IndexedCP with servers that know uploads by an id: each chunk has its place, so that several may be
  * on their way, and any may be sent again. Servers that do not are spoken to by indexedcp-legacy.ts.
  */
-import { HttpStatusError, TransferError } from '../errors.ts'
+import { HttpStatusError, RemoteProtocolError, TransferError } from '../errors.ts'
 import {
   completeUrl,
   formatChunk,
@@ -120,9 +120,11 @@ export class IndexedCpProtocol implements UploadProtocol {
       throw sha256 !== undefined && answer.status === 400 ? toChecksumError(error) : error
     }
     const { upload, storedName } = readChunkAnswer(answer.text)
+    // A page to log in at, say, which some network or gateway gives in place of the server's answer.
+    if (upload === undefined) throw this.#strangeAnswer()
     this.held.add({ start, end })
     this.#storedName = storedName ?? this.#storedName
-    if (upload?.isComplete === true) this.#isComplete = true
+    if (upload.isComplete) this.#isComplete = true
   }
 
   /** Whatever the server has of a chunk, the same bytes at the same place change nothing. */
@@ -158,7 +160,8 @@ export class IndexedCpProtocol implements UploadProtocol {
       throw isLost ? new UploadGone(error.message, { cause: error }) : error
     }
     const { upload, storedName } = readChunkAnswer(answer.text)
-    this.#storedName = storedName ?? upload?.name ?? this.#storedName
+    if (upload?.isComplete !== true) throw this.#strangeAnswer()
+    this.#storedName = storedName ?? upload.name ?? this.#storedName
     this.#isComplete = true
   }
 
@@ -175,6 +178,14 @@ export class IndexedCpProtocol implements UploadProtocol {
     this.held.add({ start: 0, end: offset })
     this.#isComplete = isComplete
     this.#storedName = name
+  }
+
+  #strangeAnswer(): RemoteProtocolError {
+    const { endpoint, source } = this.#job
+    return new RemoteProtocolError(
+      `Cannot send ${JSON.stringify(source.name)} to ${endpoint.label}: ` +
+        'what answers there says nothing of the upload, as the server did before',
+    )
   }
 
   #gone(): UploadGone {

@@ -4,6 +4,7 @@
  * protocols.
  */
 import { withoutSecrets } from '../client/secret-fields.ts'
+import { abortable } from '../clock.ts'
 import { HttpStatusError } from '../errors.ts'
 import { HeaderFields, type HeaderFieldsInit } from '../protocol/semantics/header-fields.ts'
 import type { ResponseHead } from '../protocol/semantics/response-head.ts'
@@ -47,7 +48,7 @@ export interface UploadRequest {
 /** The requests of one upload. */
 export class UploadHttp {
   readonly #options: UploadHttpOptions
-  #credentials: HeaderFields | undefined
+  #credentials: Promise<HeaderFields> | undefined
   #refused = false
   #generation = 0
   #hasReached = false
@@ -115,31 +116,51 @@ export class UploadHttp {
     })
   }
 
-  async #fieldsFor({ url, headers = {} }: UploadRequest): Promise<HeaderFields> {
+  async #fieldsFor({ url, headers = {}, signal }: UploadRequest): Promise<HeaderFields> {
     const { endpoint } = this.#options
     const isHome = url.origin.key === endpoint.origin.key
     let fields = this.#options.headers
-    if (isHome) for (const [name, value] of await this.#ask()) fields = fields.with(name, value)
-    else fields = withoutSecrets(fields, [])
+    if (isHome) {
+      // Somebody may have to be asked, who takes as long as he likes.
+      const credentials = await abortable(this.#ask(), signal)
+      for (const [name, value] of credentials) fields = fields.with(name, value)
+    } else fields = withoutSecrets(fields, [])
     for (const [name, value] of Object.entries(headers)) fields = fields.with(name, value)
     return fields
   }
 
-  async #ask(): Promise<HeaderFields> {
-    const { credentials, endpoint } = this.#options
-    if (credentials === undefined) return HeaderFields.empty
+  /** Several requests may want them at a time: they are asked for once. */
+  #ask(): Promise<HeaderFields> {
     if (this.#credentials === undefined) {
-      const refused = this.#refused
-      this.#refused = false
-      this.#credentials = HeaderFields.from(await credentials({ url: endpoint.label, refused }))
+      const asking = this.#askAnew(this.#refused)
+      this.#credentials = asking
+      asking.then(
+        () => {
+          if (this.#credentials === asking) this.#refused = false
+        },
+        // What has failed may go well the next time.
+        () => {
+          if (this.#credentials === asking) this.#credentials = undefined
+        },
+      )
     }
     return this.#credentials
+  }
+
+  async #askAnew(refused: boolean): Promise<HeaderFields> {
+    const { credentials, endpoint } = this.#options
+    return HeaderFields.from(await credentials?.({ url: endpoint.label, refused }))
   }
 }
 
 /** Whether the status of an answer is one of success. */
 export function isSuccess({ status }: UploadAnswer): boolean {
   return status >= 200 && status < 300
+}
+
+/** Whether a page of the Web answers, as that of a network or gateway where somebody has to log in. */
+export function isPage({ headers }: UploadAnswer): boolean {
+  return /^(?:text\/html|application\/xhtml\+xml)\b/i.test(headers.get('content-type') ?? '')
 }
 
 /** The error for an answer whose status is not acceptable. */
