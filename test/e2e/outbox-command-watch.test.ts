@@ -242,6 +242,27 @@ describe.concurrent('ferry outbox watch', () => {
     expect(await site.arrived()).toEqual(['deleted.txt', 'kept.txt'])
   })
 
+  test('tries no other file where nobody lets the first in, and says so once', async () => {
+    await using site = await WatchSite.open('--key-file', 'keys')
+    const names = Array.from({ length: 12 }, (_, index) => `${index}.txt`)
+    for (const name of names) await site.dir.write(`w/${name}`, name)
+    await site.dir.write('wrong-key', 'wrong')
+    await using watch = site.watch('--key-file', 'wrong-key')
+    await watch.event(({ message }) => String(message).startsWith('All files wait'))
+
+    const { exitCode, stdout } = await stop(watch)
+
+    expect(exitCode).toBe(0)
+    const events = parseEvents(stdout)
+    expect(events.filter(({ code }) => code === 'http-status')).toMatchObject([
+      { event: 'failed', message: expect.stringContaining('401 Unauthorized') },
+    ])
+    expect(events.at(-1)).toEqual({
+      event: 'note',
+      message: expect.stringMatching(/^\d+ files left; the same command goes on$/),
+    })
+  })
+
   test('is alone with a folder and a URL, and keeps no outbox in the folder', async () => {
     await using site = await WatchSite.open()
     const { options, dir } = site

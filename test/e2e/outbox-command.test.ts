@@ -2,6 +2,7 @@
 import { randomBytes } from 'node:crypto'
 import { mkdir, readdir, symlink, unlink } from 'node:fs/promises'
 import { describe, expect, test } from 'vitest'
+import { addContent, openSqliteOutbox } from '../../packages/ferry/src/upload/index.ts'
 import { type FerryExit, FerryProcess, parseEvents, runFerry } from '../support/run-ferry.ts'
 import { ReceiveProcess } from '../support/run-receive.ts'
 import { digestOf, TempDir } from '../support/temp-dir.ts'
@@ -101,19 +102,65 @@ describe.concurrent('ferry outbox', () => {
 
   test('removes what its beginning names, and only what one is named by', async () => {
     await using dir = await TempDir.create()
-    for (const name of ['a.txt', 'b.txt']) await dir.write(name, name)
-    await outbox(dir, 'add', 'a.txt', 'b.txt')
-    const [first] = parseEvents((await outbox(dir, 'list', '--json')).stdout)
-    const id = String(first?.['id']).slice(0, 6)
+    // With one more than there are digits, two begin alike.
+    const names = Array.from({ length: 17 }, (_, index) => `${index}.txt`)
+    for (const name of names) await dir.write(name, name)
+    await outbox(dir, 'add', ...names)
+    const ids = parseEvents((await outbox(dir, 'list', '--json')).stdout).map(({ id }) =>
+      String(id),
+    )
+    const digits = ids.map((id) => id.slice(0, 1))
+    const shared = digits.find((digit, index) => digits.indexOf(digit) !== index) as string
+    const [id] = ids as [string]
 
     const unknown = await outbox(dir, 'remove', id, 'xyz')
-    const several = await outbox(dir, 'remove', '')
-    const { exitCode, stdout } = await outbox(dir, 'remove', id.toUpperCase())
+    const several = await outbox(dir, 'remove', shared)
+    const { exitCode, stdout } = await outbox(dir, 'remove', id.slice(0, 12).toUpperCase())
 
     expect([unknown.exitCode, several.exitCode]).toEqual([2, 2])
     expect(several.stderr).toContain('several files have an id that begins so')
-    expect({ exitCode, stdout }).toEqual({ exitCode: 0, stdout: 'a.txt: removed\n' })
-    expect(await listed(dir)).toEqual(['b.txt'])
+    expect({ exitCode, stdout }).toEqual({ exitCode: 0, stdout: '0.txt: removed\n' })
+    expect(await listed(dir)).toEqual(names.slice(1))
+  })
+
+  test('does not remove its only file by an empty id, nor list it to a full disk', async () => {
+    await using dir = await TempDir.create()
+    await dir.write('a.txt', 'text')
+    await outbox(dir, 'add', 'a.txt')
+    const options = { cwd: dir.path, env: { HOME: dir.path } }
+
+    const removed = await outbox(dir, 'remove', '')
+    const full = await runFerry(['outbox', 'list'], { ...options, shell: '"$@" > /dev/full' })
+    const unread = await runFerry(['outbox', 'list'], { ...options, shell: '"$@" | true' })
+
+    expect(removed.exitCode).toBe(2)
+    expect(full.exitCode).toBe(14)
+    expect(full.stderr).toContain('Cannot write standard output: no space left')
+    expect(unread).toMatchObject({ exitCode: 0, stderr: '' })
+    expect(await listed(dir)).toEqual(['a.txt'])
+  })
+
+  test('shows one key to one server', async () => {
+    await using dir = await TempDir.create()
+    {
+      await using items = await openSqliteOutbox({ path: dir.join('.indexcp/ferry.db') })
+      for (const url of [NOWHERE, 'http://127.0.0.1:2/files']) {
+        await addContent(items, 'a.txt', 'text', { metadata: { url } })
+      }
+    }
+    const env = { HOME: dir.path, INDEXCP_API_KEY: 'a-key' }
+
+    const both = await runFerry(['outbox', 'send', '--json'], { cwd: dir.path, env })
+    const one = await runFerry(['outbox', 'send', '--json', '--retries', '0', NOWHERE], {
+      cwd: dir.path,
+      env,
+    })
+
+    expect(both.exitCode).toBe(2)
+    expect(parseEvents(both.stdout)).toMatchObject([
+      { event: 'failed', message: expect.stringContaining('Cannot show one key to 2 servers') },
+    ])
+    expect(one.exitCode).toBe(4)
   })
 
   test('clears itself only when that is said', async () => {

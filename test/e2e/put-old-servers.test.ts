@@ -1,6 +1,6 @@
 /** `ferry put` against other servers: IndexedCP of each generation, and the reference server of tus. */
 import { randomBytes } from 'node:crypto'
-import { readdir } from 'node:fs/promises'
+import { mkdir, readdir } from 'node:fs/promises'
 import { describe, expect, test } from 'vitest'
 import { OldServer } from '../support/indexedcp-servers.ts'
 import { listOutbox, runPut, startPut } from '../support/put-site.ts'
@@ -30,6 +30,22 @@ describe.concurrent('ferry put', () => {
     expect(digestOf(server.content(name))).toBe(digestOf(CONTENT))
     expect(server.chunks).toEqual([0, 1])
     expect(await listOutbox(dir)).toEqual([])
+  })
+
+  test('mixes no files of one name that a server appends to one', async () => {
+    await using server = await OldServer.openNode1()
+    await using dir = await TempDir.create()
+    const halves = [CONTENT.subarray(0, 700_000), CONTENT.subarray(700_000)] as const
+    for (const [index, half] of halves.entries()) {
+      await mkdir(dir.join(`${index}`))
+      await dir.write(`${index}/a.bin`, half)
+    }
+    const args = ['--chunk-size', '64K', '0/a.bin', '1/a.bin', server.url]
+
+    const run = await runPut(dir, args, { env: { INDEXCP_API_KEY: server.key } })
+
+    expect(run.exitCode).toBe(0)
+    expect(digestOf(server.content('a.bin'))).toBe(digestOf(CONTENT))
   })
 
   test('Ctrl-C leaves no chunk in doubt at a server that cannot be asked', async () => {

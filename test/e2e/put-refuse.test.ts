@@ -170,19 +170,34 @@ describe.concurrent('ferry put', () => {
     expect(await dir.names()).toEqual([])
   })
 
-  test('says when nobody is there, and keeps the file for later', async () => {
+  test('takes no folder on standard input for an empty file', async () => {
+    await using dir = await TempDir.create()
+    const args = ['--name', 'x', '-', 'http://127.0.0.1:1/']
+
+    const { exitCode, notes } = await runPut(dir, args, { shell: '"$@" < .' })
+
+    expect(exitCode).toBe(2)
+    expect(notes).toContain('Cannot send standard input: it is neither a file nor a pipe')
+    expect(await listOutbox(dir)).toEqual([])
+  })
+
+  test('says once when nobody is there, and keeps the files for later', async () => {
     await using dir = await TempDir.create()
     await dir.write('a.txt', 'content')
 
-    const run = await runPut(dir, ['--retries', '0', 'a.txt', 'http://127.0.0.1:1/files'])
+    await dir.write('b.txt', 'content')
+    await dir.write('c.txt', 'content')
+    const files = ['a.txt', 'b.txt', 'c.txt']
+    const args = ['--retries', '0', '--files', '1', ...files, 'http://127.0.0.1:1/files']
+    const run = await runPut(dir, args)
 
     expect(run.exitCode).toBe(4)
     expect(run.notes).toMatch(
-      /^ferry: a\.txt: Cannot .* connection refused\. Check that the server runs and the port is right\. Run the same command again, or ferry outbox send, to go on\.\n$/,
+      /^ferry: a\.txt: Cannot .* connection refused\. Check that the server runs and the port is right\. Run the same command again, or ferry outbox send, to go on\.\nNot tried, for the same reason: 2 files\n$/,
     )
-    expect(await listOutbox(dir)).toMatchObject([
-      { name: 'a.txt', content: { mode: 'reference', path: dir.join('a.txt') } },
-    ])
+    expect(await listOutbox(dir)).toMatchObject(
+      files.map((name) => ({ name, content: { mode: 'reference', path: dir.join(name) } })),
+    )
   })
 
   test('--help teaches by examples', async () => {
@@ -193,6 +208,8 @@ describe.concurrent('ferry put', () => {
     expect(exitCode).toBe(0)
     expect(stdout).toContain('Usage: ferry put [options] <file...> <url>\n')
     expect(stdout.match(/^ {2}\$ .*ferry put /gm)?.length).toBeGreaterThan(5)
+    // Nothing of what sends ends so.
+    expect(stdout).not.toMatch(/\b12 /)
     for (const line of stdout.split('\n')) expect(line.length).toBeLessThanOrEqual(110)
   })
 })

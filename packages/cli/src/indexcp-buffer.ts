@@ -4,7 +4,7 @@ import { EXIT_OK } from './exit-codes.ts'
 import { canAsk, confirm } from './outbox-confirm.ts'
 import type { OutboxConsole } from './outbox-console.ts'
 import { describeOutboxFailure } from './outbox-failure.ts'
-import { countFiles, describeItem, itemFields, keepOnce, removeAll } from './outbox-items.ts'
+import { countFiles, describeItem, itemFields, OnceBook, removeAll } from './outbox-items.ts'
 
 /** What these commands work with. */
 export interface BufferContext {
@@ -24,27 +24,40 @@ export async function addToBuffer(
   context: BufferContext,
 ): Promise<number> {
   const { console, signal } = context
+  const once = await OnceBook.open(context.outbox)
   let exitCode = EXIT_OK
-  for (const file of files) {
-    try {
-      await addOne(file, context)
-    } catch (error) {
-      signal.throwIfAborted()
-      const failure = describeOutboxFailure(error as Error, 'indexcp add')
-      console.failed({ ...failure, name: file })
-      if (exitCode === EXIT_OK) exitCode = failure.exitCode
+  try {
+    for (const file of files) {
+      try {
+        await addOne(file, once, context)
+      } catch (error) {
+        signal.throwIfAborted()
+        const failure = describeOutboxFailure(error as Error, 'indexcp add')
+        console.failed({ ...failure, name: file })
+        if (exitCode === EXIT_OK) exitCode = failure.exitCode
+      }
     }
+  } finally {
+    await once.settle()
   }
   return exitCode
 }
 
+/** Adds one file; gives what stands for it in the buffer, which may be there from before. */
+export async function addToSend(file: string, context: BufferContext): Promise<OutboxItem> {
+  const once = await OnceBook.open(context.outbox)
+  const item = await addOne(file, once, context)
+  return (await once.settle()).get(item.id) ?? item
+}
+
 /** Adds one file, and tells of it. */
-export async function addOne(
+async function addOne(
   file: string,
+  once: OnceBook,
   { outbox, console, signal }: BufferContext,
 ): Promise<OutboxItem> {
   const added = await addFile(outbox, file, { partBytes: CHUNK_BYTES, signal })
-  const { item, wasThere } = await keepOnce(outbox, added)
+  const { item, wasThere } = await once.keep(added)
   console.value({ event: 'added', ...bufferFields(item), wasThere })
   console.say(
     wasThere
@@ -59,6 +72,7 @@ export async function listBuffer({ outbox, console }: BufferContext): Promise<nu
   for (const item of items) console.value({ event: 'item', ...bufferFields(item) })
   console.say(items.length === 0 ? 'No buffered files' : `Buffered files (${items.length}):`)
   for (const item of items) console.say(`  ${describeItem(item)}`)
+  await console.written()
   return EXIT_OK
 }
 

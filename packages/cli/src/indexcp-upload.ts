@@ -2,7 +2,7 @@
 import { HttpUrl } from 'ferry/transport'
 import type { OutboxItem } from 'ferry/upload'
 import { EXIT_OK } from './exit-codes.ts'
-import { addOne, type BufferContext } from './indexcp-buffer.ts'
+import { addToSend, type BufferContext } from './indexcp-buffer.ts'
 import { createIndexcpReporter } from './indexcp-reporter.ts'
 import type { SendingOptions } from './indexcp-options.ts'
 import { sendAll, sendFromOutbox } from './send-run.ts'
@@ -62,7 +62,7 @@ export async function bufferAndUpload(
   context: BufferContext,
 ): Promise<number> {
   const target = HttpUrl.parse(url)
-  const item = await addOne(file, context)
+  const item = await addToSend(file, context)
   return await sendItems([item], target, { options, context })
 }
 

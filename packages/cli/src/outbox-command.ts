@@ -7,11 +7,12 @@ import { formatBytes } from './format.ts'
 import { canAsk, confirm } from './outbox-confirm.ts'
 import { OutboxConsole } from './outbox-console.ts'
 import { describeOutboxFailure } from './outbox-failure.ts'
-import { countFiles, itemFields, keepOnce, removeAll } from './outbox-items.ts'
+import { countFiles, itemFields, OnceBook, removeAll } from './outbox-items.ts'
 import { describeItems } from './outbox-list.ts'
 import type { AddOptions, OutboxAction } from './outbox-options.ts'
 import { findFiles, type PutFile, STANDARD_INPUT } from './put-files.ts'
 import { openOutbox } from './send-outbox.ts'
+import { openStandardInput } from './standard-input.ts'
 import { StopSignals } from './stop-signals.ts'
 
 const EXIT_LOCKED = ENDINGS.locked.exitCode
@@ -62,17 +63,23 @@ async function addAll(
 ): Promise<number> {
   const { console, signal } = context
   const note = (sentence: string): void => console.note(sentence)
+  const files = await findFiles(words, { name, note, signal })
+  const once = await OnceBook.open(context.outbox)
   let exitCode = EXIT_OK
-  for (const file of await findFiles(words, { name, note })) {
-    try {
-      if (file.error !== undefined) throw file.error
-      await addOne(file, options, context)
-    } catch (error) {
-      signal.throwIfAborted()
-      const failure = describeOutboxFailure(error as Error, 'ferry outbox add')
-      console.failed({ ...failure, name: file.name })
-      if (exitCode === EXIT_OK) exitCode = failure.exitCode
+  try {
+    for (const file of files) {
+      try {
+        if (file.error !== undefined) throw file.error
+        await addOne(file, options, { ...context, once })
+      } catch (error) {
+        signal.throwIfAborted()
+        const failure = describeOutboxFailure(error as Error, 'ferry outbox add')
+        console.failed({ ...failure, name: file.name })
+        if (exitCode === EXIT_OK) exitCode = failure.exitCode
+      }
     }
+  } finally {
+    await once.settle()
   }
   return exitCode
 }
@@ -80,7 +87,7 @@ async function addAll(
 async function addOne(
   { path, name }: PutFile,
   options: Pick<AddOptions, 'reference'>,
-  { outbox, console, signal }: OutboxContext,
+  { outbox, console, signal, once }: OutboxContext & { readonly once: OnceBook },
 ): Promise<void> {
   const reference = options.reference === true
   const isInput = path === STANDARD_INPUT
@@ -91,9 +98,9 @@ async function addOne(
     )
   }
   const added = isInput
-    ? await addContent(outbox, name, process.stdin, { signal })
+    ? await addContent(outbox, name, openStandardInput(), { signal })
     : await addFile(outbox, path, { name, mode: reference ? 'reference' : 'stored', signal })
-  const { item, wasThere } = await keepOnce(outbox, added)
+  const { item, wasThere } = await once.keep(added)
   console.value({ event: 'added', ...itemFields(item), wasThere })
   const how = reference ? `noted, sent from ${resolve(path)}` : 'added'
   console.say(`${name}: ${formatBytes(item.size)} ${wasThere ? 'are in the outbox already' : how}`)
@@ -102,7 +109,8 @@ async function addOne(
 async function listItems({ outbox, console }: OutboxContext): Promise<number> {
   const items = await outbox.list()
   for (const item of items) console.value({ event: 'item', ...itemFields(item) })
-  for (const line of describeItems(items, Date.now())) console.say(line)
+  if (!console.isJson) for (const line of describeItems(items, Date.now())) console.say(line)
+  await console.written()
   return EXIT_OK
 }
 
@@ -122,6 +130,8 @@ async function removeItems(
 }
 
 function findItem(items: readonly OutboxItem[], id: string): OutboxItem {
+  // An empty one is a variable that nobody has set, rather than the beginning of all.
+  if (id === '') throw new ConfigError('id', 'Cannot remove by an empty id')
   const found = items.filter((item) => item.id.startsWith(id.toLowerCase()))
   const [item] = found
   if (item !== undefined && found.length === 1) return item

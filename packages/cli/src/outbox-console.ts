@@ -1,4 +1,5 @@
 /** Where commands on an outbox write: what was asked for on standard output, all else beside it. */
+import { writeError } from './fetch-system-errors.ts'
 import { jsonLine, printable } from './terminal-text.ts'
 
 /** The two outputs of one command. */
@@ -25,6 +26,21 @@ export class OutboxConsole {
   /** A value for programs; nothing without `--json`. */
   value(value: { readonly event: string; readonly [field: string]: unknown }): void {
     if (this.isJson) process.stdout.write(jsonLine(value))
+  }
+
+  /**
+   * Resolves when what was said is written, for commands that do nothing else.
+   * @throws {TransferError} when it cannot be; not when nobody wants to read it any more
+   */
+  async written(): Promise<void> {
+    const { stdout } = process
+    const failed = stdout.errored as NodeJS.ErrnoException | null
+    const cause =
+      failed ??
+      (await new Promise<NodeJS.ErrnoException | null | undefined>((resolve) => {
+        stdout.write('', resolve)
+      }))
+    if (cause && cause.code !== 'EPIPE') throw writeError('standard output', cause)
   }
 
   /** What is good to know, whatever the output is. */

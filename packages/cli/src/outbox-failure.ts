@@ -21,6 +21,7 @@ const ADVICE: Partial<Record<ErrorCode, string>> = {
 }
 
 const ADVICE_ON_OPTION: Readonly<Record<string, string>> = {
+  file: 'Check the path',
   path: 'Check the path',
   source: 'Check the path',
   port: 'Choose another port',

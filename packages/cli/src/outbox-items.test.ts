@@ -1,6 +1,6 @@
 import { addContent, createMemoryOutbox, type OutboxItem } from 'ferry/upload'
 import { expect, test } from 'vitest'
-import { describeItem, keepOnce, removeAll } from './outbox-items.ts'
+import { describeItem, OnceBook, removeAll } from './outbox-items.ts'
 
 const ITEM: OutboxItem = {
   id: '00112233-4455',
@@ -20,20 +20,51 @@ const REFERENCE: OutboxItem['content'] = {
   sha256: undefined,
 }
 
-test('keepOnce() keeps the older of two that are the same, and both of two that are not', async () => {
+test('OnceBook keeps the older of two that are the same, and both of two that are not', async () => {
   await using outbox = createMemoryOutbox()
   const first = await addContent(outbox, 'a', 'one')
-  const same = await keepOnce(outbox, await addContent(outbox, 'a', 'one'))
-  const version = await keepOnce(outbox, await addContent(outbox, 'a', 'two'))
-  const name = await keepOnce(outbox, await addContent(outbox, 'b', 'one'))
-  const target = await keepOnce(
-    outbox,
+  const book = await OnceBook.open(outbox)
+  const same = await book.keep(await addContent(outbox, 'a', 'one'))
+  const version = await book.keep(await addContent(outbox, 'a', 'two'))
+  const again = await book.keep(await addContent(outbox, 'a', 'two'))
+  const name = await book.keep(await addContent(outbox, 'b', 'one'))
+  const target = await book.keep(
     await addContent(outbox, 'a', 'one', { metadata: { url: 'http://a/' } }),
   )
 
   expect(same).toMatchObject({ item: { id: first.id }, wasThere: true })
+  expect(again).toMatchObject({ item: { id: version.item.id }, wasThere: true })
   expect([version, name, target].map(({ wasThere }) => wasThere)).toEqual([false, false, false])
+  expect((await book.settle()).size).toBe(0)
   expect(await outbox.list()).toHaveLength(4)
+})
+
+test('OnceBook adds again what was there, and has been delivered since', async () => {
+  await using outbox = createMemoryOutbox()
+  const first = await addContent(outbox, 'a', 'one')
+  const book = await OnceBook.open(outbox)
+  await outbox.remove(first.id)
+
+  const { wasThere } = await book.keep(await addContent(outbox, 'a', 'one'))
+
+  expect(wasThere).toBe(false)
+  expect(await outbox.list()).toHaveLength(1)
+})
+
+test('OnceBook loses nothing when two add the same at the same time, and keeps one of it', async () => {
+  await using outbox = createMemoryOutbox()
+  const books = [await OnceBook.open(outbox), await OnceBook.open(outbox)]
+  const kept = await Promise.all(
+    books.map(async (book) => await book.keep(await addContent(outbox, 'a', 'one'))),
+  )
+
+  const settled = await Promise.all(books.map((book) => book.settle()))
+
+  const [item] = await outbox.list()
+  expect(await outbox.list()).toHaveLength(1)
+  for (const [index, { item: added }] of kept.entries()) {
+    expect((settled[index]?.get(added.id) ?? added).id).toBe(item?.id)
+  }
 })
 
 test('removeAll() tells which were removed, and which are being sent', async () => {

@@ -2,6 +2,9 @@
 import type { Outbox, OutboxItem } from 'ferry/upload'
 import { formatBytes } from './format.ts'
 
+// An outbox removes together what is asked for together, with one sync of the disk.
+const REMOVED_AT_ONCE = 1000
+
 /** What has become of something that was to be added. */
 export interface Added {
   readonly item: OutboxItem
@@ -9,28 +12,65 @@ export interface Added {
   readonly wasThere: boolean
 }
 
-/**
- * Keeps an item that has just been added, unless the same is there already: then the older one stays,
- * of which a part may have been sent.
- */
-export async function keepOnce(outbox: Outbox, added: OutboxItem): Promise<Added> {
-  const same = (await outbox.list()).find((item) => item.id !== added.id && isSame(item, added))
-  if (same === undefined || !(await outbox.remove(added.id)))
-    return { item: added, wasThere: false }
-  return { item: same, wasThere: true }
+/** Keeps once what one command adds to an outbox: the older of two that are the same stays. */
+export class OnceBook {
+  readonly #outbox: Outbox
+  readonly #known = new Map<string, OutboxItem>()
+  readonly #added = new Map<string, OutboxItem>()
+
+  private constructor(outbox: Outbox, known: readonly OutboxItem[]) {
+    this.#outbox = outbox
+    for (const item of known) this.#know(item)
+  }
+
+  static async open(outbox: Outbox): Promise<OnceBook> {
+    return new OnceBook(outbox, await outbox.list())
+  }
+
+  /** Keeps an item that has just been added, unless the same is there already, maybe partly sent. */
+  async keep(item: OutboxItem): Promise<Added> {
+    const known = this.#known.get(keyOf(item))
+    const same = known === undefined ? undefined : await this.#outbox.get(known.id)
+    if (same !== undefined && (await this.#outbox.remove(item.id))) {
+      return { item: same, wasThere: true }
+    }
+    this.#known.set(keyOf(item), item)
+    this.#added.set(item.id, item)
+    return { item, wasThere: false }
+  }
+
+  /**
+   * Gives up, at the end, what another process has added before this one did, since this began.
+   * @returns what stays instead, by the ids of what was given up
+   */
+  async settle(): Promise<ReadonlyMap<string, OutboxItem>> {
+    const instead = new Map<string, OutboxItem>()
+    if (this.#added.size === 0) return instead
+    const first = new Map<string, OutboxItem>()
+    for (const item of await this.#outbox.list()) {
+      const key = keyOf(item)
+      const older = first.get(key)
+      if (older === undefined) first.set(key, item)
+      else if (this.#added.has(item.id) && (await this.#outbox.remove(item.id))) {
+        instead.set(item.id, older)
+      }
+    }
+    return instead
+  }
+
+  #know(item: OutboxItem): void {
+    const key = keyOf(item)
+    if (!this.#known.has(key)) this.#known.set(key, item)
+  }
 }
 
-function isSame(one: OutboxItem, other: OutboxItem): boolean {
-  return (
-    one.name === other.name &&
-    one.size === other.size &&
-    identityOf(one) === identityOf(other) &&
-    JSON.stringify(one.metadata) === JSON.stringify(other.metadata)
-  )
+/** The same for items that are the same. */
+function keyOf({ name, size, content, metadata }: OutboxItem): string {
+  return JSON.stringify([name, size, identityOf(content), metadata])
 }
 
 /** Tells content apart. */
-function identityOf({ content }: OutboxItem): string {
+function identityOf(content: OutboxItem['content']): string {
   if (content.mode === 'stored') return `stored ${content.sha256}`
   return `reference ${content.path} ${content.fingerprint}`
 }
@@ -62,9 +102,12 @@ export async function removeAll(
 ): Promise<{ readonly removed: OutboxItem[]; readonly kept: OutboxItem[] }> {
   const removed: OutboxItem[] = []
   const kept: OutboxItem[] = []
-  for (const item of items) {
+  const removeOne = async (item: OutboxItem): Promise<void> => {
     if (await outbox.remove(item.id)) removed.push(item)
     else if ((await outbox.get(item.id)) !== undefined) kept.push(item)
+  }
+  for (let start = 0; start < items.length; start += REMOVED_AT_ONCE) {
+    await Promise.all(items.slice(start, start + REMOVED_AT_ONCE).map(removeOne))
   }
   return { removed, kept }
 }

@@ -45,3 +45,19 @@ test('describeItems() tells items apart, and what is with each', () => {
     '4 files, 6 KiB',
   ])
 })
+
+test('describeItems() takes no word of other programs for a URL', () => {
+  const [, line] = describeItems([{ ...ITEM, metadata: { url: 'page 3' } }], NOW)
+
+  expect(line).toMatch(/ a\.bin$/)
+})
+
+test('describeItems() lists more items than a call takes arguments', () => {
+  const count = 150_000
+  const items = Array.from({ length: count }, (_, index) => ({
+    ...ITEM,
+    id: index.toString(16).padStart(8, '0'),
+  }))
+
+  expect(describeItems(items, NOW)).toHaveLength(count + 2)
+})

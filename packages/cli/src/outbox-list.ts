@@ -11,8 +11,9 @@ const ID_DIGITS = 8
 /** Lines, the last one for all of them. */
 export function describeItems(items: readonly OutboxItem[], now: number): string[] {
   if (items.length === 0) return ['The outbox is empty']
+  const shortened = countShortIds(items)
   const rows = items.map((item) => [
-    shortId(item, items),
+    (shortened.get(shortIdOf(item)) ?? 0) > 1 ? item.id : shortIdOf(item),
     formatBytes(item.size),
     `${formatDuration(Math.max(0, now - item.addedAt))} ago`,
     stateOf(item),
@@ -20,7 +21,7 @@ export function describeItems(items: readonly OutboxItem[], now: number): string
   ])
   const table = [['ID', 'Size', 'Added', 'State', 'Name'], ...rows]
   const widths = [0, 1, 2, 3].map((column) =>
-    Math.max(...table.map((row) => row[column]?.length ?? 0)),
+    table.reduce((widest, row) => Math.max(widest, row[column]?.length ?? 0), 0),
   )
   const bytes = items.reduce((sum, { size }) => sum + size, 0)
   return [
@@ -29,10 +30,19 @@ export function describeItems(items: readonly OutboxItem[], now: number): string
   ]
 }
 
-/** As much of an id as tells it from the others. */
-function shortId({ id }: OutboxItem, items: readonly OutboxItem[]): string {
-  const short = id.slice(0, ID_DIGITS)
-  return items.filter((other) => other.id.startsWith(short)).length === 1 ? short : id
+/** As much of an id as mostly tells it from the others. */
+function shortIdOf({ id }: OutboxItem): string {
+  return id.slice(0, ID_DIGITS)
+}
+
+/** How many have each of these beginnings. */
+function countShortIds(items: readonly OutboxItem[]): ReadonlyMap<string, number> {
+  const counts = new Map<string, number>()
+  for (const item of items) {
+    const short = shortIdOf(item)
+    counts.set(short, (counts.get(short) ?? 0) + 1)
+  }
+  return counts
 }
 
 function stateOf({ leasedUntil, note, content }: OutboxItem): string {

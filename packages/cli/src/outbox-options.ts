@@ -68,7 +68,7 @@ use one outbox at a time; each file is sent by one of them. See ferry outbox sen
 const SEND_HELP = `
 Without a URL, what ferry put or ferry outbox watch has noted goes to where it was to go. With one,
 what nobody has given a URL goes there, and what is for that very URL; --all sends there what is for
-others, too.
+others, too. A key is shown to one server: with one, and files for several, name the URL of each.
 
 ${SECRETS_HELP}
 

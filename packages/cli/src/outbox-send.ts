@@ -9,6 +9,7 @@ import { OutboxReporter } from './outbox-reporter.ts'
 import { ServerTrouble } from './server-trouble.ts'
 import { runSending } from './send-command.ts'
 import type { SendWords } from './send-failure.ts'
+import { SendOrder } from './send-order.ts'
 import { openOutbox, targetOf } from './send-outbox.ts'
 import { sendAll, sendFromOutbox, type SendJob, type SendRunContext } from './send-run.ts'
 
@@ -32,22 +33,24 @@ export function runOutboxSend(
       throw new ConfigError('all', 'Cannot use --all without a URL')
     }
     await using outbox = await openOutbox(options)
-    return await sendChosen(outbox, { url: chosen, all: options.all === true }, context)
+    const order = new SendOrder(options)
+    return await sendChosen(outbox, { url: chosen, all: options.all === true, order }, context)
   })
 }
 
 async function sendChosen(
   outbox: Outbox,
-  choice: { readonly url: HttpUrl | undefined; readonly all: boolean },
+  choice: { readonly url: HttpUrl | undefined; readonly all: boolean; readonly order: SendOrder },
   context: SendRunContext,
 ): Promise<number> {
   const items = await outbox.list()
   const { jobs, left } = chooseItems(items, choice)
   const reporter = new OutboxReporter(context.reporter)
   if (items.length === 0) reporter.note('The outbox is empty')
+  context.settings.checkServers(jobs.map(({ url }) => url))
   const trouble = new ServerTrouble()
   const code = await sendAll(
-    jobs.map(({ item, url }) => trouble.guard(jobFor(outbox, item, url))),
+    jobs.map(({ item, url }) => choice.order.guard(trouble.guard(jobFor(outbox, item, url)))),
     { ...context, reporter },
   )
   reporter.end()

@@ -9,8 +9,10 @@ import { formatDuration } from './format.ts'
 import type { Failure } from './get-failure.ts'
 import { OutboxReporter } from './outbox-reporter.ts'
 import { lookAtFile } from './outbox-watch-scan.ts'
+import type { SendOrder } from './send-order.ts'
 import { sendAll, sendFromOutbox, type SendRunContext } from './send-run.ts'
 import type { SendReporter, SendTask } from './send-task.ts'
+import { isTrouble } from './server-trouble.ts'
 
 /** A file of the folder that is in the outbox. */
 export interface WatchedItem {
@@ -26,16 +28,22 @@ export interface WatchQueueOptions {
   readonly outbox: Outbox
   readonly url: HttpUrl
   readonly context: SendRunContext
+  readonly order: SendOrder
   /** Removes files from the folder once they are delivered. */
   readonly deletesSent: boolean
   /** The version is not there any more: what takes its place is to be sent. */
   readonly onChanged: (item: WatchedItem) => void
   /** Told of what nobody foresaw; the signal of the context is to end all then. */
   readonly onError: (error: unknown) => void
+  /** The first wait after a failure; each further one in a row is twice as long. @defaultValue 30,000 ms */
+  readonly retryDelayMs?: number
 }
 
 const FIRST_RETRY_MS = 30_000
 const MAX_RETRY_MS = 600_000
+
+/** `refused`: none of the others would have fared better. */
+type ItemOutcome = 'completed' | 'failed' | 'refused'
 
 /** An item and how it went. */
 interface QueuedItem extends WatchedItem {
@@ -52,6 +60,10 @@ export class WatchQueue {
   readonly #running = new Set<Promise<void>>()
   #sending = 0
   #count = 0
+  /** How often in a row the server could not be reached, or let nobody in. */
+  #refusals = 0
+  /** It is given time: nothing is begun. */
+  #isHeld = false
 
   constructor(options: WatchQueueOptions) {
     this.#options = options
@@ -61,13 +73,15 @@ export class WatchQueue {
   add(items: readonly WatchedItem[]): void {
     if (items.length === 0) return
     this.#options.context.reporter.begin(items.length)
-    this.#waiting.push(...items.map((item) => ({ ...item, number: ++this.#count, failures: 0 })))
+    for (const item of items) {
+      this.#waiting.push({ ...item, number: ++this.#count, failures: 0 })
+    }
     this.#sendNext()
   }
 
   /**
    * Resolves when nothing is on its way any more.
-   * @returns how many had not begun
+   * @returns how many wait
    */
   async drain(): Promise<number> {
     while (this.#running.size > 0) await Promise.all(this.#running)
@@ -76,7 +90,10 @@ export class WatchQueue {
 
   #sendNext(): void {
     const { signal, settings } = this.#options.context
-    while (!signal.aborted && this.#sending < settings.files) {
+    if (this.#isHeld) return
+    // One file finds out whether the server takes anything again.
+    const atOnce = this.#refusals === 0 ? settings.files : 1
+    while (!signal.aborted && this.#sending < atOnce) {
       const item = this.#waiting.shift()
       if (item === undefined) return
       this.#sending++
@@ -91,11 +108,11 @@ export class WatchQueue {
   }
 
   async #send(item: QueuedItem): Promise<void> {
-    const { context, url, outbox } = this.#options
+    const { context, url, outbox, order } = this.#options
     const { id, name, path, number } = item
-    const delayMs = Math.min(MAX_RETRY_MS, FIRST_RETRY_MS * 2 ** item.failures)
-    const reporter = new ItemReporter(context.reporter, number)
-    const job = {
+    const delayMs = this.#retryDelay(item.failures)
+    const reporter = new ItemReporter(context.reporter, number, () => this.#hold())
+    const job = order.guard({
       name,
       url,
       path,
@@ -103,18 +120,43 @@ export class WatchQueue {
       send: (options: UploadOptions, onStart: (upload: Upload) => void) =>
         sendFromOutbox(outbox, id, { url, options, onStart }),
       afterFailure: (error: Error) => this.#settleFailure(item, error),
-    }
+    })
     await sendAll([job], { ...context, reporter })
     this.#sending--
     if (context.signal.aborted) return
+    const { outcome } = reporter
+    if (outcome === 'refused') this.#waiting.unshift(item)
+    else if (outcome !== undefined && !this.#isHeld) this.#refusals = 0
     this.#sendNext()
-    if (reporter.outcome === 'failed') this.#track(this.#retry(item, delayMs))
-    if (reporter.outcome === 'completed') await this.#removeSent(item)
+    if (outcome === 'failed') this.#track(this.#retry(item, delayMs))
+    if (outcome === 'completed') await this.#removeSent(item)
+  }
+
+  /**
+   * Gives the server time, in which no file is tried.
+   * @returns for how long, in ms; undefined when that goes on already
+   */
+  #hold(): number | undefined {
+    if (this.#isHeld) return undefined
+    this.#isHeld = true
+    const delayMs = this.#retryDelay(this.#refusals++)
+    this.#track(this.#endHold(delayMs))
+    return delayMs
+  }
+
+  async #endHold(delayMs: number): Promise<void> {
+    const { signal } = this.#options.context
+    await sleep(delayMs, undefined, { signal }).catch(() => {})
+    // What is on its way then still fails for the reason that was told.
+    if (signal.aborted) return
+    this.#isHeld = false
+    this.#sendNext()
   }
 
   /** @returns how it is gone on with, where that is another thing than what was said */
   async #settleFailure(item: WatchedItem, error: Error): Promise<string | undefined> {
     if (this.#options.context.signal.aborted) return 'The same command goes on'
+    if (isTrouble(error)) return 'It stays in the outbox'
     if (!isFerryError(error, 'source-changed')) return undefined
     // One that stays fails again with the next run, which then removes it.
     await this.#options.outbox.remove(item.id).catch(() => {})
@@ -127,6 +169,11 @@ export class WatchQueue {
     await sleep(delayMs, undefined, { signal }).catch(() => {})
     this.#waiting.push({ ...item, failures: item.failures + 1 })
     this.#sendNext()
+  }
+
+  #retryDelay(failures: number): number {
+    const { retryDelayMs = FIRST_RETRY_MS } = this.#options
+    return Math.min(MAX_RETRY_MS, retryDelayMs * 2 ** failures)
   }
 
   async #removeSent({ path, identity }: WatchedItem): Promise<void> {
@@ -143,17 +190,20 @@ export class WatchQueue {
 class ItemReporter extends OutboxReporter {
   readonly #inner: SendReporter
   readonly #number: number
+  /** Gives the server time; undefined when it is given some already, and that was told. */
+  readonly #hold: () => number | undefined
   #task: SendTask | undefined
-  #outcome: 'completed' | 'failed' | undefined
+  #outcome: ItemOutcome | undefined
 
-  constructor(inner: SendReporter, number: number) {
+  constructor(inner: SendReporter, number: number, hold: () => number | undefined) {
     super(inner)
     this.#inner = inner
     this.#number = number
+    this.#hold = hold
   }
 
   /** Undefined when nothing is left to be done. */
-  get outcome(): 'completed' | 'failed' | undefined {
+  get outcome(): ItemOutcome | undefined {
     return this.#outcome
   }
 
@@ -180,6 +230,12 @@ class ItemReporter extends OutboxReporter {
   protected override tell(failure: Failure): void {
     if (isFerryError(failure.error, 'source-changed')) {
       this.note(`${failure.error.message}; what takes its place is sent when it has come to rest`)
+    } else if (isTrouble(failure.error)) {
+      this.#outcome = 'refused'
+      const delayMs = this.#hold()
+      if (delayMs === undefined) return
+      this.#inner.failed(failure, this.#number)
+      this.note(`All files wait; one of them is tried again in ${formatDuration(delayMs)}`)
     } else {
       this.#outcome = 'failed'
       this.#inner.failed(failure, this.#number)

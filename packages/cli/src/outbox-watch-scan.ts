@@ -43,16 +43,18 @@ export async function scanFolder(root: string): Promise<FolderScan> {
     for (const entry of entries) {
       const path = join(folder, entry.name)
       if (isLeftOut(entry.name)) continue
-      // What is no UTF-8 has become this, and leads nowhere.
-      if (entry.name.includes('\uFFFD')) problems.push(`${path} is left out: its name is not UTF-8`)
-      else if (entry.isDirectory()) {
+      if (entry.isDirectory()) {
         const inner = await readEntries(path).catch((cause: NodeJS.ErrnoException) => cause)
         if (!(inner instanceof Error)) waiting.push({ folder: path, entries: inner })
+        else if (isBroken(path)) problems.push(describeBroken(path))
         else if (inner.code !== 'ENOENT')
           problems.push(`Cannot look into ${path}: ${reasonOf(inner)}`)
       } else if (entry.isFile() || entry.isSymbolicLink()) paths.push(path)
     }
     await lookAtAll(paths, files)
+    for (const path of paths) {
+      if (isBroken(path) && !files.has(path)) problems.push(describeBroken(path))
+    }
   }
   return { files, folders, problems }
 }
@@ -75,6 +77,15 @@ async function lookAtAll(paths: readonly string[], files: Map<string, FileVersio
 
 function readEntries(folder: string): Promise<Dirent[]> {
   return readdir(folder, { withFileTypes: true })
+}
+
+/** What is no UTF-8 has become this, and leads nowhere; but there are names that have it. */
+function isBroken(path: string): boolean {
+  return path.includes('\uFFFD')
+}
+
+function describeBroken(path: string): string {
+  return `${path} is left out: its name is not UTF-8`
 }
 
 function isLeftOut(name: string): boolean {

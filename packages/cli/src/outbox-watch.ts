@@ -12,6 +12,7 @@ import { WatchedFolder } from './outbox-watch-folder.ts'
 import { memoryPathOf, WatchMemory } from './outbox-watch-memory.ts'
 import { WatchQueue } from './outbox-watch-queue.ts'
 import { runSending } from './send-command.ts'
+import { SendOrder } from './send-order.ts'
 import { openOutbox, outboxPathOf } from './send-outbox.ts'
 
 const WORDS = { command: 'ferry outbox watch' } as const
@@ -36,6 +37,7 @@ export function runOutboxWatch(
       outbox,
       url,
       context: { ...context, reporter, signal },
+      order: new SendOrder(options),
       deletesSent: options.deleteSent === true,
       onChanged: (item) => folder.changed(item),
       onError: (error) => broken.abort(error),
@@ -46,7 +48,7 @@ export function runOutboxWatch(
     await folder.watch().catch((error: unknown) => broken.abort(error))
     const left = await queue.drain()
     if (!context.signal.aborted) throw broken.signal.reason
-    if (left > 0) reporter.note(`${countFiles(left)} had not begun; the same command goes on`)
+    if (left > 0) reporter.note(`${countFiles(left)} left; the same command goes on`)
     return EXIT_OK
   })
 }

@@ -1,11 +1,13 @@
 /** `ferry put`: sends files by way of the outbox; what is delivered is gone from there. */
 import { ConfigError } from 'ferry/errors'
 import { HttpUrl } from 'ferry/transport'
+import { GroupedReporter } from './grouped-reporter.ts'
 import { findFiles } from './put-files.ts'
 import { createDirectJobs, createNotedJobs } from './put-jobs.ts'
 import type { PutOptions } from './put-options.ts'
 import { runSending } from './send-command.ts'
 import type { SendWords } from './send-failure.ts'
+import { SendOrder } from './send-order.ts'
 import { openOutbox } from './send-outbox.ts'
 import { sendAll, type SendJob } from './send-run.ts'
 import { ServerTrouble } from './server-trouble.ts'
@@ -35,13 +37,19 @@ export function runPut(
   return runSending(options, WORDS, async (context) => {
     const url = parseUrl(text)
     const note = (sentence: string): void => context.reporter.note(sentence)
-    const files = await findFiles(words, { name: options.name, note })
+    const { signal } = context
+    const files = await findFiles(words, { name: options.name, note, signal })
     const trouble = new ServerTrouble()
-    const send = (jobs: readonly SendJob[]): Promise<number> =>
-      sendAll(
-        jobs.map((job) => trouble.guard(job)),
-        context,
-      )
+    const order = new SendOrder(options)
+    const send = async (jobs: readonly SendJob[]): Promise<number> => {
+      const guarded = jobs.map((job) => order.guard(trouble.guard(job)))
+      // Programs are told of each.
+      if (options.json === true) return await sendAll(guarded, context)
+      const reporter = new GroupedReporter(context.reporter)
+      const code = await sendAll(guarded, { ...context, reporter })
+      reporter.end()
+      return code
+    }
     if (!options.buffer) return await send(createDirectJobs(files, url))
     await using outbox = await openOutbox(options)
     return await send(await createNotedJobs(files, { url, options, outbox }, context))

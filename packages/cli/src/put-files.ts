@@ -22,15 +22,25 @@ export const STANDARD_INPUT = '-'
  * among them, each with its error.
  * @param note told of what is left out
  * @throws {ConfigError} when the name cannot be that of all of them
+ * @throws `signal.reason`
  */
 export async function findFiles(
   words: readonly string[],
-  { name, note }: { readonly name: string | undefined; readonly note: (sentence: string) => void },
+  {
+    name,
+    note,
+    signal,
+  }: {
+    readonly name: string | undefined
+    readonly note: (sentence: string) => void
+    readonly signal: AbortSignal
+  },
 ): Promise<PutFile[]> {
   checkName(words, name)
   const found = new Map<string, PutFile>()
   for (const word of words) {
     for await (const file of findIn(word, name, note)) {
+      signal.throwIfAborted()
       const key = `${resolve(file.path)}\0${file.name}`
       if (found.has(key)) note(`${file.path} is named twice, and sent once`)
       found.set(key, file)
@@ -54,13 +64,13 @@ async function* findIn(
   name: string | undefined,
   note: (sentence: string) => void,
 ): AsyncGenerator<PutFile, void> {
-  const file = { path: word, name: name ?? basename(resolve(word)) }
+  const file = { path: word, name: name ?? (word === '' ? '' : basename(resolve(word))) }
   if (word === STANDARD_INPUT) {
     yield file
     return
   }
   const stats = await stat(word).catch((cause: NodeJS.ErrnoException) => cause)
-  if (stats instanceof Error) yield unusable(file, reasonOf(stats))
+  if (stats instanceof Error) yield unusable(file, whyNotFound(word, stats))
   else if (stats.isDirectory()) yield* findBelow(file, note)
   else if (stats.isFile()) yield await checkReadable(file)
   else yield unusable(file, 'it is neither a file nor a folder; a pipe can be sent with <, as -')
@@ -90,13 +100,17 @@ async function* findBelow(
 }
 
 async function checkReadable(file: PutFile): Promise<PutFile> {
-  // What is no UTF-8 has become this, and leads nowhere.
-  if (file.path.includes('\uFFFD')) return unusable(file, 'its name is not UTF-8')
   const cause = await access(file.path, constants.R_OK).then(
     () => undefined,
     (error: NodeJS.ErrnoException) => error,
   )
-  return cause === undefined ? file : unusable(file, reasonOf(cause))
+  return cause === undefined ? file : unusable(file, whyNotFound(file.path, cause))
+}
+
+function whyNotFound(path: string, cause: NodeJS.ErrnoException): string {
+  // What is no UTF-8 has become this, and leads nowhere; but there are names that have it.
+  const isBroken = cause.code === 'ENOENT' && path.includes('\uFFFD')
+  return isBroken ? 'its name is not UTF-8' : reasonOf(cause)
 }
 
 async function isFile(path: string): Promise<boolean> {
@@ -105,5 +119,6 @@ async function isFile(path: string): Promise<boolean> {
 }
 
 function unusable(file: PutFile, reason: string): PutFile {
-  return { ...file, error: new ConfigError('file', `Cannot send ${file.path}: ${reason}`) }
+  const path = file.path === '' ? '""' : file.path
+  return { ...file, error: new ConfigError('file', `Cannot send ${path}: ${reason}`) }
 }

@@ -17,6 +17,7 @@ import { isRefusal } from './send-failure.ts'
 import { sendFromOutbox, type SendJob, type SendRunContext } from './send-run.ts'
 import { isInDoubt } from './send-stop.ts'
 import type { SendTask } from './send-task.ts'
+import { openStandardInput } from './standard-input.ts'
 
 /** Where files go, and by which way. */
 export interface PutPlace {
@@ -38,7 +39,7 @@ export function createDirectJobs(files: readonly PutFile[], url: HttpUrl): SendJ
     goOn: `${RUN_AGAIN}, which begins anew`,
     send: async (options, onStart) => {
       if (file.error !== undefined) throw file.error
-      const input = file.path === STANDARD_INPUT ? process.stdin : file.path
+      const input = file.path === STANDARD_INPUT ? openStandardInput() : file.path
       const running = startUpload(input, url, { ...options, name: file.name })
       onStart(running)
       return await running.result
@@ -60,6 +61,7 @@ export async function createNotedJobs(
   const isCopied = ({ path }: PutFile): boolean =>
     place.options.copy === true || path === STANDARD_INPUT
   for (const file of files) {
+    context.signal.throwIfAborted()
     const wants = isCopied(file) ? 'copy' : 'reference'
     const found =
       file.error === undefined
@@ -69,7 +71,7 @@ export async function createNotedJobs(
     else if (found !== undefined) prepared.set(file, { item: found, isNew: false })
   }
   const referred = files.filter((file) => !isCopied(file) && !prepared.has(file))
-  await referAll(referred, { notes, prepared })
+  await referAll(referred, { notes, prepared, signal: context.signal })
   const copied = [...files.entries()].filter(([, file]) => isCopied(file) && !prepared.has(file))
   await copyAll(copied, { notes, prepared, url: place.url, context })
   return files.map((file) => notedJob(file, prepared.get(file) as Prepared, place))
@@ -77,16 +79,25 @@ export async function createNotedJobs(
 
 async function referAll(
   files: readonly PutFile[],
-  { notes, prepared }: { readonly notes: PutNotes; readonly prepared: Map<PutFile, Prepared> },
+  {
+    notes,
+    prepared,
+    signal,
+  }: {
+    readonly notes: PutNotes
+    readonly prepared: Map<PutFile, Prepared>
+    readonly signal: AbortSignal
+  },
 ): Promise<void> {
   const opened: (PutFile & { readonly file: PutFile; readonly source: FileSource })[] = []
   for (const file of files) {
+    signal.throwIfAborted()
     // It is looked at, not kept open.
     const source = await tryTo(() => FileSource.open(file.path))
     if (source instanceof Error) prepared.set(file, { error: source })
     else opened.push({ ...file, file, source })
   }
-  const items = await notes.refer(opened)
+  const items = await notes.refer(opened, signal)
   for (const [index, item] of items.entries()) {
     const { file } = opened[index] as (typeof opened)[number]
     prepared.set(file, { item, isNew: true })
@@ -108,7 +119,9 @@ async function copyAll(
     readonly context: SendRunContext
   },
 ): Promise<void> {
-  if (files.length > 0) reporter.begin(files.length)
+  if (files.length === 0) return
+  reporter.begin(files.length)
+  const copies: { readonly file: PutFile; readonly item: OutboxItem }[] = []
   for (const [index, file] of files) {
     const copying = await Copying.begin(file)
     const look = (): ShownProgress => copying.look()
@@ -118,7 +131,12 @@ async function copyAll(
     const item = await tryTo(() => notes.copy(file, { signal, onProgress }))
     reporter.stop(task)
     signal.throwIfAborted()
-    prepared.set(file, item instanceof Error ? { error: item } : { item, isNew: true })
+    if (item instanceof Error) prepared.set(file, { error: item })
+    else copies.push({ file, item })
+  }
+  const items = await notes.withoutTwins(copies.map(({ item }) => item))
+  for (const [index, item] of items.entries()) {
+    prepared.set((copies[index] as (typeof copies)[number]).file, { item, isNew: true })
   }
 }
 
@@ -165,7 +183,8 @@ function notedJob(
   const { item } = prepared
   let started: Upload | undefined
   const { size } = item
-  const resume = path === undefined ? 'ferry outbox send' : `ferry outbox send --outbox ${path}`
+  const resume =
+    path === undefined ? 'ferry outbox send' : `ferry outbox send --outbox ${quoted(path)}`
   return {
     ...shown,
     size,
@@ -179,7 +198,8 @@ function notedJob(
     },
     afterFailure: async (error) => {
       if (!isVain(error, prepared, started)) return undefined
-      await outbox.remove(item.id)
+      // One that stays is found by the next run, or by ferry outbox list.
+      await outbox.remove(item.id).catch(() => {})
       return RUN_AGAIN
     },
   }
@@ -207,6 +227,11 @@ async function tryTo<Result>(work: () => Promise<Result>): Promise<Result | Erro
   } catch (error) {
     return error as Error
   }
+}
+
+/** As it can be pasted into a shell. */
+function quoted(path: string): string {
+  return /^[\w./+-]+$/.test(path) ? path : `'${path.replaceAll("'", "'\\''")}'`
 }
 
 function shownOf({ path, name }: PutFile, url: HttpUrl): Pick<SendTask, 'name' | 'url' | 'path'> {

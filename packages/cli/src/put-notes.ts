@@ -15,6 +15,7 @@ import {
 } from 'ferry/upload'
 import { type PutFile, STANDARD_INPUT } from './put-files.ts'
 import { metadataFor, targetOf } from './send-outbox.ts'
+import { openStandardInput } from './standard-input.ts'
 
 /** How content is copied. */
 export interface CopyOptions {
@@ -70,6 +71,7 @@ export class PutNotes {
   /** Notes files that stay where they are: all of them or, after a crash, none. */
   async refer(
     files: readonly { readonly name: string; readonly path: string; readonly source: FileSource }[],
+    signal: AbortSignal,
   ): Promise<OutboxItem[]> {
     if (files.length === 0) return []
     const items = files.map(({ name, path, source: { size, fingerprint } }): NewItem => ({
@@ -77,32 +79,31 @@ export class PutNotes {
       metadata: metadataFor(this.#url),
       content: { mode: 'reference', path: resolve(path), size, fingerprint, sha256: undefined },
     }))
-    return await this.#withoutTwins(await this.#outbox.add(items))
+    return await this.withoutTwins(await this.#outbox.add(items, { signal }))
   }
 
-  /** Copies a file, or standard input. */
+  /** Copies a file, or standard input; what was copied is to be given to `withoutTwins()`. */
   async copy({ path, name }: PutFile, { signal, onProgress }: CopyOptions): Promise<OutboxItem> {
     const options = { signal, onProgress: (_name: string, bytes: number) => onProgress(bytes) }
     const metadata = metadataFor(this.#url)
     if (path === STANDARD_INPUT) {
-      return await addContent(this.#outbox, name, process.stdin, { ...options, metadata })
+      return await addContent(this.#outbox, name, openStandardInput(), { ...options, metadata })
     }
     await using source = await FileSource.open(path)
-    const item = await addFile(this.#outbox, path, {
+    return await addFile(this.#outbox, path, {
       ...options,
       name,
       metadata: { ...metadata, path: resolve(path), fingerprint: source.fingerprint },
     })
-    const [kept = item] = await this.#withoutTwins([item])
-    return kept
   }
 
   /** Another process may have noted the same meanwhile: what came first stays. */
-  async #withoutTwins(added: readonly OutboxItem[]): Promise<OutboxItem[]> {
+  async withoutTwins(added: readonly OutboxItem[]): Promise<OutboxItem[]> {
     const first = await listByKey(this.#outbox, this.#url)
     const kept: OutboxItem[] = []
     for (const item of added) {
-      const twin = first.get(keyOf(pathOf(item) as string, item.name)) ?? item
+      const path = pathOf(item)
+      const twin = (path === undefined ? undefined : first.get(keyOf(path, item.name))) ?? item
       if (twin.id !== item.id) await this.#outbox.remove(item.id)
       kept.push(twin)
     }

@@ -49,6 +49,18 @@ describe('describeSendFailure()', () => {
     })
   })
 
+  test('names a file whose name is a part of a word, too, and no file twice', () => {
+    const error = new ConnectError('connect', 'Cannot POST http://h/files: connection refused')
+    const named = new TransferError('source-changed', 'Cannot send "/b/a": the file has changed')
+
+    const [refused, changed] = [error, named].map(
+      (one) => describeSendFailure(one, { ...FAILED, name: 'a' }, WORDS).message,
+    )
+
+    expect(refused).toMatch(/^a: Cannot POST /)
+    expect(changed).toMatch(/^Cannot send "\/b\/a": /)
+  })
+
   test.each([
     [401, 'Check the key, or say who asks, with INDEXCP_API_KEY, --key-file FILE, -u NAME or -H'],
     [403, 'Check the key, and whether it may upload there.'],

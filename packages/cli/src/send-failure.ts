@@ -97,8 +97,19 @@ export function isRefusal(error: Error): boolean {
 
 /** Errors of the network name requests, not files. */
 function nameIn(message: string, failed: FailedSend | undefined): string {
-  if (failed === undefined || message.includes(failed.name)) return message
+  if (failed === undefined || isNamedIn(message, failed.name)) return message
   return `${failed.name}: ${message}`
+}
+
+/** As a word of its own: a file may be called "a". */
+function isNamedIn(message: string, name: string): boolean {
+  if (name === '') return true
+  for (let at = message.indexOf(name); at !== -1; at = message.indexOf(name, at + 1)) {
+    const before = message[at - 1] ?? ' '
+    const after = message[at + name.length] ?? ' '
+    if (/[\s"/]/.test(before) && /[\s":]/.test(after)) return true
+  }
+  return false
 }
 
 /** What the server says of its refusal, where that is a line for people. */

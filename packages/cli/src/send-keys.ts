@@ -54,6 +54,11 @@ export class SendKeys {
     this.#asking = asking
   }
 
+  /** Whether there is one for every server, rather than one to be asked for. */
+  get isGiven(): boolean {
+    return this.#given !== undefined
+  }
+
   /**
    * Gives one upload its key.
    * @param refusal why the last one was refused

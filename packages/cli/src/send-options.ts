@@ -42,14 +42,13 @@ are not kept in the outbox.`
 
 /** The exit codes of commands that send, for their help. */
 export const EXIT_CODES_HELP = `Exit codes:
-  0 everything is delivered       8 the server refused (HTTP status)  15 cannot read or write there
-  1 unexpected failure            9 connection lost                   16 another ferry sends it
-  2 unusable option, file or URL 10 the file changed meanwhile        18 the server has lost it
-  3 host not found               11 arrived damaged                   20 too large for the server
-  4 no connection                12 wrong size                        21 nobody knows what arrived
-  5 TLS not trusted              13 the server has another of that   130 interrupted; can be
-  6 too slow                        name                                 resumed
-  7 broken HTTP                  14 no space left`
+  0 everything is delivered       7 broken HTTP                       14 no space left
+  1 unexpected failure            8 the server refused (HTTP status)  15 cannot read or write there
+  2 unusable option, file or URL  9 connection lost                   16 another ferry sends it
+  3 host not found               10 the file changed meanwhile        18 the server has lost it
+  4 no connection                11 arrived damaged                   20 too large for the server
+  5 TLS not trusted              13 the server has another of that    21 nobody knows what arrived
+  6 too slow                        name                             130 interrupted; can be resumed`
 
 /** Adds the options, in groups. */
 export function addSendOptions(command: Command): void {

@@ -1,5 +1,5 @@
 /** The outbox of commands that send, and what they keep beside each item. */
-import type { HttpUrl } from 'ferry/transport'
+import { HttpUrl } from 'ferry/transport'
 import { defaultOutboxPath, openSqliteOutbox, type Outbox, type OutboxItem } from 'ferry/upload'
 import type { SendOptions } from './send-options.ts'
 
@@ -24,7 +24,14 @@ export function metadataFor(url: HttpUrl): { readonly url: string } {
   return { url: url.href }
 }
 
-/** Where an item is to go; undefined when nobody has said. */
+/** Where an item is to go; undefined when nobody has said, at least not for us. */
 export function targetOf({ metadata }: OutboxItem): string | undefined {
-  return metadata['url']
+  const { url } = metadata
+  if (url === undefined) return undefined
+  try {
+    return HttpUrl.parse(url).href
+  } catch {
+    // Other programs may keep something else under that name.
+    return undefined
+  }
 }

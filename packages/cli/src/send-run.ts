@@ -45,6 +45,7 @@ export interface SendRunContext {
 /**
  * Sends all of them, those that come after one that fails, too.
  * @returns the exit code: of an interruption, else of the first of the jobs that failed
+ * @throws `signal.reason`, when none of them was begun before
  */
 export async function sendAll(jobs: readonly SendJob[], context: SendRunContext): Promise<number> {
   const { signal, reporter, settings } = context
@@ -59,6 +60,7 @@ export async function sendAll(jobs: readonly SendJob[], context: SendRunContext)
   }
   await Promise.all(Array.from({ length: Math.min(settings.files, jobs.length) }, sendNext))
   if (signal.aborted) {
+    if (next === 0) throw signal.reason
     if (next < jobs.length) reporter.note(`${countFiles(jobs.length - next)} had not begun`)
     return (signal.reason as Interruption).exitCode
   }

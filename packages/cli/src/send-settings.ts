@@ -45,7 +45,8 @@ export class SendSettings implements AsyncDisposable {
   static async open(options: SendOptions, asking: Asking): Promise<SendSettings> {
     const fields = await readFields(options.header ?? [])
     const authorization = await readAuthorization(options, fields, asking)
-    const keys = new SendKeys(await readKey(options), asking)
+    const isIdentified = authorization !== undefined || hasAuthorization(fields.fields)
+    const keys = new SendKeys(isIdentified ? undefined : await readKey(options), asking)
     const shared = readShared(options)
     const client = await openClient(options, fields)
     return new SendSettings(options, { fields, authorization, keys }, { client, shared })
@@ -54,6 +55,25 @@ export class SendSettings implements AsyncDisposable {
   /** Files at once. */
   get files(): number {
     return this.#options.files
+  }
+
+  /**
+   * Looks at where all of them go, before anything is sent.
+   * @throws {ConfigError} when several servers would be shown what is secret to one of them
+   */
+  checkServers(urls: readonly HttpUrl[]): void {
+    const { fields, secretNames } = this.#fields
+    const isSecret =
+      this.#authorization !== undefined ||
+      this.#keys.isGiven ||
+      fields.some(([name]) => isSecretField(name) || secretNames.includes(name.toLowerCase()))
+    const servers = new Set(urls.map(({ origin }) => origin.key))
+    if (!isSecret || servers.size <= 1) return
+    throw new ConfigError(
+      'url',
+      `Cannot show one key to ${servers.size} servers, ${[...servers].join(' and ')}: ` +
+        'name the URL of one, and run it for each',
+    )
   }
 
   /**

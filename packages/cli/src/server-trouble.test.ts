@@ -1,4 +1,10 @@
-import { ConfigError, ConnectError, HttpStatusError, TransferError } from 'ferry/errors'
+import {
+  ConfigError,
+  ConnectError,
+  HttpStatusError,
+  TimeoutError,
+  TransferError,
+} from 'ferry/errors'
 import { HttpUrl } from 'ferry/transport'
 import type { UploadResult } from 'ferry/upload'
 import { expect, test } from 'vitest'
@@ -14,11 +20,35 @@ test.each([
   ['a proxy that does not', status(407), true],
   ['a server that refuses one file', status(413), false],
   ['a file that has changed', new TransferError('source-changed', 'Cannot'), false],
+  ['a server that answers no knock', new TimeoutError('connect', 1, 'Cannot'), true],
+  ['a server that stands still', new TimeoutError('body', 1, 'Cannot'), false],
+  ['a URL that takes no uploads', new ConfigError('protocol', 'Cannot'), true],
   ['a key that nobody gave', new ConfigError('key', 'Cannot'), true],
   ['a path that cannot be used', new ConfigError('path', 'Cannot'), false],
   ['what is no error of ours', new Error('Cannot'), false],
 ])('isTrouble() of %s', (_, error, isMeant) => {
   expect(isTrouble(error)).toBe(isMeant)
+})
+
+test('ServerTrouble spares a URL that takes no uploads further files, but not its neighbour', async () => {
+  const error = new ConfigError('protocol', 'Cannot tell how it takes uploads')
+  const trouble = new ServerTrouble()
+  const tried: string[] = []
+  for (const path of ['x', 'x', 'y']) {
+    const job = trouble.guard({
+      name: path,
+      url: HttpUrl.parse(`http://a/${path}`),
+      goOn: '',
+      send: (): Promise<UploadResult> => {
+        tried.push(path)
+        return Promise.reject(error)
+      },
+    })
+    await expect(job.send({}, () => {})).rejects.toBe(error)
+    await job.afterFailure?.(error)
+  }
+
+  expect(tried).toEqual(['x', 'y'])
 })
 
 test('ServerTrouble spares further files a server that could not be reached, and no other', async () => {
