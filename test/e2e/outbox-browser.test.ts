@@ -10,10 +10,22 @@ import { TestBrowser } from '../support/test-browser.ts'
 const TIMEOUT_MS = 120_000
 const MIB = 1_048_576
 
+/** How lasting what is kept of parts is asked to be. */
+const WATCH_DURABILITY = `
+  globalThis.durabilities = new Set()
+  const { put } = IDBObjectStore.prototype
+  IDBObjectStore.prototype.put = function (...given) {
+    if (this.name === 'parts') durabilities.add(this.transaction.durability)
+    return put.apply(this, given)
+  }
+`
+
+let script: string
 let server: PageServer
 beforeAll(async () => {
   const entry = fileURLToPath(new URL('../support/outbox-page.ts', import.meta.url))
-  server = await PageServer.open(await bundlePage(entry))
+  script = await bundlePage(entry)
+  server = await PageServer.open(script)
 }, TIMEOUT_MS)
 afterAll(() => server?.[Symbol.asyncDispose]())
 
@@ -22,6 +34,7 @@ test(
   async () => {
     await using browser = await TestBrowser.open()
     const page = await openPage(browser)
+    await page.evaluate(WATCH_DURABILITY)
 
     const { value: items = [] } = await call(page, 'add', [
       { name: 'ä/日本', size: 250_000, partBytes: 100_000 },
@@ -43,6 +56,9 @@ test(
       sha256: digestOf(bytes),
     })
     expect(items[1]?.content).toMatchObject({ sha256: digestOf(Buffer.alloc(0)) })
+
+    // What is relaxed keeps large parts in files that a power cut may empty.
+    expect(await page.evaluate('[...durabilities]')).toEqual(['strict'])
 
     await page.reload()
     expect((await call(page, 'list')).value).toEqual(items)
@@ -79,6 +95,38 @@ test(
     expect(await call(page, 'countRecords')).toBe(0)
     await call(page, 'close')
     expect(await call(page, 'list')).toEqual({ code: 'TypeError' })
+  },
+  TIMEOUT_MS,
+)
+
+test(
+  'an outbox that others clear away or change while it is open goes on with what is there',
+  async () => {
+    await using browser = await TestBrowser.open()
+    const page = await openPage(browser)
+    await call(page, 'add', [{ name: 'a', size: 10, partBytes: 10 }])
+
+    // A tab of a later Ferry.
+    await page.evaluate(asRequest('open("ferry-outbox-indexcp", 2)'))
+    expect(await call(page, 'list')).toEqual({ code: 'outbox-unusable' })
+    await page.evaluate(asRequest('deleteDatabase("ferry-outbox-indexcp")'))
+    expect(await call(page, 'list')).toEqual({ value: [] })
+    await call(page, 'add', [{ name: 'b', size: 10, partBytes: 10 }])
+
+    const session = await browser.context.newCDPSession(page)
+    const { origin } = server
+    await session.send('Storage.clearDataForOrigin', { origin, storageTypes: 'indexeddb' })
+    await expect.poll(() => call(page, 'list')).toEqual({ value: [] })
+    await call(page, 'add', [{ name: 'c', size: 10, partBytes: 10 }])
+    expect((await call(page, 'list')).value?.map(({ name }) => name)).toEqual(['c'])
+
+    // Another tab that looks for what was left half-added takes nothing that has become whole.
+    await call(page, 'addWhileOpening', 'd')
+    expect((await call(page, 'list')).value?.map(({ name }) => name)).toEqual(['c', 'd'])
+
+    expect(await page.evaluate(OPEN_WITHOUT_ORIGIN, script)).toMatch(
+      /Cannot open the outbox .*: the browser lets this page keep nothing$/,
+    )
   },
   TIMEOUT_MS,
 )
@@ -197,6 +245,38 @@ async function call<Name extends keyof OutboxPage>(
     },
     [name, args] as [string, unknown[]],
   )) as Awaited<ReturnType<OutboxPage[Name]>>
+}
+
+/** A request of IndexedDB as something to be waited for; a database is closed at once. */
+function asRequest(call: string): string {
+  return `new Promise((resolve, reject) => {
+    const request = indexedDB.${call}
+    request.onsuccess = () => resolve(request.result?.close())
+    request.onerror = () => reject(request.error)
+  })`
+}
+
+/** Runs the script of the page in a frame that has no origin of its own; gives what goes wrong there. */
+const OPEN_WITHOUT_ORIGIN = (code: string): Promise<string> =>
+  new Promise((resolve) => {
+    const scope = globalThis as unknown as Frames
+    scope.onmessage = ({ data }) => resolve(data)
+    const frame = scope.document.createElement('iframe')
+    frame.sandbox = 'allow-scripts'
+    frame.srcdoc = `<script>
+      onerror = (message) => parent.postMessage(message, '*')
+      onunhandledrejection = ({ reason }) => parent.postMessage(reason.message, '*')
+    </script><script type="module">${code}</script>`
+    scope.document.body.append(frame)
+  })
+
+/** As much of a page as that takes. */
+interface Frames {
+  onmessage: (message: { readonly data: string }) => void
+  readonly document: {
+    createElement(name: 'iframe'): { sandbox: string; srcdoc: string }
+    readonly body: { append(frame: unknown): void }
+  }
 }
 
 async function openPage(browser: TestBrowser, quotaBytes?: number): Promise<Page> {

@@ -1,4 +1,5 @@
 /** Sending from pages and workers, in a real browser: what is added arrives once and whole. */
+import { utimes } from 'node:fs/promises'
 import { fileURLToPath } from 'node:url'
 import type { Page } from 'playwright-core'
 import { afterAll, beforeAll, expect, test } from 'vitest'
@@ -30,8 +31,10 @@ beforeAll(async () => {
 })
 afterAll(() => browser?.[Symbol.asyncDispose]())
 
-test('the bundle for a page has nothing of Node', () => {
+test('the bundle for a page has nothing of Node, and nothing that browsers of 2024 lack', () => {
   expect(script).not.toMatch(/["'`]node:|__vite-browser-external/)
+  // As it stands, or as it is rewritten for those that have Symbol.asyncDispose.
+  expect(script).not.toMatch(/\bawait using\b|SuppressedError/)
 })
 
 test.for(['indexedcp', 'tus', 'ietf'] as const)(
@@ -176,7 +179,8 @@ test('a worker sends as a page does', async () => {
 test('a quota that is used up refuses what is added then, and loses nothing', async () => {
   await using site = await PageSite.open(script)
   const page = await openPage(site.page.origin, browser, 8 * MB)
-  await call(page, 'open', { keys: [KEY] })
+  // Of what it would take days to send.
+  await call(page, 'open', { keys: [KEY], limitBytesPerSecond: 1 })
   await call(page, 'add', [{ name: 'small.bin', size: MB }])
 
   const refused = await call(page, 'add', [{ name: 'huge.bin', size: 40 * MB, isStream: true }])
@@ -187,7 +191,12 @@ test('a quota that is used up refuses what is added then, and loses nothing', as
   })
   expect(await call(page, 'list')).toEqual(['small.bin'])
   await call(page, 'add', [{ name: 'after.bin', size: MB }])
-  expect(await call(page, 'send', `${site.network.url}/files`)).toMatchObject({
+  const sent = call(page, 'send', `${site.network.url}/files`)
+  await expect
+    .poll(() => site.network.requests.filter((line) => line.startsWith('POST')).length)
+    .toBe(1)
+  await call(page, 'limit')
+  expect(await sent).toMatchObject({
     value: { 'small.bin': 'small.bin', 'after.bin': 'after.bin' },
   })
   await expectArrived(site, { 'small.bin': MB, 'after.bin': MB })
@@ -218,9 +227,10 @@ test('refused credentials are asked for again, and cost nothing that the server 
 test('a server that takes nothing any more, or does not answer, is given up and asked again', async () => {
   await using site = await PageSite.open(script)
   const page = await openPage(site.page.origin)
-  // The system takes some megabytes that the server does not: of less than that, only the answer is missed.
+  // The system takes some megabytes that the server does not: of less than that, often only the answer
+  // is missed.
   const size = IS_BIG ? 60 * MB : SIZE
-  const timeouts = IS_BIG ? { stallTimeoutMs: 3000 } : { answerTimeoutMs: 3000 }
+  const timeouts = { stallTimeoutMs: 2000, answerTimeoutMs: IS_BIG ? 60_000 : 2000 }
   const options = { protocol: 'tus', keys: [KEY], retryDelayMs: 10, chunkBytes: size } as const
   await call(page, 'open', { ...options, ...timeouts })
   await call(page, 'add', [{ name: 'file.bin', size }])
@@ -274,6 +284,11 @@ test('what is sent can be paused, goes on, and can be taken out, which the serve
     url: `${site.network.url}/files`,
   })
 
+  // As the browser's button does, which ends every request of the page.
+  await page.evaluate('stop()')
+  await expect
+    .poll(async () => (await report(page)).events)
+    .toEqual(expect.arrayContaining([expect.stringMatching(/^retry (offline|connection-lost)$/)]))
   await call(page, 'pause')
   await expect.poll(async () => (await report(page)).events).toContain('state paused')
   site.network.faults.length = 0
@@ -291,19 +306,57 @@ test('what is sent can be paused, goes on, and can be taken out, which the serve
   await page.close()
 })
 
-test('a server that lets no page of the origin in is told of as such', async () => {
+test('a server that lets no page of the origin in is told of as such, once for all files', async () => {
   await using site = await PageSite.open(script)
   await using other = await PageServer.open(script)
   const page = await openPage(other.origin)
   await call(page, 'open', { protocol: 'tus', keys: [KEY], maxRetries: 1, retryDelayMs: 10 })
-  await call(page, 'add', [{ name: 'a.bin', size: 10 }])
+  await call(page, 'add', [
+    { name: 'a.bin', size: 10 },
+    { name: 'b.bin', size: 10 },
+  ])
 
-  expect(await call(page, 'send', `${site.network.url}/files`)).toEqual({
+  const url = `${site.network.url}/files`
+  expect(await call(page, 'send', url)).toEqual({
     code: 'connection-lost',
     message: expect.stringContaining('or the server lets no page of this origin in'),
   })
-  expect(await call(page, 'list')).toEqual(['a.bin'])
+  expect(await call(page, 'list')).toEqual(['a.bin', 'b.bin'])
   expect((await report(page)).errors).toEqual(['a.bin connection-lost'])
+
+  // What waits for the end of a pause can be stopped.
+  await call(page, 'pause')
+  await call(page, 'start', url)
+  expect(await call(page, 'stop')).toEqual({})
+  await expect(call(page, 'start', 'http://')).rejects.toThrow('Cannot')
+  await page.close()
+})
+
+test('a file that is gone, or has changed, since it was chosen is not sent as something else', async () => {
+  await using site = await PageSite.open(script)
+  await using folder = await TempDir.create()
+  const page = await openPage(site.page.origin)
+  const options = { protocol: 'tus', keys: [KEY] } as const
+  await call(page, 'open', options)
+  await page.setContent('<input type="file">')
+  const refused = { code: 'source-changed', message: expect.stringMatching(/or is gone$/) }
+
+  for (const now of [undefined, 'short', '']) {
+    const path = await folder.write('file.bin', 'content')
+    await page.setInputFiles('input', path)
+    await folder.remove('file.bin')
+    if (now !== undefined) {
+      await folder.write('file.bin', now)
+      // The browser goes by whole seconds.
+      await utimes(path, Date.now() / 1000, Date.now() / 1000 + 10)
+    }
+
+    expect(await call(page, 'addChosen')).toEqual(refused)
+    expect(await call(page, 'uploadChosen', `${site.network.url}/files`, options)).toEqual(refused)
+  }
+
+  expect(await call(page, 'list')).toEqual([])
+  expect(await site.files()).toEqual([])
   await page.close()
 })
 

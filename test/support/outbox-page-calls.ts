@@ -27,6 +27,11 @@ export interface OutboxPage {
   add(items: readonly PageItem[]): Promise<Outcome<OutboxItem[]>>
   /** Adds what never comes to its end; resolves when some parts are kept. */
   addEndless(name: string, partBytes: number): Promise<void>
+  /**
+   * Adds something while another outbox is opened, which looks at what is being added before its end, and
+   * at who is adding after it.
+   */
+  addWhileOpening(name: string): Promise<Outcome<OutboxItem[]>>
   list(): Promise<Outcome<OutboxItem[]>>
   lease(id: string): Promise<Outcome<boolean>>
   release(id: string): Promise<Outcome<void>>

@@ -1,6 +1,10 @@
 /** An outbox of a page, for tests that drive it from outside: calls take and give what JSON takes. */
 import { openIndexedDbOutbox } from '../../packages/ferry/src/upload/browser/indexeddb-outbox.ts'
-import type { NewItem, OutboxLease } from '../../packages/ferry/src/upload/outbox.ts'
+import type {
+  BrowserScope,
+  LockManager,
+} from '../../packages/ferry/src/upload/browser/idb-types.ts'
+import type { NewItem, OutboxItem, OutboxLease } from '../../packages/ferry/src/upload/outbox.ts'
 import type { OutboxPage, PageItem } from './outbox-page-calls.ts'
 
 /** As much as a browser gives at a time. */
@@ -21,6 +25,7 @@ const calls: OutboxPage = {
       void outbox.add([item], { onProgress: (_, bytes) => bytes > partBytes && resolve() })
     })
   },
+  addWhileOpening: (name) => settle(() => addWhileOpening(name)),
   list: () => settle(() => outbox.list()),
   lease: (id) =>
     settle(async () => {
@@ -66,6 +71,36 @@ function newItem({ name, size, partBytes, isRandom }: PageItem): NewItem {
   }
   return { name, content: { mode: 'stored', pieces: pieces(), partBytes } }
 }
+
+async function addWhileOpening(name: string): Promise<OutboxItem[]> {
+  const { locks } = (globalThis as BrowserScope).navigator as { locks: LockManager }
+  const [begun, asked, ending, added] = Array.from({ length: 4 }, () =>
+    Promise.withResolvers<void>(),
+  ) as [Step, Step, Step, Step]
+  async function* pieces(): AsyncGenerator<Uint8Array> {
+    yield new Uint8Array(10)
+    await ending.promise
+  }
+  const content = { mode: 'stored', pieces: pieces(), partBytes: 10 } as const
+  const adding = outbox.add([{ name, content }], { onProgress: () => begun.resolve() })
+  await begun.promise
+  const query = locks.query.bind(locks)
+  locks.query = async () => {
+    asked.resolve()
+    await added.promise
+    return await query()
+  }
+  const opening = openIndexedDbOutbox()
+  await asked.promise
+  ending.resolve()
+  const items = await adding
+  locks.query = query
+  added.resolve()
+  await (await opening).close()
+  return items
+}
+
+type Step = PromiseWithResolvers<void>
 
 function leaseOf(id: string): OutboxLease {
   return leases.get(id) as OutboxLease

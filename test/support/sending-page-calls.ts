@@ -12,6 +12,7 @@ export interface PageClient {
   readonly retryDelayMs?: number
   readonly maxRetries?: number
   readonly offline?: 'wait' | 'fail'
+  readonly limitBytesPerSecond?: number
   /** Given one after another, the next when one is refused. */
   readonly keys?: readonly string[]
 }
@@ -54,6 +55,9 @@ export interface SendingPage {
   open(client: PageClient): void
   /** Resolves with the ids. */
   add(files: readonly PageFile[]): Promise<PageOutcome<string[]>>
+  /** Takes the file that was chosen in the input of the page: into the outbox, or past it. */
+  addChosen(): Promise<PageOutcome<string>>
+  uploadChosen(url: string, client: PageClient): Promise<PageOutcome<PageResult>>
   send(url: string): Promise<PageOutcome<Record<string, string>>>
   /** Sends bytes past the outbox. */
   upload(url: string, size: number, client: PageClient): Promise<PageOutcome<PageResult>>
@@ -62,6 +66,8 @@ export interface SendingPage {
   pause(): void
   resume(): void
   cancel(): void
+  /** Without an argument there is no limit any more. */
+  limit(bytesPerSecond?: number): void
   remove(id: string): Promise<PageOutcome<boolean>>
   list(): Promise<string[]>
   report(): PageReport

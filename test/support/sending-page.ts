@@ -53,6 +53,9 @@ const calls: SendingPage = {
       }
       return ids
     }),
+  addChosen: () => settle(async () => (await client.addFile(chosenFile())).id),
+  uploadChosen: (url, options) =>
+    settle(async () => resultOf(await upload(chosenFile(), url, settingsOf(options)).result)),
   send: (url) => settle(() => client.uploadBufferedFiles(url)),
   upload: (url, size, options) =>
     settle(async () => {
@@ -64,6 +67,9 @@ const calls: SendingPage = {
   pause: () => client.pause(),
   resume: () => client.resume(),
   cancel: () => client.cancel(),
+  limit: (bytesPerSecond) => {
+    client.limitBytesPerSecond = bytesPerSecond
+  },
   remove: (id) => settle(() => client.removeFile(id)),
   list: () => client.getBufferedFiles(),
   report: () => ({ events, acknowledged, completed, errors }),
@@ -98,6 +104,13 @@ function settingsOf({ keys, ...options }: Omit<PageClient, 'files'>): BrowserUpl
       return { Authorization: `Bearer ${keys[given] ?? ''}` }
     },
   }
+}
+
+function chosenFile(): File {
+  const { document } = globalThis as unknown as {
+    readonly document: { querySelector(name: 'input'): { readonly files: readonly File[] } }
+  }
+  return document.querySelector('input').files[0] as File
 }
 
 function resultOf({ name, protocol, resumedBytes, transmittedBytes }: PageResult): PageResult {

@@ -40,6 +40,18 @@ test('ApiKey asks again when what was typed is refused, once for all uploads', a
   expect(asked()).toBe(2)
 })
 
+test('ApiKey asks again once what was typed is forgotten; what was set stays', async () => {
+  const { key, asked } = askedKey('set')
+  key.forgetTyped()
+  expect(await key.get()).toBe('set')
+
+  key.value = undefined
+  await key.get()
+  key.forgetTyped()
+
+  expect([await key.get(), asked()]).toEqual(['typed 2', 2])
+})
+
 test('ApiKey asks nobody when what was set is refused, and takes what was set since', async () => {
   const { key, asked } = askedKey('wrong')
   const provide = key.provide()

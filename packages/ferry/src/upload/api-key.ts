@@ -36,12 +36,16 @@ export class ApiKey {
     return this.#typed
   }
 
+  /** What somebody has typed was refused: it has to be typed again. */
+  forgetTyped(): void {
+    if (this.#typed !== undefined && this.value === this.#typed) this.value = undefined
+  }
+
   /** Credentials of one upload: it knows which key of them was refused. */
   provide(): CredentialProvider {
     let given: string | undefined
     return async ({ refused }) => {
-      const isTyped = given !== undefined && given === this.#typed && given === this.value
-      if (refused && isTyped) this.value = undefined
+      if (refused && given === this.#typed) this.forgetTyped()
       given = await this.get()
       return { Authorization: `Bearer ${given}` }
     }

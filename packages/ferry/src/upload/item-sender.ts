@@ -2,11 +2,14 @@
  * Sends items of an outbox to one server, several at a time. Each item succeeds or fails by itself,
  * unless what went wrong would go wrong with all of them. How one item is sent is its maker's business.
  */
+import { abortable } from '../clock.ts'
 import { type ErrorCode, HttpStatusError, isFerryError } from '../errors.ts'
+import { callBack } from './call-back.ts'
 import type { Outbox, OutboxItem, OutboxLease } from './outbox.ts'
 import { SendingOrder } from './sending-order.ts'
 import type { Upload } from './upload-handle.ts'
 import type { UploadProgress, UploadResult } from './upload-settings.ts'
+import { UnansweredError } from './upload-wire.ts'
 
 /** What became of an item. */
 export type SentItem =
@@ -96,7 +99,7 @@ export class ItemSender {
 
   async #runLane(run: SendingRun, url: string): Promise<void> {
     for (;;) {
-      while (this.#pause !== undefined) await this.#pause.promise
+      await this.#untilResumed(run)
       if (run.hasEnded) return
       const item = run.order.take()
       if (item === undefined) return
@@ -106,6 +109,13 @@ export class ItemSender {
       run.outcomes.set(item, this.#tell(outcome))
       run.order.done(item)
       if (outcome.type === 'failed' && concernsAll(outcome.error)) run.hasFailed = true
+    }
+  }
+
+  async #untilResumed(run: SendingRun): Promise<void> {
+    while (this.#pause !== undefined && !run.hasEnded) {
+      // What is given up meanwhile ends, too.
+      await abortable(this.#pause.promise, run.signal).catch(() => {})
     }
   }
 
@@ -119,12 +129,15 @@ export class ItemSender {
       return { type: 'failed', item, error }
     }
     if (lease === undefined) return { type: 'skipped', item }
+    // No `await using`: not every browser has Symbol.asyncDispose.
     try {
-      await using held = lease
-      const result = await this.#deliver(held, url, run.signal)
+      const result = await this.#deliver(lease, url, run.signal)
       return result === undefined ? { type: 'skipped', item } : { type: 'sent', item, result }
     } catch (error) {
       return { type: 'failed', item, error }
+    } finally {
+      // What cannot be given back ends by itself.
+      await lease.release().catch(() => {})
     }
   }
 
@@ -143,7 +156,7 @@ export class ItemSender {
         onStart: (upload) => {
           this.#begin(upload)
           if (onProgress === undefined) return
-          telling = tellProgress(upload, (progress) => onProgress(item, progress))
+          telling = tellProgress(upload, (progress) => callBack(onProgress, item, progress))
         },
       })
     } finally {
@@ -159,7 +172,7 @@ export class ItemSender {
   }
 
   #tell(outcome: SentItem): SentItem {
-    this.#options.onOutcome(outcome)
+    callBack(this.#options.onOutcome, outcome)
     return outcome
   }
 }
@@ -200,6 +213,7 @@ const UNREACHABLE: ReadonlySet<ErrorCode> = new Set([
 /** Whether what went wrong with one item would go wrong with the others: each may take long to fail. */
 function concernsAll(error: unknown): boolean {
   if (error instanceof HttpStatusError) return error.status === 401
+  if (error instanceof UnansweredError) return true
   if (!isFerryError(error)) return false
   const { code, detail } = error
   if (code === 'timeout') return detail['phase'] === 'connect'

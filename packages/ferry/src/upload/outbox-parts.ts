@@ -7,7 +7,7 @@ import type { NewStoredContent } from './outbox.ts'
 /** As the Python client of IndexedCP has it; what a database takes at a time without ado. */
 const DEFAULT_PART_BYTES = 1_048_576
 // A part is in memory, twice at times.
-const MAX_PART_BYTES = 67_108_864
+export const MAX_PART_BYTES = 67_108_864
 
 /** @throws {ConfigError} */
 export function checkPartBytes(partBytes: number = DEFAULT_PART_BYTES): number {

@@ -3,7 +3,7 @@
  * whatever happens, and sent later, as often as that takes.
  */
 import { HttpClient } from '../client/http-client.ts'
-import { systemClock, wait } from '../clock.ts'
+import { systemClock } from '../clock.ts'
 import { ConfigError, TransferError } from '../errors.ts'
 import { HeaderFields } from '../protocol/semantics/header-fields.ts'
 import { formatChunk, readChunkAnswer } from '../protocol/upload/indexedcp-messages.ts'
@@ -12,6 +12,7 @@ import type { ContentInit } from '../transport/content.ts'
 import { HttpUrl } from '../transport/http-url.ts'
 import { ClientWire } from './client-wire.ts'
 import { ApiKey } from './api-key.ts'
+import { type BackgroundOptions, BackgroundRounds } from './background-rounds.ts'
 import { BufferedUploadError } from './buffered-upload-error.ts'
 import { toClientError } from './client-errors.ts'
 import {
@@ -25,10 +26,14 @@ import {
 import type { SentItem } from './item-sender.ts'
 import type { Outbox, OutboxItem } from './outbox.ts'
 import { checkFiles, OutboxSender } from './outbox-sender.ts'
+import { MAX_PART_BYTES } from './outbox-parts.ts'
 import { resultsByName } from './results-by-name.ts'
 import { openSqliteOutbox } from './sqlite-outbox.ts'
 import { isSuccess, statusError, UploadHttp } from './upload-http.ts'
 import type { UploadClientOptions } from './upload-client-options.ts'
+import { checkUploadSettings } from './upload-settings.ts'
+
+export type { BackgroundOptions } from './background-rounds.ts'
 
 /** What a server says of one chunk. */
 export interface SentChunk {
@@ -37,18 +42,9 @@ export interface SentChunk {
   readonly alreadyReceived: boolean
 }
 
-/** How a client sends in the background. */
-export interface BackgroundOptions {
-  /** Between the end of one round and the next, in ms. @defaultValue 5000 */
-  readonly checkInterval?: number | undefined
-  /** Told of each round that failed: {BufferedUploadError}, or what the outbox has failed with. */
-  readonly onError?: ((error: unknown) => void) | undefined
-}
-
 const DEFAULT_CHUNK_SIZE = 1_048_576
 const DEFAULT_RETRIES = 3
 const DEFAULT_RETRY_DELAY_MS = 1000
-const DEFAULT_CHECK_INTERVAL_MS = 5000
 const STALL_TIMEOUT_MS = 60_000
 
 /**
@@ -71,15 +67,18 @@ export class UploadClient implements AsyncDisposable {
   #isClosed = false
   /** What `send()` is at. */
   readonly #sending = new Set<Promise<unknown>>()
-  #background: { readonly stop: AbortController; readonly done: Promise<void> } | undefined
+  #background: BackgroundRounds | undefined
+  /** Ends the calls that send, those included that have not come so far as to send. */
+  #cancelling = new AbortController()
 
-  /** @throws {ConfigError} chunkSize, files, bytesPerSecond */
+  /** @throws {ConfigError} for an option that cannot be used */
   constructor(options: UploadClientOptions = {}) {
     const { chunkSize = DEFAULT_CHUNK_SIZE, files, apiKey, clock = systemClock } = options
     if (!Number.isSafeInteger(chunkSize) || chunkSize < 1) {
       throw new ConfigError('chunkSize', `Cannot use ${chunkSize} as chunkSize: expected 1 or more`)
     }
     checkFiles(files)
+    checkUploadSettings(options)
     this.chunkSize = chunkSize
     this.#options = options
     this.#limit = new RateLimit(options.limitBytesPerSecond, options.limit)
@@ -124,7 +123,7 @@ export class UploadClient implements AsyncDisposable {
     path: string,
     options: Omit<AddFolderOptions, 'partBytes'> = {},
   ): Promise<number> {
-    const partBytes = this.chunkSize
+    const partBytes = this.#partBytes
     return (await addFolder(await this.#open(), path, { ...options, partBytes })).length
   }
 
@@ -134,7 +133,7 @@ export class UploadClient implements AsyncDisposable {
     name: string,
     options: Omit<AddContentOptions, 'partBytes'> = {},
   ): Promise<number> {
-    const partBytes = this.chunkSize
+    const partBytes = this.#partBytes
     return this.#chunksOf(
       await addContent(await this.#open(), name, stream, { ...options, partBytes }),
     )
@@ -157,8 +156,8 @@ export class UploadClient implements AsyncDisposable {
     serverUrl: string,
     signal?: AbortSignal,
   ): Promise<Record<string, string>> {
-    const outcomes = await this.#send(await (await this.#open()).list(), serverUrl, signal)
-    const { sent, failures, untried } = resultsByName(outcomes)
+    const items = async (): Promise<OutboxItem[]> => await (await this.#open()).list()
+    const { sent, failures, untried } = resultsByName(await this.#send(items, serverUrl, signal))
     if (failures.length > 0) throw new BufferedUploadError({ sent, failures, untried })
     return sent
   }
@@ -170,10 +169,11 @@ export class UploadClient implements AsyncDisposable {
    * another process has begun to send it
    */
   async bufferAndUpload(path: string, serverUrl: string, signal?: AbortSignal): Promise<string> {
-    const item = await this.#addFile(path, { signal })
-    const [outcome] = await this.#send([item], serverUrl, signal)
-    if (outcome?.type === 'failed') throw outcome.error
-    if (outcome?.type === 'sent') return outcome.result.remoteName ?? item.name
+    const add = async (): Promise<OutboxItem[]> => [await this.#addFile(path, { signal })]
+    const [outcome] = (await this.#send(add, serverUrl, signal)) as [SentItem]
+    const { item } = outcome
+    if (outcome.type === 'failed') throw outcome.error
+    if (outcome.type === 'sent') return outcome.result.remoteName ?? item.name
     const outbox = await this.#open()
     if ((await outbox.get(item.id)) === undefined) return item.name
     throw new TransferError(
@@ -217,7 +217,9 @@ export class UploadClient implements AsyncDisposable {
     })
     if (!isSuccess(answer)) {
       const error = statusError(`send a chunk to ${url.label}`, answer)
-      throw toClientError(error, this.#apiKey.known)
+      const told = toClientError(error, this.#apiKey.known)
+      if (answer.status === 401) this.#apiKey.forgetTyped()
+      throw told
     }
     const { storedName, alreadyReceived } = readChunkAnswer(answer.text)
     return { actualFilename: storedName, alreadyReceived }
@@ -265,32 +267,36 @@ export class UploadClient implements AsyncDisposable {
    */
   cancel(): void {
     this.#isPaused = false
+    this.#cancelling.abort(new DOMException('Sending was cancelled', 'AbortError'))
+    this.#cancelling = new AbortController()
     this.#sender?.cancel()
   }
 
   /**
    * Sends from now on what is in the outbox, round after round, until it is stopped. Nothing happens
    * where that is under way already.
+   * @throws {ConfigError} for a URL that is none
    */
   startUploadBackground(serverUrl: string, options: BackgroundOptions = {}): void {
     this.#throwIfClosed()
-    if (this.#background !== undefined) return
-    const stop = new AbortController()
-    this.#background = { stop, done: this.#uploadUntil(serverUrl, options, stop.signal) }
+    HttpUrl.parse(serverUrl)
+    const { clock = systemClock, signal } = this.#options
+    const round = (stopped: AbortSignal): Promise<void> => this.#sendRound(serverUrl, stopped)
+    this.#background ??= new BackgroundRounds(round, { ...options, clock, signal })
   }
 
   /** What is on its way is given up, and goes on the next time. */
   async stopUploadBackground(): Promise<void> {
     const background = this.#background
     this.#background = undefined
-    background?.stop.abort()
-    await background?.done
+    await background?.stop()
   }
 
   /** Gives up what is under way. Idempotent. */
   async close(): Promise<void> {
     this.#isClosed = true
     await this.stopUploadBackground()
+    this.cancel()
     await this.#sender?.close()
     // Leases are given back to an outbox that is open.
     await Promise.allSettled(this.#sending)
@@ -323,28 +329,55 @@ export class UploadClient implements AsyncDisposable {
     }
   }
 
+  async #sendRound(serverUrl: string, signal: AbortSignal): Promise<void> {
+    const { signal: cancelled } = this.#cancelling
+    try {
+      await this.uploadBufferedFiles(serverUrl, signal)
+    } catch (error) {
+      // Whoever has cancelled knows.
+      if (!cancelled.aborted) throw error
+    }
+  }
+
   async #addFile(path: string, options: AddFileOptions): Promise<OutboxItem> {
-    return await addFile(await this.#open(), path, { ...options, partBytes: this.chunkSize })
+    return await addFile(await this.#open(), path, { ...options, partBytes: this.#partBytes })
+  }
+
+  /** Chunks may be larger than what an outbox keeps in one. */
+  get #partBytes(): number {
+    return Math.min(this.chunkSize, MAX_PART_BYTES)
   }
 
   #chunksOf({ size }: OutboxItem): number {
     return Math.ceil(size / this.chunkSize)
   }
 
+  /** @param find gives what is to be sent */
   async #send(
-    items: readonly OutboxItem[],
+    find: () => Promise<OutboxItem[]>,
     serverUrl: string,
     signal: AbortSignal | undefined,
   ): Promise<SentItem[]> {
-    this.#sender ??= this.#createSender(await this.#open())
-    const signals = [this.#options.signal, signal].filter((one) => one !== undefined)
-    const sending = this.#sender.send(items, serverUrl, AbortSignal.any(signals))
+    const signals = [this.#cancelling.signal, this.#options.signal, signal]
+    const either = AbortSignal.any(signals.filter((one) => one !== undefined))
+    const sending = this.#sendFound(find, serverUrl, either)
     this.#sending.add(sending)
     try {
       return await sending
     } finally {
       this.#sending.delete(sending)
     }
+  }
+
+  async #sendFound(
+    find: () => Promise<OutboxItem[]>,
+    serverUrl: string,
+    signal: AbortSignal,
+  ): Promise<SentItem[]> {
+    const items = await find()
+    signal.throwIfAborted()
+    this.#sender ??= this.#createSender(await this.#open())
+    return await this.#sender.send(items, serverUrl, signal)
   }
 
   #createSender(outbox: Outbox): OutboxSender {
@@ -387,22 +420,5 @@ export class UploadClient implements AsyncDisposable {
       headers: HeaderFields.from(headers),
       credentials: this.#apiKey.provide(),
     })
-  }
-
-  async #uploadUntil(
-    serverUrl: string,
-    { checkInterval = DEFAULT_CHECK_INTERVAL_MS, onError }: BackgroundOptions,
-    signal: AbortSignal,
-  ): Promise<void> {
-    const { clock = systemClock } = this.#options
-    while (!signal.aborted) {
-      try {
-        await this.uploadBufferedFiles(serverUrl, signal)
-      } catch (error) {
-        // The next round tries again.
-        if (!signal.aborted) onError?.(error)
-      }
-      await wait(checkInterval, signal, clock).catch(() => {})
-    }
   }
 }

@@ -5,6 +5,7 @@ import { HeaderFields } from '../protocol/semantics/header-fields.ts'
 import type { RateLimit } from '../transfer/rate-limit.ts'
 import { SpeedMeter } from '../transfer/speed-meter.ts'
 import type { HttpUrl } from '../transport/http-url.ts'
+import { callBack } from './call-back.ts'
 import { patienceOf, type UploadPatience } from './retry-upload.ts'
 import type { CreateHash } from './source-digest.ts'
 import { UploadHttp } from './upload-http.ts'
@@ -28,7 +29,7 @@ export interface UploadParts {
   /** Whether the upload closes the source. */
   readonly ownsSource: boolean
   readonly wire: UploadWire
-  /** Called when no request comes any more; perhaps several times. */
+  /** Called when no request comes for now; perhaps several times. */
   readonly closeWire: () => Promise<void>
   /** What the wire goes by. */
   readonly limit: RateLimit
@@ -61,6 +62,8 @@ export class Upload implements AsyncIterable<UploadProgress> {
   #source: UploadSource | undefined
   #state: UploadState = 'queued'
   #run: UploadRun | undefined
+  /** The last one before it that got so far as to know what the server has. */
+  #earlierRun: UploadRun | undefined
   #note: UploadNote | undefined
   #resumedBytes: number | undefined
   /** Ends the run that is under way. */
@@ -123,8 +126,10 @@ export class Upload implements AsyncIterable<UploadProgress> {
   /** Goes on after a pause. */
   resume(): void {
     if (this.#state !== 'paused') return
+    // A listener may pause again at once, which is another pause.
+    const { resolve } = this.#resumed
     this.#setState('queued')
-    this.#resumed.resolve()
+    resolve()
   }
 
   /**
@@ -143,7 +148,7 @@ export class Upload implements AsyncIterable<UploadProgress> {
     await this.result.catch(() => {})
     if (!terminate || this.#state === 'completed') return
     try {
-      await this.#run?.terminate(new AbortController().signal)
+      await this.#openedRun?.terminate(new AbortController().signal)
     } finally {
       await this.#parts.closeWire()
     }
@@ -151,7 +156,7 @@ export class Upload implements AsyncIterable<UploadProgress> {
 
   /** How far it is; call it about as often as it is shown, since speed is measured between calls. */
   progress(): UploadProgress {
-    const run = this.#run
+    const run = this.#openedRun
     const size = this.#source?.size
     const sentBytes = run?.sentBytes ?? 0
     const { transmittedBytes } = this.#http
@@ -188,6 +193,11 @@ export class Upload implements AsyncIterable<UploadProgress> {
     yield this.progress()
   }
 
+  /** After a pause, the run before it until the server has been asked again. */
+  get #openedRun(): UploadRun | undefined {
+    return this.#run?.hasOpened === true ? this.#run : (this.#earlierRun ?? this.#run)
+  }
+
   get #hasEnded(): boolean {
     return ['completed', 'failed', 'cancelled'].includes(this.#state)
   }
@@ -222,6 +232,8 @@ export class Upload implements AsyncIterable<UploadProgress> {
     this.#options.signal?.throwIfAborted()
     this.#throwIfCancelled()
     if (this.#state === 'paused') return undefined
+    this.#earlierRun = this.#openedRun
+    this.#run = undefined
     this.#stopping = new AbortController()
     const { signal } = this.#stopping
     this.#setState('running')
@@ -229,9 +241,10 @@ export class Upload implements AsyncIterable<UploadProgress> {
       this.#source ??= await this.#parts.openSource()
       // It may have been paused while the file was looked at.
       signal.throwIfAborted()
-      this.#run = this.#createRun(this.#source)
-      const finished = await this.#run.run(signal)
-      this.#resumedBytes ??= this.#run.resumedBytes
+      const run = this.#createRun(this.#source)
+      this.#run = run
+      const finished = await run.run(signal)
+      this.#resumedBytes ??= run.resumedBytes
       this.#setState('completed')
       return finished
     } catch (error) {
@@ -239,7 +252,7 @@ export class Upload implements AsyncIterable<UploadProgress> {
       const isPause = signal.reason instanceof Pause || error instanceof Drained
       if (!isPause) throw signal.aborted ? (signal.reason as Error) : error
       // What this run has brought is no earlier run's.
-      this.#resumedBytes ??= this.#run?.resumedBytes
+      if (this.#run?.hasOpened === true) this.#resumedBytes ??= this.#run.resumedBytes
       return undefined
     }
   }
@@ -308,8 +321,7 @@ export class Upload implements AsyncIterable<UploadProgress> {
 
   async #close(): Promise<void> {
     if (this.#parts.ownsSource) await this.#source?.close()
-    // One that was cancelled may still have to tell the server.
-    if (this.#cancelled === undefined) await this.#parts.closeWire()
+    await this.#parts.closeWire()
   }
 
   #throwIfCancelled(): void {
@@ -322,7 +334,7 @@ export class Upload implements AsyncIterable<UploadProgress> {
   }
 
   #tell(event: UploadEvent): void {
-    this.#options.onEvent?.(event)
-    for (const listener of this.#listeners) listener(event)
+    callBack(this.#options.onEvent, event)
+    for (const listener of this.#listeners) callBack(listener, event)
   }
 }

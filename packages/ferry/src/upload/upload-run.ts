@@ -90,6 +90,7 @@ export class UploadRun {
   #restarts = 0
   #waiting = 0
   #resumedBytes = 0
+  #hasOpened = false
   #isDraining = false
   /** Ends waits when draining. */
   readonly #draining = new AbortController()
@@ -101,6 +102,11 @@ export class UploadRun {
   /** Undefined until it is known. */
   get protocol(): UploadProtocol | undefined {
     return this.#protocol
+  }
+
+  /** Whether it is known what the server has. */
+  get hasOpened(): boolean {
+    return this.#hasOpened
   }
 
   get acknowledgedBytes(): number {
@@ -158,6 +164,7 @@ export class UploadRun {
     onEvent({ type: 'protocol', protocol: protocol.name })
     await this.#untilDone('open', step, () => protocol.open(signal))
     this.#resumedBytes = protocol.held.bytes
+    this.#hasOpened = true
     await this.#sendAll(protocol, signal)
     const file = await this.#untilDone('finish', step, () => protocol.finish(signal))
     return { ...file, protocol: protocol.name }

@@ -1,8 +1,8 @@
 /** Uploads from Node: what can be sent, and the client that carries it. */
 import { createHash } from 'node:crypto'
 import { fileURLToPath } from 'node:url'
-import { HttpClient } from '../client/http-client.ts'
-import { systemClock } from '../clock.ts'
+import { HttpClient, type RequestClient } from '../client/http-client.ts'
+import { type Clock, systemClock } from '../clock.ts'
 import { RateLimit } from '../transfer/rate-limit.ts'
 import { HttpUrl } from '../transport/http-url.ts'
 import { ClientWire } from './client-wire.ts'
@@ -43,8 +43,8 @@ export function upload(
   const endpoint = HttpUrl.parse(url)
   const { clock = systemClock, stallTimeoutMs, answerTimeoutMs } = options
   const limit = new RateLimit(options.limitBytesPerSecond, options.limit)
-  const own = options.client === undefined ? new HttpClient({ clock }) : undefined
-  const client = options.client ?? (own as HttpClient)
+  const own = options.client === undefined ? new OwnClient(clock) : undefined
+  const client = options.client ?? (own as OwnClient)
   const parts = {
     openSource: () => openSource(input, options),
     ownsSource: !isSource(input),
@@ -54,6 +54,28 @@ export function upload(
     createHash,
   }
   return new Upload(endpoint, parts, options)
+}
+
+/** A client of one upload, which opens again when there is something to send after it was closed. */
+class OwnClient implements RequestClient {
+  readonly #clock: Clock
+  #client: HttpClient | undefined
+
+  constructor(clock: Clock) {
+    this.#clock = clock
+    this.#client = new HttpClient({ clock })
+  }
+
+  send(...given: Parameters<HttpClient['send']>): ReturnType<HttpClient['send']> {
+    this.#client ??= new HttpClient({ clock: this.#clock })
+    return this.#client.send(...given)
+  }
+
+  async close(): Promise<void> {
+    const closing = this.#client
+    this.#client = undefined
+    await closing?.close()
+  }
 }
 
 async function openSource(input: UploadInput, options: UploadOptions): Promise<UploadSource> {

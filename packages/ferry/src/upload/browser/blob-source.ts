@@ -31,7 +31,14 @@ export class BlobSource implements UploadSource {
   readonly maxPieceBytes: number = Number.POSITIVE_INFINITY
   readonly #blob: Blob
 
-  constructor(blob: Blob, { name, type = typeOfBlob(blob) }: BlobSourceOptions) {
+  /** @throws {TransferError} `source-changed` for a file that is gone */
+  static async open(blob: Blob, options: BlobSourceOptions): Promise<BlobSource> {
+    const source = new BlobSource(blob, options)
+    if (source.size === 0) await readBytes(blob, source.name)
+    return source
+  }
+
+  private constructor(blob: Blob, { name, type = typeOfBlob(blob) }: BlobSourceOptions) {
     const { lastModified, name: fileName } = blob as FileFacts
     this.#blob = blob
     this.name = name
@@ -48,7 +55,10 @@ export class BlobSource implements UploadSource {
   }
 
   content({ start, end }: Span): Promise<StreamedContent> {
-    return Promise.resolve(blobContent(this.#blob.slice(start, end), this.name))
+    const part = this.#blob.slice(start, end)
+    // Of one that is gone nothing is left.
+    if (part.size !== end - start) throw changedError(this.name)
+    return Promise.resolve(blobContent(part, this.name))
   }
 
   release(): Promise<void> {
@@ -69,13 +79,14 @@ export class BlobSource implements UploadSource {
  * Reading throws {TransferError} `source-changed` for a file that is another one than was chosen.
  */
 export function blobContent(blob: Blob, name: string): StreamedContent {
-  return { length: blob.size, replayable: true, open: () => readPieces(blob, name) }
+  const { size } = blob
+  return { length: size, replayable: true, open: () => readPieces(blob, size, name) }
 }
 
 /** Where a File stands in the folder that was chosen, else its name; undefined for other Blobs. */
 export function nameOfBlob(blob: Blob): string | undefined {
-  const { webkitRelativePath = '', name } = blob as FileFacts
-  return webkitRelativePath === '' ? name : webkitRelativePath
+  const { webkitRelativePath = '', name = '' } = blob as FileFacts
+  return webkitRelativePath || name || undefined
 }
 
 /** Undefined where nobody has said. */
@@ -83,18 +94,33 @@ export function typeOfBlob({ type }: Blob): string | undefined {
   return type === '' ? undefined : type
 }
 
-async function* readPieces(blob: Blob, name: string): AsyncGenerator<Uint8Array, void> {
-  for (let at = 0; at < blob.size; at += PIECE_BYTES) {
-    let bytes: ArrayBuffer
-    try {
-      bytes = await blob.slice(at, at + PIECE_BYTES).arrayBuffer()
-    } catch (cause) {
-      throw new TransferError(
-        'source-changed',
-        `Cannot read ${JSON.stringify(name)}: it has changed since it was chosen, or is gone`,
-        { cause },
-      )
-    }
-    yield new Uint8Array(bytes)
+/** @param size what it had when somebody began: of a file that is gone browsers say 0 */
+async function* readPieces(
+  blob: Blob,
+  size: number,
+  name: string,
+): AsyncGenerator<Uint8Array, void> {
+  if (size === 0) await readBytes(blob, name)
+  for (let at = 0; at < size; at += PIECE_BYTES) {
+    const bytes = await readBytes(blob.slice(at, at + PIECE_BYTES), name)
+    if (bytes.length !== Math.min(PIECE_BYTES, size - at)) throw changedError(name)
+    yield bytes
   }
+}
+
+/** Only reading tells that a file is not what it was. */
+async function readBytes(blob: Blob, name: string): Promise<Uint8Array> {
+  try {
+    return new Uint8Array(await blob.arrayBuffer())
+  } catch (cause) {
+    throw changedError(name, cause)
+  }
+}
+
+function changedError(name: string, cause?: unknown): TransferError {
+  return new TransferError(
+    'source-changed',
+    `Cannot read ${JSON.stringify(name)}: it has changed since it was chosen, or is gone`,
+    { cause },
+  )
 }

@@ -3,11 +3,12 @@
  * the page, and sent later, as often as that takes. All tabs of an origin share the outbox; each file
  * is sent by one of them at a time.
  */
-import { systemClock, wait } from '../../clock.ts'
+import { systemClock } from '../../clock.ts'
 import { ConfigError, TransferError } from '../../errors.ts'
 import { type ContentInit, toContent } from '../../transport/content.ts'
 import { openContent } from '../../transport/request-stream.ts'
 import { HttpUrl } from '../../transport/http-url.ts'
+import { type BackgroundOptions, BackgroundRounds } from '../background-rounds.ts'
 import { BufferedUploadError } from '../buffered-upload-error.ts'
 import { type DeliverOptions, ItemSender, type SentItem } from '../item-sender.ts'
 import type {
@@ -67,21 +68,11 @@ export interface AddFileOptions extends OutboxAddOptions {
   readonly metadata?: OutboxMetadata | undefined
 }
 
-/** How sending in the background goes. */
-export interface BackgroundOptions {
-  /** How long after a round the next one begins, in ms; at once for what is added. @defaultValue 5000 */
-  readonly checkInterval?: number | undefined
-  /** Told of each round that failed: {BufferedUploadError}, or what the outbox has failed with. */
-  readonly onError?: ((error: unknown) => void) | undefined
-}
-
 interface RunningItem {
   readonly upload: Upload
   /** Resolves when its lease may be given back. */
   readonly over: Promise<unknown>
 }
-
-const DEFAULT_CHECK_INTERVAL_MS = 5000
 
 /** A client with an outbox. Whoever makes it closes it, or the page ends. */
 export class UploadClient implements AsyncDisposable {
@@ -92,12 +83,14 @@ export class UploadClient implements AsyncDisposable {
   /** Ids of items that somebody has removed while they were sent. */
   readonly #removed = new Set<string>()
   #outbox: Promise<Outbox> | undefined
-  #sender: Promise<ItemSender> | undefined
+  #sender: ItemSender | undefined
   #isPaused = false
-  #background: { readonly stop: AbortController; readonly done: Promise<void> } | undefined
-  /** Something was added since the last round began. */
-  #hasNew = false
-  #wake: () => void = () => {}
+  #isClosed = false
+  /** Ends the calls that send, those included that have not come so far as to send. */
+  #cancelling = new AbortController()
+  /** Calls that send. */
+  readonly #sending = new Set<Promise<unknown>>()
+  #background: BackgroundRounds | undefined
 
   /** @throws {ConfigError} for an option that cannot be used, and where there is no XMLHttpRequest */
   constructor(options: UploadClientOptions = {}) {
@@ -141,14 +134,14 @@ export class UploadClient implements AsyncDisposable {
     const pieces = openContent(toContent(stream), signal)
     const content = { mode: 'stored', pieces } as const
     const [item] = await outbox.add([{ name, type, metadata, content }], options)
-    this.#hasNew = true
-    this.#wake()
+    this.#background?.wake()
     return item as OutboxItem
   }
 
   /**
    * Sends everything that is in the outbox, in the order in which it was added. What cannot be sent
-   * stays there, and others are sent all the same. What another tab is sending is left to it.
+   * stays there, and others are sent all the same; where the server cannot be reached or refuses whoever
+   * asks the rest is not tried. What another tab is sending is left to it.
    * @returns by the names that files were added under, those that the server has given them
    * @throws {BufferedUploadError} when not all could be sent; `signal.reason`, and an AbortError after
    * `cancel()`
@@ -157,14 +150,18 @@ export class UploadClient implements AsyncDisposable {
     serverUrl: string | URL,
     signal?: AbortSignal,
   ): Promise<Record<string, string>> {
-    const url = resolveUrl(serverUrl).href
-    const sender = await this.#openSender()
-    const items = await this.list()
-    const either = [this.#options.signal, signal].filter((one) => one !== undefined)
-    const outcomes = await sender.send(items, url, AbortSignal.any(either))
-    const results = resultsByName(outcomes)
-    if (results.failures.length > 0) throw new BufferedUploadError(results)
-    return results.sent
+    const { href } = resolveUrl(serverUrl)
+    const signals = [this.#cancelling.signal, this.#options.signal, signal]
+    const either = AbortSignal.any(signals.filter((one) => one !== undefined))
+    const sending = this.#send(href, either)
+    this.#sending.add(sending)
+    try {
+      const results = resultsByName(await sending)
+      if (results.failures.length > 0) throw new BufferedUploadError(results)
+      return results.sent
+    } finally {
+      this.#sending.delete(sending)
+    }
   }
 
   /** Names of what is in the outbox, in order. */
@@ -200,50 +197,56 @@ export class UploadClient implements AsyncDisposable {
     // Where it cannot be told, the server gives it up by itself.
     await running.upload.cancel({ terminate: true }).catch(() => {})
     await running.over
-    return true
+    return (await (await this.#open()).get(id)) === undefined
   }
 
   /** Stops what is under way for the time being, and begins nothing, also in the background. */
   pause(): void {
     this.#isPaused = true
-    void this.#sender?.then((sender) => this.#isPaused && sender.pause())
+    this.#sender?.pause()
   }
 
   /** Goes on after a pause. */
   resume(): void {
     this.#isPaused = false
-    void this.#sender?.then((sender) => sender.resume())
+    this.#sender?.resume()
   }
 
   /** Ends what is under way, and a pause; it goes on with the next call, or round in the background. */
   cancel(): void {
     this.#isPaused = false
-    void this.#sender?.then((sender) => sender.cancel())
+    this.#cancelling.abort(new DOMException('Sending was cancelled', 'AbortError'))
+    this.#cancelling = new AbortController()
+    this.#sender?.cancel()
   }
 
   /**
    * Sends from now on what is in the outbox: at once what is added here, and after each `checkInterval`
    * what other tabs have added or left. Sends at once, too, when the browser is online again.
+   * @throws {ConfigError} for a URL that is none
    */
   startUploadBackground(serverUrl: string | URL, options: BackgroundOptions = {}): void {
-    if (this.#background !== undefined) return
-    const stop = new AbortController()
-    this.#background = { stop, done: this.#uploadUntil(serverUrl, options, stop.signal) }
+    this.#throwIfClosed()
+    const { href } = resolveUrl(serverUrl)
+    const { clock = systemClock, signal } = this.#options
+    const round = (stopped: AbortSignal): Promise<void> => this.#sendRound(href, stopped)
+    this.#background ??= new BackgroundRounds(round, { ...options, clock, signal, onOnline })
   }
 
   /** What is on its way is given up, and goes on the next time. */
   async stopUploadBackground(): Promise<void> {
     const background = this.#background
     this.#background = undefined
-    background?.stop.abort()
-    await background?.done
+    await background?.stop()
   }
 
-  /** Idempotent. */
+  /** Gives up what is under way. Idempotent. */
   async close(): Promise<void> {
+    this.#isClosed = true
     await this.stopUploadBackground()
     this.cancel()
-    await Promise.all([...this.#running.values()].map(({ over }) => over))
+    // Leases are given back to an outbox that is open.
+    await Promise.allSettled(this.#sending)
     const outbox = this.#outbox
     this.#outbox = undefined
     // One that could not be opened was told to whoever wanted it.
@@ -254,21 +257,40 @@ export class UploadClient implements AsyncDisposable {
     return this.close()
   }
 
-  #open(): Promise<Outbox> {
-    const { outbox, dbName } = this.#options
-    if (outbox !== undefined) return Promise.resolve(outbox)
-    // What has failed may go well the next time.
-    this.#outbox ??= openIndexedDbOutbox({ name: dbName }).catch((error: unknown) => {
-      this.#outbox = undefined
-      throw error
-    })
-    return this.#outbox
+  #throwIfClosed(): void {
+    if (this.#isClosed) throw new TypeError('Cannot use the client: it is closed')
   }
 
-  async #openSender(): Promise<ItemSender> {
+  async #open(): Promise<Outbox> {
+    this.#throwIfClosed()
+    const { outbox, dbName } = this.#options
+    if (outbox !== undefined) return outbox
+    this.#outbox ??= openIndexedDbOutbox({ name: dbName })
+    try {
+      return await this.#outbox
+    } catch (error) {
+      // What has failed may go well the next time.
+      this.#outbox = undefined
+      throw error
+    }
+  }
+
+  async #send(url: string, signal: AbortSignal): Promise<SentItem[]> {
     const outbox = await this.#open()
-    this.#sender ??= Promise.resolve(this.#createSender(outbox))
-    return await this.#sender
+    const items = await outbox.list()
+    signal.throwIfAborted()
+    this.#sender ??= this.#createSender(outbox)
+    return await this.#sender.send(items, url, signal)
+  }
+
+  async #sendRound(serverUrl: string, signal: AbortSignal): Promise<void> {
+    const { signal: cancelled } = this.#cancelling
+    try {
+      await this.uploadBufferedFiles(serverUrl, signal)
+    } catch (error) {
+      // Whoever has cancelled knows.
+      if (!cancelled.aborted) throw error
+    }
   }
 
   #createSender(outbox: Outbox): ItemSender {
@@ -341,37 +363,6 @@ export class UploadClient implements AsyncDisposable {
       if (!this.#removed.has(lease.item.id)) throw error
       await lease.done()
       return undefined
-    }
-  }
-
-  async #uploadUntil(
-    serverUrl: string | URL,
-    { checkInterval = DEFAULT_CHECK_INTERVAL_MS, onError }: BackgroundOptions,
-    signal: AbortSignal,
-  ): Promise<void> {
-    while (!signal.aborted) {
-      this.#hasNew = false
-      try {
-        await this.uploadBufferedFiles(serverUrl, signal)
-      } catch (error) {
-        // The next round tries again.
-        if (!signal.aborted) onError?.(error)
-      }
-      if (!this.#hasNew) await this.#waitForWork(checkInterval, signal)
-    }
-  }
-
-  async #waitForWork(intervalMs: number, signal: AbortSignal): Promise<void> {
-    const { clock = systemClock } = this.#options
-    const awake = new AbortController()
-    this.#wake = () => awake.abort()
-    const forget = onOnline(this.#wake)
-    try {
-      await wait(intervalMs, AbortSignal.any([signal, awake.signal]), clock)
-    } catch {
-      // Woken, or stopped.
-    } finally {
-      forget()
     }
   }
 }

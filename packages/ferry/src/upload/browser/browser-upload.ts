@@ -40,7 +40,7 @@ export function upload(
   checkUploadSettings(options)
   const parts = {
     ...createParts(options),
-    openSource: () => Promise.resolve(toSource(input, options)),
+    openSource: () => openSource(input, options),
     ownsSource: !isSource(input),
   }
   return new Upload(resolveUrl(url), parts, options)
@@ -78,11 +78,14 @@ export function onOnline(callback: () => void): () => void {
 const createHash: CreateHash = (algorithm) =>
   algorithm === 'sha256' ? createSHA256() : createSHA1()
 
-function toSource(input: BrowserUploadInput, options: BrowserUploadOptions): UploadSource {
+async function openSource(
+  input: BrowserUploadInput,
+  options: BrowserUploadOptions,
+): Promise<UploadSource> {
   if (isSource(input)) return input
   const { name = 'upload', type, chunkBytes } = options
   if (input instanceof Blob) {
-    return new BlobSource(input, { name: options.name ?? nameOfBlob(input) ?? name, type })
+    return await BlobSource.open(input, { name: options.name ?? nameOfBlob(input) ?? name, type })
   }
   if (input instanceof Uint8Array) return new MemorySource(input, { name, type })
   return new StreamSource(input, { name, type, maxPieceBytes: chunkBytes })

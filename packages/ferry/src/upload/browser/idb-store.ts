@@ -1,5 +1,5 @@
 /** The two stores of an outbox in IndexedDB, and transactions over them. */
-import { TransferError, type TransferErrorCode } from '../../errors.ts'
+import { ConfigError, TransferError, type TransferErrorCode } from '../../errors.ts'
 import type { OutboxItem } from '../outbox.ts'
 import type {
   IdbDatabase,
@@ -40,31 +40,32 @@ export interface Stores {
 }
 
 export class IdbOutboxStore {
-  readonly #database: IdbDatabase
-  readonly #ranges: IdbKeyRanges
   readonly #name: string
+  readonly #factory: IdbFactory
+  readonly #ranges: IdbKeyRanges
+  /** Undefined after the browser has closed it: it is opened again when it is needed. */
+  #database: Promise<IdbDatabase> | undefined
+  #isClosed = false
 
-  private constructor(name: string, database: IdbDatabase, ranges: IdbKeyRanges) {
+  private constructor(name: string, factory: IdbFactory, ranges: IdbKeyRanges) {
     this.#name = name
-    this.#database = database
+    this.#factory = factory
     this.#ranges = ranges
-    // A page of a later version wants to change it.
-    database.onversionchange = () => database.close()
   }
 
-  /** @throws {TransferError} `outbox-unusable`, `disk-failed` */
+  /**
+   * @throws {TransferError} `outbox-unusable`, `disk-failed`
+   * @throws {ConfigError} where the browser lets the page keep nothing
+   */
   static async open(
     name: string,
     factory: IdbFactory,
     ranges: IdbKeyRanges,
   ): Promise<IdbOutboxStore> {
+    const store = new IdbOutboxStore(name, factory, ranges)
     try {
-      const request = factory.open(name, VERSION)
-      request.onupgradeneeded = () => {
-        request.result.createObjectStore('items', { keyPath: 'id' })
-        request.result.createObjectStore('parts')
-      }
-      return new IdbOutboxStore(name, await resultOf(request), ranges)
+      await store.#connect()
+      return store
     } catch (cause) {
       throw storeError(`Cannot open the outbox ${name}`, cause)
     }
@@ -85,7 +86,8 @@ export class IdbOutboxStore {
       const mode = kind === 'read' ? 'readonly' : 'readwrite'
       const durability = kind === 'strict' ? 'strict' : 'relaxed'
       const stores = ['items', 'parts']
-      const transaction = this.#database.transaction(stores, mode, { durability })
+      const database = await this.#connect()
+      const transaction = database.transaction(stores, mode, { durability })
       const over = new Promise<void>((resolve, reject) => {
         transaction.oncomplete = () => resolve()
         transaction.onabort = () => reject(transaction.error ?? new Error('it was aborted'))
@@ -105,7 +107,44 @@ export class IdbOutboxStore {
   }
 
   close(): void {
-    this.#database.close()
+    this.#isClosed = true
+    void this.#database?.then(
+      (database) => database.close(),
+      () => {},
+    )
+    this.#database = undefined
+  }
+
+  async #connect(): Promise<IdbDatabase> {
+    if (this.#isClosed) throw new TypeError('Cannot use the outbox: it is closed')
+    if (this.#database === undefined) {
+      const opening = this.#openDatabase(() => this.#forget(opening))
+      this.#database = opening
+      opening.catch(() => this.#forget(opening))
+    }
+    return await this.#database
+  }
+
+  #forget(database: Promise<IdbDatabase>): void {
+    if (this.#database === database) this.#database = undefined
+  }
+
+  /** @param onClosed told when the browser has closed it */
+  async #openDatabase(onClosed: () => void): Promise<IdbDatabase> {
+    const request = this.#factory.open(this.#name, VERSION)
+    request.onupgradeneeded = () => {
+      request.result.createObjectStore('items', { keyPath: 'id' })
+      request.result.createObjectStore('parts')
+    }
+    const database = await resultOf(request)
+    // Its files were cleared away, or cannot be read.
+    database.onclose = onClosed
+    // A page of a later version wants to change it, or somebody to clear it away.
+    database.onversionchange = () => {
+      onClosed()
+      database.close()
+    }
+    return database
   }
 }
 
@@ -128,10 +167,15 @@ export function resultOf<Result>(request: IdbRequest<Result>): Promise<Result> {
 const CODES: Readonly<Record<string, [code: TransferErrorCode, reason: string]>> = {
   QuotaExceededError: ['no-space', 'the browser gives no more room'],
   VersionError: ['outbox-unusable', 'it is of a newer Ferry'],
+  NotFoundError: ['outbox-unusable', 'it is no outbox'],
 }
 
+/** An error of the browser in the words of the outbox; others as they are. */
 function storeError(attempt: string, cause: unknown): unknown {
   if (!(cause instanceof DOMException)) return cause
+  if (cause.name === 'SecurityError') {
+    return new ConfigError('outbox', `${attempt}: the browser lets this page keep nothing`)
+  }
   const [code, reason] = CODES[cause.name] ?? ['disk-failed', cause.message]
   return new TransferError(code, `${attempt}: ${reason}`, { cause })
 }

@@ -14,7 +14,6 @@ export interface IdbRequest<Result> {
 
 export interface IdbOpenRequest extends IdbRequest<IdbDatabase> {
   onupgradeneeded: (() => void) | null
-  onblocked: (() => void) | null
 }
 
 export interface IdbFactory {
@@ -30,6 +29,7 @@ export interface IdbDatabase {
   ): IdbTransaction
   close(): void
   onversionchange: (() => void) | null
+  onclose: (() => void) | null
 }
 
 export interface IdbTransaction {

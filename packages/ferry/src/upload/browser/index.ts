@@ -1,4 +1,5 @@
 /** Uploads from a page or worker: an outbox in IndexedDB, and what sends it. */
+export type { BackgroundOptions } from '../background-rounds.ts'
 export { BufferedUploadError, type FailedFile } from '../buffered-upload-error.ts'
 export type { OutboxItem } from '../outbox.ts'
 export type { Upload } from '../upload-handle.ts'
@@ -7,7 +8,6 @@ export type { UploadNote, UploadProtocolName } from '../upload-protocol.ts'
 export type { UploadEvent, UploadProgress, UploadResult, UploadState } from '../upload-settings.ts'
 export {
   type AddFileOptions,
-  type BackgroundOptions,
   UploadClient as IndexCPClient,
   UploadClient,
   type UploadClientOptions,

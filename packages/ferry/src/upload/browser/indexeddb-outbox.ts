@@ -56,8 +56,13 @@ export async function openIndexedDbOutbox({
   const database = `ferry-outbox-${name}`
   const store = await IdbOutboxStore.open(database, factory, ranges)
   const outbox = new IndexedDbOutbox(store, new TabLocks(navigator.locks, `${database}:`))
-  await outbox.sweep()
-  return outbox
+  try {
+    await outbox.sweep()
+    return outbox
+  } catch (error) {
+    await outbox.close()
+    throw error
+  }
 }
 
 class IndexedDbOutbox implements Outbox {
@@ -77,7 +82,7 @@ class IndexedDbOutbox implements Outbox {
     if (staged.length === 0) return
     const held = await this.#locks.list()
     const left = staged.filter(({ adder }) => !held.has(lockOfAdder(adder)))
-    await this.#delete(left.map(({ id }) => id))
+    await this.#deleteStaged(left.map(({ id }) => id))
   }
 
   async add(
@@ -99,7 +104,7 @@ class IndexedDbOutbox implements Outbox {
       return await this.#keep(ids)
     } catch (error) {
       // What cannot be removed now is when the outbox is opened again.
-      await this.#delete(ids).catch(() => {})
+      await this.#deleteStaged(ids).catch(() => {})
       throw error
     } finally {
       this.#locks.release(lockOfAdder(adder))
@@ -178,7 +183,8 @@ class IndexedDbOutbox implements Outbox {
       whole.update(bytes)
       const part: PartRecord = { sha256: await digestOf(bytes), bytes }
       const key = [id, index++]
-      await this.#change('add to the outbox', 'relaxed', ({ parts }) =>
+      // What is large is in a file of its own, which later transactions do not make lasting.
+      await this.#change('add to the outbox', 'strict', ({ parts }) =>
         resultOf(parts.put(part, key)),
       )
       size += bytes.length
@@ -210,11 +216,13 @@ class IndexedDbOutbox implements Outbox {
     })
   }
 
-  async #delete(ids: readonly string[]): Promise<void> {
+  async #deleteStaged(ids: readonly string[]): Promise<void> {
     for (const id of ids) {
-      await this.#change('clear the outbox', 'relaxed', (stores) =>
-        deleteItem(this.#store, stores, id),
-      )
+      await this.#change('clear the outbox', 'relaxed', async (stores) => {
+        const record = (await resultOf(stores.items.get(id))) as ItemRecord | undefined
+        // It may have become part of the outbox since somebody looked.
+        if (record?.adder !== undefined) await deleteItem(this.#store, stores, id)
+      })
     }
   }
 

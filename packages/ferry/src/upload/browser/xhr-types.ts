@@ -27,6 +27,7 @@ export interface Xhr {
   onreadystatechange: (() => void) | null
   onload: (() => void) | null
   onerror: (() => void) | null
+  onabort: (() => void) | null
   open(method: string, url: string): void
   setRequestHeader(name: string, value: string): void
   getAllResponseHeaders(): string

@@ -37,6 +37,8 @@ export interface XhrWireOptions {
 // A body is in memory. Enough that a request costs little; several are on their way at times.
 const MAX_CONTENT_BYTES = 8_388_608
 const HEADERS_RECEIVED = 2
+// How soon a limit that was changed is seen.
+const LOOK_MS = 250
 
 /** The requests of uploads from a page or worker. */
 export class XhrWire implements UploadWire {
@@ -71,8 +73,13 @@ export class XhrWire implements UploadWire {
   /** What is given to the browser goes as fast as it can: the limit holds from request to request. */
   async #pace(bytes: number, signal: AbortSignal): Promise<void> {
     const { limit, clock } = this.#options
-    if (bytes === 0 || limit.effectiveBytesPerSecond === undefined) return
-    await wait(limit.take(bytes, clock.now()), signal, clock)
+    const { effectiveBytesPerSecond: perSecond } = limit
+    if (bytes === 0 || perSecond === undefined) return
+    const until = clock.now() + limit.take(bytes, clock.now())
+    // Another limit, or none, holds from the next request on.
+    while (clock.now() < until && limit.effectiveBytesPerSecond === perSecond) {
+      await wait(Math.min(until - clock.now(), LOOK_MS), signal, clock)
+    }
   }
 }
 
@@ -113,6 +120,8 @@ class XhrExchange {
     }
     xhr.onload = () => this.#endWith(xhr.responseText)
     xhr.onerror = () => this.#fail(this.#lostError())
+    // By the browser, when somebody stops the page from loading.
+    xhr.onabort = xhr.onerror
     signal.addEventListener('abort', this.#onAbort, { once: true })
     xhr.open(method, url.href)
     xhr.responseType = 'text'
@@ -197,6 +206,7 @@ class XhrExchange {
     xhr.onprogress = null
     xhr.onload = null
     xhr.onerror = null
+    xhr.onabort = null
     // Nothing for one that is over.
     xhr.abort()
   }
