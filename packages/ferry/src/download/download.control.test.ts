@@ -87,6 +87,27 @@ test.concurrent('Download.resume() right after pause() goes on', async () => {
   expect((await fixture.content()).equals(CONTENT)).toBe(true)
 })
 
+test.concurrent('Download.pause() by who is told of its resume() holds until the next', async () => {
+  await using fixture = await start()
+  const run = fixture.start()
+  await untilReceived(run, SIZE / 4)
+  run.pause()
+  await expect.poll(() => run.progress().connections).toEqual([])
+  let pauses = 0
+  run.onEvent((event) => {
+    if (event.type === 'state' && event.state === 'queued' && pauses++ === 0) run.pause()
+  })
+
+  run.resume()
+  expect(run.state).toBe('paused')
+  await pause(50)
+  run.resume()
+  await run.result
+
+  expect(pauses).toBe(2)
+  expect((await fixture.content()).equals(CONTENT)).toBe(true)
+})
+
 test.concurrent('Download.pause() after resume() and pause() without a moment between holds', async () => {
   await using fixture = await start()
   const run = fixture.start()

@@ -124,8 +124,10 @@ export class Download implements AsyncIterable<DownloadProgress> {
   /** Goes on after a pause. */
   resume(): void {
     if (this.#state !== 'paused') return
+    // A listener may pause it again at once, which is the next pause.
+    const { resolve } = this.#resumed
     this.#setState('queued')
-    this.#resumed.resolve()
+    resolve()
   }
 
   /**

@@ -54,7 +54,7 @@ export class FileSource implements UploadSource {
   /**
    * @throws {TransferError} `source-changed` when it is not the version that is wanted, or not there;
    * `disk-failed` when it cannot be looked at
-   * @throws {ConfigError} when it is no regular file
+   * @throws {ConfigError} when it is no regular file, or one that does not tell its size
    */
   static async open(path: string, options: FileSourceOptions = {}): Promise<FileSource> {
     const stats = await look(path)
@@ -63,6 +63,7 @@ export class FileSource implements UploadSource {
     }
     const source = new FileSource(path, stats, options)
     if (!isSameVersion(source.fingerprint, fingerprintOf(stats))) throw changedError(path)
+    if (source.size === 0) await source.#checkEmpty()
     return source
   }
 
@@ -155,6 +156,24 @@ export class FileSource implements UploadSource {
       })
     if (bytesRead === 0) throw changedError(this.#path)
     return bytesRead
+  }
+
+  /**
+   * Files that a system makes up, as those below /proc, have content and say that they have none.
+   * @throws {ConfigError} source
+   */
+  async #checkEmpty(): Promise<void> {
+    const file = await this.#open()
+    const { bytesRead } = await file.read(Buffer.alloc(1), 0, 1, 0).catch(async (cause: Error) => {
+      await this.close()
+      throw lookError(this.#path, cause)
+    })
+    await this.close()
+    if (bytesRead === 0) return
+    throw new ConfigError(
+      'source',
+      `Cannot send ${JSON.stringify(this.#path)}: its size is not known; send it as a stream`,
+    )
   }
 
   /** @throws {TransferError} source-changed, when it is another version, or not there */

@@ -212,7 +212,8 @@ const UNREACHABLE: ReadonlySet<ErrorCode> = new Set([
 
 /** Whether what went wrong with one item would go wrong with the others: each may take long to fail. */
 function concernsAll(error: unknown): boolean {
-  if (error instanceof HttpStatusError) return error.status === 401
+  // Who asks is not known to the server, or to a proxy (RFC 9110 §15.5.2, §15.5.8).
+  if (error instanceof HttpStatusError) return error.status === 401 || error.status === 407
   if (error instanceof UnansweredError) return true
   if (!isFerryError(error)) return false
   const { code, detail } = error

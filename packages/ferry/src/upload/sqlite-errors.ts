@@ -2,7 +2,7 @@
 import { FerryError, TransferError, type TransferErrorCode } from '../errors.ts'
 import { fileError } from '../transfer/files.ts'
 
-// Result codes of SQLite; the higher bytes of `errcode` only tell more exactly.
+// Result codes of SQLite; the higher bytes of `errcode` mostly only tell more exactly.
 const REASONS: Readonly<Record<number, [code: TransferErrorCode, reason: string]>> = {
   3: ['not-writable', 'permission denied'],
   5: ['locked', 'another process keeps it to itself'],
@@ -12,6 +12,8 @@ const REASONS: Readonly<Record<number, [code: TransferErrorCode, reason: string]
   13: ['no-space', 'the disk is full'],
   14: ['not-writable', 'it cannot be opened'],
   26: ['outbox-unusable', 'it is no database'],
+  // SQLITE_IOERR_SHMSIZE: there is no room for the memory that the processes share.
+  4874: ['no-space', 'the disk is full'],
 }
 
 /** The error for a call that failed; `attempt` is what was attempted, as `Cannot …` begins. */
@@ -24,6 +26,7 @@ export function outboxError(attempt: string, cause: unknown): Error {
   if (cause instanceof TypeError || cause instanceof RangeError) return cause
   const { errcode } = cause as { errcode?: number }
   if (errcode === undefined) return fileError(attempt, cause)
-  const [code, reason] = REASONS[errcode & 0xff] ?? ['disk-failed', cause.message]
+  const [code, reason] = REASONS[errcode] ??
+    REASONS[errcode & 0xff] ?? ['disk-failed', cause.message]
   return new TransferError(code, `${attempt}: ${reason}`, { cause, detail: { errcode } })
 }

@@ -114,6 +114,13 @@ describe.each<[string, (content: Buffer) => Promise<UploadSource>]>([
 })
 
 describe('FileSource', () => {
+  test('refuses a file that says that it is empty and is not', async () => {
+    await expect(FileSource.open('/proc/self/status')).rejects.toMatchObject({
+      code: 'config',
+      message: 'Cannot send "/proc/self/status": its size is not known; send it as a stream',
+    })
+  })
+
   test('is called what its path ends with, or as it is told', async () => {
     const path = await writeContent()
     await using plain = await FileSource.open(path)
