@@ -284,10 +284,13 @@ test('what is sent can be paused, goes on, and can be taken out, which the serve
     url: `${site.network.url}/files`,
   })
 
-  // As the browser's button does, which ends every request of the page.
-  await page.evaluate('stop()')
+  // As the browser's button does, which ends every request that the page has begun.
+  const stop = async (): Promise<string[]> => {
+    await page.evaluate('stop()')
+    return (await report(page)).events
+  }
   await expect
-    .poll(async () => (await report(page)).events)
+    .poll(stop)
     .toEqual(expect.arrayContaining([expect.stringMatching(/^retry (offline|connection-lost)$/)]))
   await call(page, 'pause')
   await expect.poll(async () => (await report(page)).events).toContain('state paused')
