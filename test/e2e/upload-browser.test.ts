@@ -285,7 +285,7 @@ test('what is sent can be paused, goes on, and can be taken out, which the serve
   })
 
   // As the browser's button does, which ends every request that the page has begun.
-  const stop = async (): Promise<string[]> => {
+  const stop = async (): Promise<readonly string[]> => {
     await page.evaluate('stop()')
     return (await report(page)).events
   }
