@@ -3,6 +3,7 @@
  * has to wait for something that does not look at these by itself; the first that ends it counts.
  */
 import type { Clock } from '../clock.ts'
+import { onAbort } from '../transport/on-abort.ts'
 
 /** What ends a call, and when. */
 export interface CallLimitOptions {
@@ -17,15 +18,15 @@ export interface CallLimitOptions {
 /** A limit that runs. Whoever makes it lets it go, at the end of the call. */
 export class CallLimit implements Disposable {
   readonly #controller = new AbortController()
-  readonly #signals: readonly AbortSignal[]
+  readonly #stopListening: readonly (() => void)[]
   readonly #cancelTimer: (() => void) | undefined
 
   constructor({ clock, deadline, signals, onDeadline }: CallLimitOptions) {
-    this.#signals = signals.filter((signal) => signal !== undefined)
-    for (const signal of this.#signals) {
-      if (signal.aborted) this.#controller.abort(signal.reason)
-      else signal.addEventListener('abort', this.#onAbort, { once: true })
-    }
+    const watched = signals.filter((signal) => signal !== undefined)
+    for (const { aborted, reason } of watched) if (aborted) this.#controller.abort(reason)
+    this.#stopListening = watched.map((signal) =>
+      onAbort(signal, () => this.#controller.abort(signal.reason)),
+    )
     if (deadline === Number.POSITIVE_INFINITY) return
     // Timers of the platform drop fractions, and would come early.
     const leftMs = Math.max(0, Math.ceil(deadline - clock.now()))
@@ -56,11 +57,6 @@ export class CallLimit implements Disposable {
   /** Lets go of timer and signals. */
   [Symbol.dispose](): void {
     this.stopTime()
-    for (const signal of this.#signals) signal.removeEventListener('abort', this.#onAbort)
-  }
-
-  readonly #onAbort = (): void => {
-    const ended = this.#signals.find(({ aborted }) => aborted)
-    this.#controller.abort(ended?.reason)
+    for (const stop of this.#stopListening) stop()
   }
 }

@@ -19,6 +19,7 @@ import type {
   ResponseHandler,
 } from './connection.ts'
 import type { HttpRequest } from './http-request.ts'
+import { onAbort } from './on-abort.ts'
 import type { PooledConnection } from './origin-pool.ts'
 import type { PoolTimeouts } from './pool-options.ts'
 import { throwLater } from './throw-later.ts'
@@ -64,8 +65,7 @@ export class PooledExchange implements ExchangeTask, Exchange {
   isFinal = false
   readonly #handler: ResponseHandler
   readonly #owner: ExchangeOwner
-  #signal: AbortSignal | undefined
-  #onAbort: (() => void) | undefined
+  #stopListening: (() => void) | undefined
   #pooled: PooledConnection | undefined
   #running: Flow | undefined
   #ended = false
@@ -93,9 +93,7 @@ export class PooledExchange implements ExchangeTask, Exchange {
     this.queuedAt = now
     trace?.start('queue')
     if (signal !== undefined) {
-      this.#signal = signal
-      this.#onAbort = () => this.abort(signal.reason as Error)
-      signal.addEventListener('abort', this.#onAbort)
+      this.#stopListening = onAbort(signal, () => this.abort(signal.reason as Error))
     }
   }
 
@@ -257,10 +255,8 @@ export class PooledExchange implements ExchangeTask, Exchange {
 
   #end(): void {
     this.#ended = true
-    if (this.#onAbort === undefined) return
-    this.#signal?.removeEventListener('abort', this.#onAbort)
-    this.#signal = undefined
-    this.#onAbort = undefined
+    this.#stopListening?.()
+    this.#stopListening = undefined
   }
 }
 
