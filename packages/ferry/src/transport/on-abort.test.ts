@@ -47,3 +47,18 @@ test('onAbort() calls the others when one lets another go, or throws', async () 
   expect(calls).toEqual(['last'])
   await expect(uncaught.promise).resolves.toMatchObject({ message: 'of a callback' })
 })
+
+test('onAbort() calls nobody who comes while the signal aborts', () => {
+  const controller = new AbortController()
+  const { signal } = controller
+  let calls = 0
+  const listen = (): void => {
+    calls++
+    if (calls < 10) onAbort(signal, listen)
+  }
+  onAbort(signal, listen)
+
+  controller.abort()
+
+  expect(calls).toBe(1)
+})

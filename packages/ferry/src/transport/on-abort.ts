@@ -32,9 +32,10 @@ export function onAbort(signal: AbortSignal, callback: () => void): () => void {
 function watchSignal(signal: AbortSignal): Watch {
   const callbacks = new Set<() => void>()
   const listener = (): void => {
-    for (const call of callbacks) {
+    // Who comes meanwhile comes too late, and who is let go meanwhile is not called.
+    for (const call of [...callbacks]) {
       try {
-        call()
+        if (callbacks.has(call)) call()
       } catch (error) {
         throwLater(error)
       }
