@@ -15,6 +15,8 @@ export interface RoundsOptions extends BackgroundOptions {
   readonly clock: Clock
   /** Ends them, too. */
   readonly signal: AbortSignal | undefined
+  /** What somebody may end the round by that begins now, and knows that he has. */
+  readonly cancelling: () => AbortSignal
   /** Where something tells that the network is back: calls until the function that it returns is. */
   readonly onOnline?: ((callback: () => void) => () => void) | undefined
 }
@@ -23,7 +25,7 @@ const DEFAULT_CHECK_INTERVAL_MS = 5000
 
 /** Rounds that have begun. Whoever makes them stops them. */
 export class BackgroundRounds {
-  readonly #round: (signal: AbortSignal) => Promise<void>
+  readonly #round: (signal: AbortSignal) => Promise<unknown>
   readonly #options: RoundsOptions
   readonly #stopping = new AbortController()
   readonly #done: Promise<void>
@@ -32,7 +34,7 @@ export class BackgroundRounds {
   #endWait: () => void = () => {}
 
   /** @param round what it throws is told, and ends nothing */
-  constructor(round: (signal: AbortSignal) => Promise<void>, options: RoundsOptions) {
+  constructor(round: (signal: AbortSignal) => Promise<unknown>, options: RoundsOptions) {
     this.#round = round
     this.#options = options
     this.#done = this.#run()
@@ -55,11 +57,12 @@ export class BackgroundRounds {
     const signal = AbortSignal.any(signals.filter((one) => one !== undefined))
     while (!signal.aborted) {
       this.#hasNew = false
+      const cancelled = this.#options.cancelling()
       try {
         await this.#round(signal)
       } catch (error) {
         // The next round tries again.
-        if (!signal.aborted) callBack(this.#options.onError, error)
+        if (!signal.aborted && !cancelled.aborted) callBack(this.#options.onError, error)
       }
       if (!this.#hasNew) await this.#wait(signal)
     }

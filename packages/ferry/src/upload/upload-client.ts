@@ -281,8 +281,10 @@ export class UploadClient implements AsyncDisposable {
     this.#throwIfClosed()
     HttpUrl.parse(serverUrl)
     const { clock = systemClock, signal } = this.#options
-    const round = (stopped: AbortSignal): Promise<void> => this.#sendRound(serverUrl, stopped)
-    this.#background ??= new BackgroundRounds(round, { ...options, clock, signal })
+    const cancelling = (): AbortSignal => this.#cancelling.signal
+    const round = (stopped: AbortSignal): Promise<unknown> =>
+      this.uploadBufferedFiles(serverUrl, stopped)
+    this.#background ??= new BackgroundRounds(round, { ...options, clock, signal, cancelling })
   }
 
   /** What is on its way is given up, and goes on the next time. */
@@ -326,16 +328,6 @@ export class UploadClient implements AsyncDisposable {
       // Another process may have kept it to itself: the next call tries again.
       this.#outbox = undefined
       throw error
-    }
-  }
-
-  async #sendRound(serverUrl: string, signal: AbortSignal): Promise<void> {
-    const { signal: cancelled } = this.#cancelling
-    try {
-      await this.uploadBufferedFiles(serverUrl, signal)
-    } catch (error) {
-      // Whoever has cancelled knows.
-      if (!cancelled.aborted) throw error
     }
   }
 

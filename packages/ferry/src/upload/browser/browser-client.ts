@@ -229,8 +229,16 @@ export class UploadClient implements AsyncDisposable {
     this.#throwIfClosed()
     const { href } = resolveUrl(serverUrl)
     const { clock = systemClock, signal } = this.#options
-    const round = (stopped: AbortSignal): Promise<void> => this.#sendRound(href, stopped)
-    this.#background ??= new BackgroundRounds(round, { ...options, clock, signal, onOnline })
+    const cancelling = (): AbortSignal => this.#cancelling.signal
+    const round = (stopped: AbortSignal): Promise<unknown> =>
+      this.uploadBufferedFiles(href, stopped)
+    this.#background ??= new BackgroundRounds(round, {
+      ...options,
+      clock,
+      signal,
+      cancelling,
+      onOnline,
+    })
   }
 
   /** What is on its way is given up, and goes on the next time. */
@@ -281,16 +289,6 @@ export class UploadClient implements AsyncDisposable {
     signal.throwIfAborted()
     this.#sender ??= this.#createSender(outbox)
     return await this.#sender.send(items, url, signal)
-  }
-
-  async #sendRound(serverUrl: string, signal: AbortSignal): Promise<void> {
-    const { signal: cancelled } = this.#cancelling
-    try {
-      await this.uploadBufferedFiles(serverUrl, signal)
-    } catch (error) {
-      // Whoever has cancelled knows.
-      if (!cancelled.aborted) throw error
-    }
   }
 
   #createSender(outbox: Outbox): ItemSender {
