@@ -9,6 +9,7 @@ import { join } from 'node:path'
 import { setTimeout as pause } from 'node:timers/promises'
 import { expect, test } from 'vitest'
 import { HttpClient } from '../client/http-client.ts'
+import { systemClock } from '../clock.ts'
 import { hastyClock } from '../testing/download-fixture.ts'
 import { download } from './download.ts'
 import type { DownloadEvent, DownloadResult } from './download-options.ts'
@@ -39,10 +40,10 @@ async function serve(request: IncomingMessage, response: ServerResponse): Promis
   response.end()
 }
 
-/** Downloads over up to four connections; gives what came and what was told of. */
+/** Downloads over several connections; gives what came and what was told of. */
 async function fetchFrom(
   answer: Answer,
-  headersTimeoutMs = 1000,
+  { headersTimeoutMs = 1000, maxConnections = 4, clock = hastyClock } = {},
 ): Promise<{ result: DownloadResult; content: Buffer; events: DownloadEvent[]; requests: number }> {
   let requests = 0
   const server = createServer((request, response) => void answer(requests++, request, response))
@@ -54,8 +55,8 @@ async function fetchFrom(
   try {
     const result = await download(url, join(folder, 'file.bin'), {
       client,
-      clock: hastyClock,
-      maxConnections: 4,
+      clock,
+      maxConnections,
       maxRetries: 20,
       onEvent: (event) => event.type !== 'state' && events.push(event),
     }).result
@@ -115,7 +116,7 @@ test('download() goes on when a further connection is refused while the first as
     await serve(request, response)
   }
 
-  const { content, requests } = await fetchFrom(answer, 100_000)
+  const { content, requests } = await fetchFrom(answer, { headersTimeoutMs: 100_000 })
 
   expect(content.equals(CONTENT)).toBe(true)
   expect(requests).toBeGreaterThan(2)
@@ -131,41 +132,40 @@ test('download() takes a refusal seriously once no connection delivers', async (
   ).rejects.toMatchObject({ code: 'http-status', status: 403 })
 })
 
-test('download() uses several connections after an outage, as before', async () => {
-  const open = new Set<ServerResponse>()
+test('download() keeps both connections that an outage loses at once', async () => {
   let state: 'fine' | 'ending' | 'out' | 'back' = 'fine'
-  const openAfter: number[] = []
-  const look = setInterval(() => {
-    if (state === 'back') openAfter.push(open.size)
-  }, PACE_MS)
-  const outage = async (): Promise<void> => {
-    // Both have brought something by then.
-    await pause(60)
-    state = 'out'
-    for (const { socket } of open) socket?.resetAndDestroy()
-    await pause(60)
-    state = 'back'
+  const open = new Set<ServerResponse>()
+  const asking: ServerResponse[] = []
+  const resetAll = (responses: Iterable<ServerResponse>): void => {
+    for (const { socket } of responses) socket?.resetAndDestroy()
   }
 
-  const { content } = await fetchFrom(async (_, request, response) => {
-    open.add(response)
-    response.on('close', () => open.delete(response))
-    if (state === 'fine' && open.size === 2) {
-      state = 'ending'
-      void outage()
-    }
-    if (state === 'out') {
-      // Long enough that both connections wait for an answer at once.
-      open.delete(response)
-      await pause(40)
-      request.socket.resetAndDestroy()
-    } else {
-      await serve(request, response)
-    }
-  }, 100_000)
-  clearInterval(look)
+  const { content, events } = await fetchFrom(
+    async (_, request, response) => {
+      open.add(response)
+      response.on('close', () => open.delete(response))
+      if (state === 'fine' && open.size === 2) {
+        state = 'ending'
+        // Both have brought something by then.
+        setTimeout(() => {
+          state = 'out'
+          resetAll(open)
+        }, 60)
+      }
+      if (state === 'out') {
+        // Both wait for an answer, and are lost at once.
+        if (asking.push(response) < 2) return
+        state = 'back'
+        resetAll(asking)
+      } else {
+        await serve(request, response)
+      }
+    },
+    // In haste, the second could be found useless before the outage.
+    { headersTimeoutMs: 100_000, maxConnections: 2, clock: systemClock },
+  )
 
   expect(content.equals(CONTENT)).toBe(true)
-  // Not only for the moment in which one takes the place of another.
-  expect(openAfter.filter((count) => count > 1).length).toBeGreaterThan(openAfter.length / 3)
+  const secondTries = events.filter((event) => event.type === 'retry' && event.attempt === 2)
+  expect(secondTries).toHaveLength(2)
 })
