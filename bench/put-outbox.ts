@@ -86,7 +86,9 @@ async function add(way: string, folder: string, file: string): Promise<AddRun> {
     const measurement = await measure([NODE, CLIENT, mode, path, file])
     return { ...measurement, ...(JSON.parse(measurement.stdout) as { ownMs: number }) }
   } finally {
-    for (const suffix of ['', '-wal', '-shm']) rmSync(`${path}${suffix}`, { force: true })
+    for (const suffix of ['', '-wal', '-shm', '-content']) {
+      rmSync(`${path}${suffix}`, { force: true, recursive: true })
+    }
   }
 }
 

@@ -76,7 +76,10 @@ export function checkDelivery(
 /** Reads the file of an outbox that everybody has closed: nothing may be in it any more. */
 export async function checkOutbox(folder: string, fileName: string): Promise<SendProblem[]> {
   const problems: SendProblem[] = []
-  const others = (await readdir(folder)).filter((name) => name !== fileName)
+  const contentName = `${fileName}-content`
+  const others = (await readdir(folder, { recursive: true })).filter(
+    (name) => name !== fileName && name !== contentName,
+  )
   if (others.length > 0) {
     problems.push({ type: 'left', text: `beside the outbox: ${others.join(' ')}` })
   }

@@ -204,7 +204,7 @@ describe.concurrent('ferry put', () => {
     const shell = 'ulimit -f 4096; exec "$@"'
 
     const failed = await site.start(['--copy'], { shell }).exit
-    expect(failureOf(failed)).toEqual(failureLike(15, 'disk-failed', 'outbox'))
+    expect(failureOf(failed)).toEqual(failureLike(14, 'no-space', 'outbox'))
     expect(site.states()).not.toContain('there')
     expect(await site.received.names()).toEqual(['.ferry'])
     const run = await site.start(['--copy']).exit

@@ -187,10 +187,11 @@ test('a damaged part is told, and the other files are sent', async () => {
   await using at = await ClientSite.open()
   const client = await at.client()
   for (const name of ['a', 'b', 'c']) await client.addStream(CONTENT, name)
+  const path = at.site.source.join('outbox.db')
   {
-    using database = new DatabaseSync(at.site.source.join('outbox.db'))
-    database.exec(`UPDATE outbox_parts SET bytes = zeroblob(length(bytes)) WHERE part = 1
-      AND item = (SELECT key FROM outbox_items WHERE name = 'b')`)
+    using database = new DatabaseSync(path)
+    const { id } = database.prepare("SELECT id FROM outbox_items WHERE name = 'b'").get() ?? {}
+    await writeFile(`${path}-content/${String(id)}.0`, Buffer.alloc(CONTENT.length))
   }
 
   await expect(client.uploadBufferedFiles(at.url)).rejects.toMatchObject({

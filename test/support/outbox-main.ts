@@ -3,6 +3,7 @@
  *
  *     add          adds items for ever, several at a time, each `SEED-SIZE` by name
  *     add-some N   adds N items and ends
+ *     add-large    adds one whose content is in a file
  *     send N       sends, which is to say checks and takes out, until N items in all are gone
  *     hold         leases the first item and stays
  *     fill         adds what there is no room for
@@ -10,7 +11,7 @@
  * It says what has happened, a line each, once it has: `added NAME…`, `sent NAME`, `held ID`.
  */
 import { createHash, randomInt, randomUUID } from 'node:crypto'
-import { writeSync } from 'node:fs'
+import { readdirSync, readlinkSync, writeSync } from 'node:fs'
 import { setTimeout as pause } from 'node:timers/promises'
 import type { NewItem, OutboxItem } from '../../packages/ferry/src/upload/outbox.ts'
 import { openSqliteOutbox } from '../../packages/ferry/src/upload/sqlite-outbox.ts'
@@ -25,6 +26,7 @@ const [path = '', task, count] = process.argv.slice(2)
 const outbox = await openSqliteOutbox({ path })
 if (task === 'add') for (;;) await addSome(randomInt(1, 4))
 else if (task === 'add-some') for (let at = 0; at < Number(count); at++) await addSome(1)
+else if (task === 'add-large') await addLarge()
 else if (task === 'send') await sendAll()
 else if (task === 'hold') await hold()
 else await fill()
@@ -33,6 +35,13 @@ await outbox.close()
 async function addSome(items: number): Promise<void> {
   const added = await outbox.add(Array.from({ length: items }, () => newItem()))
   say(`added ${added.map(({ name }) => name).join(' ')}`)
+}
+
+async function addLarge(): Promise<void> {
+  const content = { mode: 'stored', pieces: contentOf(0, MAX_SIZE), partBytes: PART_BYTES } as const
+  const name = `0-${MAX_SIZE}`
+  await outbox.add([{ name, content }])
+  say(`added ${name}`)
 }
 
 function newItem(): NewItem {
@@ -98,7 +107,7 @@ async function fill(): Promise<void> {
   await outbox.add([huge]).catch((error: { code?: string; message: string }) => {
     say(`failed ${error.code} ${error.message}`)
   })
-  say(`left ${(await outbox.list()).map(({ name }) => name).join(' ')}`)
+  say(`left ${(await outbox.list()).map(({ name }) => name).join(' ')}, ${countOpen()} open`)
   const deadline = performance.now() + 60_000
   let added = 0
   while (added === 0 && performance.now() < deadline) {
@@ -109,6 +118,19 @@ async function fill(): Promise<void> {
     await pause(10)
   }
   say(`left ${(await outbox.list()).map(({ name }) => name).join(' ')}`)
+}
+
+/** How many files with content this process has open. */
+function countOpen(): number {
+  const fds = readdirSync('/proc/self/fd').map((fd) => {
+    try {
+      return readlinkSync(`/proc/self/fd/${fd}`)
+    } catch {
+      // That with which they were listed.
+      return ''
+    }
+  })
+  return fds.filter((path) => path.includes('-content/')).length
 }
 
 function say(line: string): void {

@@ -1,5 +1,5 @@
 /** The outbox in memory: for what need not survive the process, and for tests. */
-import { createHash, hash, randomUUID } from 'node:crypto'
+import { hash, randomUUID } from 'node:crypto'
 import { DEFAULT_LEASE_MS, isOver, leftMs, type LeaseTerm, termFrom } from './lease-state.ts'
 import type { LeaseTime } from './lease-state.ts'
 import type { StageStep } from './outbox-database.ts'
@@ -143,7 +143,6 @@ class MemoryOutbox implements Outbox {
 class Staged {
   readonly items: Kept[] = []
   readonly #addedAt: number
-  #whole = createHash('sha256')
 
   constructor(addedAt: number) {
     this.#addedAt = addedAt
@@ -161,18 +160,15 @@ class Staged {
     if (kept === undefined) return
     const { item } = kept
     if (part !== undefined) {
-      this.#whole.update(part)
       kept.parts.set(kept.parts.size, { bytes: part, sha256: hash('sha256', part, 'hex') })
       kept.item = { ...item, size: item.size + part.length }
     }
-    if (end === true && item.content.mode === 'stored') {
-      const content = { ...item.content, sha256: this.#whole.digest('hex') }
-      kept.item = { ...kept.item, content }
+    if (end?.sha256 !== undefined && item.content.mode === 'stored') {
+      kept.item = { ...kept.item, content: { ...item.content, sha256: end.sha256 } }
     }
   }
 
   #begin(id: string, { content, ...begin }: NonNullable<StageStep['begin']>): void {
-    this.#whole = createHash('sha256')
     const item = { id, ...begin, addedAt: this.#addedAt, note: undefined, leasedUntil: undefined }
     const kept = { parts: new Map(), lease: undefined }
     if (typeof content === 'number') {

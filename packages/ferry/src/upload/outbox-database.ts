@@ -1,16 +1,18 @@
 /**
- * The outbox in one file of SQLite, which several processes may use at a time. Every call here blocks
- * for as long as the disk takes, so it belongs into a thread of its own (outbox-thread.ts).
+ * The outbox in a database of SQLite, with the content of large items in files beside it; several
+ * processes may use it at a time. Every call here blocks for as long as the disk takes, so it belongs
+ * into a thread of its own (outbox-thread.ts).
  *
  * Items come in two steps: their rows and parts are written piece by piece, one small transaction
  * each, in the state `adding` of their adder; one synced transaction then makes all of them `there`.
  * What is removed becomes `gone` in one transaction and is cleared away by `trim()` in small ones.
  * So no call holds the file for longer than a few parts take, whatever the size of an item.
  */
-import { createHash, type Hash, hash } from 'node:crypto'
+import { hash } from 'node:crypto'
 import { TransferError } from '../errors.ts'
 import { termFrom, type LeaseTime } from './lease-state.ts'
 import type { OutboxConnection } from './outbox-connection.ts'
+import { type ContentItem, endOfSegments, fitsRow, OutboxContent } from './outbox-content.ts'
 import { itemGone, leaseLost, partDamaged } from './outbox-errors.ts'
 import { isFree, ITEM_COLUMNS, readItem, type Row } from './outbox-rows.ts'
 import { checkRoom } from './outbox-room.ts'
@@ -30,7 +32,8 @@ export interface StageStep {
     readonly content: number | NewReferencedContent
   }
   readonly part?: Uint8Array<ArrayBuffer>
-  readonly end?: true
+  /** The digest of all parts, hexadecimal; undefined for a reference, which brings its own. */
+  readonly end?: { readonly sha256: string | undefined }
 }
 
 /** One who adds or sends, and the time it is. */
@@ -54,6 +57,9 @@ export interface HeldNote extends HeldItem {
 /** What became of a change to a held item: `gone` was not there any more, `lost` not its sender's. */
 export type HeldOutcome = 'done' | 'gone' | 'lost'
 
+/** In place of the bytes of a part that is in a file; no part is without any. */
+const IN_FILE = new Uint8Array(0)
+
 /** How long clearing up may hold up the closing. */
 const CLOSE_MS = 1000
 
@@ -61,12 +67,14 @@ export class OutboxDatabase {
   readonly #connection: OutboxConnection
   readonly #trimmer: OutboxTrimmer
   readonly #self: ProcessIdentity = identifyProcess()
-  /** Of what each adder is adding: the digest of the whole so far. */
-  readonly #hashes = new Map<string, Hash>()
+  readonly #content: OutboxContent
+  /** What each adder is adding. */
+  readonly #adding = new Map<string, ContentItem>()
 
   constructor(connection: OutboxConnection) {
     this.#connection = connection
-    this.#trimmer = new OutboxTrimmer(connection)
+    this.#content = new OutboxContent(connection.path)
+    this.#trimmer = new OutboxTrimmer(connection, this.#content)
   }
 
   /** Makes somebody an adder, and has what ended ones have left cleared away. */
@@ -80,21 +88,31 @@ export class OutboxDatabase {
   /** Takes steps of adding, in order, for one adder. Gives the memory of the parts back. */
   stage(holding: Holding, steps: readonly StageStep[]): ArrayBuffer[] {
     const memory: ArrayBuffer[] = []
-    for (const { part } of steps) if (part !== undefined) memory.push(part.buffer)
-    checkRoom(
-      this.#connection,
-      memory.reduce((sum, { byteLength }) => sum + byteLength, 0),
-    )
+    const room = { rowBytes: 0, fileBytes: 0 }
+    for (const step of steps) {
+      if (step.part === undefined) continue
+      memory.push(step.part.buffer)
+      room[isForRow(step) ? 'rowBytes' : 'fileBytes'] += step.part.length
+    }
+    checkRoom(this.#connection, room)
+    const writes: (() => void)[] = []
     this.#connection.transact('NORMAL', () => {
       this.#renewHeld(holding)
-      for (const step of steps) this.#stageStep(holding, step)
+      for (const step of steps) writes.push(...this.#stageStep(holding, step))
     })
+    try {
+      for (const write of writes) write()
+    } catch (error) {
+      for (const { id } of steps) this.#content.drop(id)
+      throw error
+    }
     return memory
   }
 
   /** Makes what an adder has brought part of the outbox, for good, in the order of its steps. */
   keep(holding: Holding): OutboxItem[] {
     const { token, time } = holding
+    this.#content.keepNames()
     return this.#connection.transact('FULL', () => {
       this.#renewHeld(holding)
       const found = this.#connection
@@ -114,9 +132,13 @@ export class OutboxDatabase {
 
   /** Ends holdings: what their adders have brought is gone, what their senders have is free. */
   release(tokens: readonly string[]): void {
+    for (const token of tokens) {
+      const item = this.#adding.get(token)
+      if (item !== undefined) this.#content.drop(item.id)
+      this.#adding.delete(token)
+    }
     this.#connection.transact('NORMAL', () => {
       for (const token of tokens) {
-        this.#hashes.delete(token)
         this.#connection
           .sql(`UPDATE outbox_items SET state = 'gone' WHERE ${UNSETTLED} 'adding' AND holder = ?`)
           .run(token)
@@ -177,26 +199,36 @@ export class OutboxDatabase {
       if (Number.isSafeInteger(part) && expected) throw partDamaged(id, part)
       throw new RangeError(`Cannot read part ${part} of item ${id}: it has no such part`)
     }
-    const bytes = row['bytes'] as Uint8Array
+    const partBytes = item['part_bytes'] as number
+    const offset = part * partBytes
+    const inRow = row['bytes'] as Uint8Array
+    const length = Math.min(partBytes, (item['size'] as number) - offset)
+    const bytes = inRow.length > 0 ? inRow : this.#content.read({ id, partBytes }, offset, length)
     const sha256 = row['sha256'] as string
-    if (hash('sha256', bytes, 'hex') !== sha256) throw partDamaged(id, part)
-    return { offset: part * (item['part_bytes'] as number), bytes, sha256 }
+    if (bytes === undefined || hash('sha256', bytes, 'hex') !== sha256) throw partDamaged(id, part)
+    return { offset, bytes, sha256 }
   }
 
   /** @returns where what is kept begins */
   dropParts(id: string, token: string, offset: number): number {
-    const { key, keptFrom, before } = this.#connection.transact('NORMAL', () => {
-      const item = this.#checkHeld(id, token)
-      const partBytes = item['part_bytes'] as number | null
-      const kept = item['kept_from'] as number
-      const size = item['size'] as number
-      if (partBytes === null) return { key: 0, keptFrom: kept, before: 0 }
-      const before = offset >= size ? Math.ceil(size / partBytes) : Math.floor(offset / partBytes)
-      const keptFrom = Math.max(kept, Math.min(size, before * partBytes))
+    const item = this.#checkHeld(id, token)
+    const partBytes = item['part_bytes'] as number | null
+    const kept = item['kept_from'] as number
+    const size = item['size'] as number
+    if (partBytes === null) return kept
+    const before = offset >= size ? Math.ceil(size / partBytes) : Math.floor(offset / partBytes)
+    const keptFrom = Math.max(kept, Math.min(size, before * partBytes))
+    const content = { id, partBytes }
+    const filesEnd = fitsRow(size, partBytes) ? 0 : endOfSegments(content, keptFrom, size)
+    // Files may not go while a power cut can still bring the row back as it was.
+    this.#connection.transact(filesEnd > kept ? 'FULL' : 'NORMAL', () => {
+      this.#checkHeld(id, token)
       this.#connection.sql('UPDATE outbox_items SET kept_from = ? WHERE id = ?').run(keptFrom, id)
-      return { key: item['key'] as number, keptFrom, before }
     })
-    while (this.#trimmer.deleteParts(key, before)) continue
+    for (let start = kept; start < filesEnd;) {
+      start = this.#content.remove(content, { start, end: filesEnd })
+    }
+    while (this.#trimmer.deleteParts(item['key'] as number, before)) continue
     return keptFrom
   }
 
@@ -243,6 +275,7 @@ export class OutboxDatabase {
     } catch {
       // Another process is at it, or will be: what is left is cleared away at the next opening.
     }
+    this.#content.close()
     this.#connection.close()
   }
 
@@ -277,17 +310,26 @@ export class OutboxDatabase {
     return true
   }
 
-  #stageStep(holding: Holding, { id, begin, part, end }: StageStep): void {
+  /** Writes the rows of a step. @returns what is to be written to files when they are there */
+  #stageStep(holding: Holding, step: StageStep): (() => void)[] {
+    const { id, begin, part } = step
     const { token } = holding
+    const writes: (() => void)[] = []
     if (begin !== undefined) this.#stageBegin(holding, id, begin)
-    if (part !== undefined) this.#stagePart(token, id, part)
-    if (end !== true) return
-    const whole = this.#hashes.get(token)
-    this.#hashes.delete(token)
-    if (whole === undefined) return
+    const adding = this.#adding.get(token)
+    if (adding === undefined) return writes
+    if (part !== undefined) {
+      const inRow = isForRow(step)
+      const offset = this.#stagePart(adding, part, { inRow })
+      if (!inRow) writes.push(() => this.#content.write(adding, offset, part))
+    }
+    if (step.end === undefined) return writes
+    this.#adding.delete(token)
     this.#connection
       .sql('UPDATE outbox_items SET sha256 = ? WHERE id = ?')
-      .run(whole.digest('hex'), id)
+      .run(step.end.sha256 ?? null, id)
+    writes.push(() => this.#content.finish(id))
+    return writes
   }
 
   #stageBegin(
@@ -316,20 +358,25 @@ export class OutboxDatabase {
         file?.path ?? null,
         file?.fingerprint ?? null,
       )
-    if (file === undefined) this.#hashes.set(token, createHash('sha256'))
+    if (partBytes !== null) this.#adding.set(token, { id, partBytes })
   }
 
-  #stagePart(token: string, id: string, bytes: Uint8Array): void {
-    const item = this.#connection
-      .sql("SELECT key, size, part_bytes FROM outbox_items WHERE id = ? AND state = 'adding'")
-      .get(id) as Record<'key' | 'size' | 'part_bytes', number>
-    this.#hashes.get(token)?.update(bytes)
+  /** @returns where the part begins */
+  #stagePart(
+    { id, partBytes }: ContentItem,
+    bytes: Uint8Array,
+    { inRow }: { inRow: boolean },
+  ): number {
+    const { key, size } = this.#connection
+      .sql("SELECT key, size FROM outbox_items WHERE id = ? AND state = 'adding'")
+      .get(id) as Record<'key' | 'size', number>
     this.#connection
       .sql('INSERT INTO outbox_parts (item, part, sha256, bytes) VALUES (?, ?, ?, ?)')
-      .run(item.key, item.size / item.part_bytes, hash('sha256', bytes, 'hex'), bytes)
+      .run(key, size / partBytes, hash('sha256', bytes, 'hex'), inRow ? bytes : IN_FILE)
     this.#connection
       .sql('UPDATE outbox_items SET size = size + ? WHERE key = ?')
-      .run(bytes.length, item.key)
+      .run(bytes.length, key)
+    return size
   }
 
   #hold({ token, time, durationMs }: Holding): void {
@@ -368,14 +415,23 @@ export class OutboxDatabase {
     return rows.map((row) => readItem(row, time, this.#self))
   }
 
-  /** What has parts is cleared away later. */
-  #removeRow({ key, part_bytes: partBytes }: Row): void {
-    const change =
-      partBytes === null
-        ? 'DELETE FROM outbox_items WHERE key = ?'
-        : "UPDATE outbox_items SET state = 'gone', holder = NULL WHERE key = ?"
-    this.#connection.sql(change).run(key as number)
+  /** What has files, or more parts than one, is cleared away later. */
+  #removeRow({ key, size, part_bytes: partBytes }: Row): void {
+    if (partBytes !== null && !fitsRow(size as number, partBytes as number)) {
+      this.#connection
+        .sql("UPDATE outbox_items SET state = 'gone', holder = NULL WHERE key = ?")
+        .run(key as number)
+      return
+    }
+    this.#connection.sql('DELETE FROM outbox_parts WHERE item = ?').run(key as number)
+    this.#connection.sql('DELETE FROM outbox_items WHERE key = ?').run(key as number)
   }
+}
+
+/** Small content goes into the row of its only part. */
+function isForRow({ begin, part, end }: StageStep): boolean {
+  if (begin === undefined || end === undefined) return false
+  return fitsRow(part?.length ?? 0, begin.content as number)
 }
 
 /** The holder of a row may be named there but have given it back. */

@@ -10,11 +10,17 @@ import type { OutboxConnection } from './outbox-connection.ts'
 /** For the rows, and for clearing up. */
 const RESERVE_BYTES = 4_194_304
 
+/** What is to be written. */
+export interface NewBytes {
+  readonly rowBytes: number
+  readonly fileBytes: number
+}
+
 /** @throws {TransferError} `no-space`, when there is no room for so many more bytes */
-export function checkRoom(connection: OutboxConnection, bytes: number): void {
+export function checkRoom(connection: OutboxConnection, { rowBytes, fileBytes }: NewBytes): void {
   const { path } = connection
-  // Once in the log, once in the file.
-  const neededBytes = RESERVE_BYTES + 2 * bytes
+  // Rows are in the log first, then in the database.
+  const neededBytes = RESERVE_BYTES + 2 * rowBytes + fileBytes
   if (readFreeBytes(path) >= neededBytes + readLogBytes(path)) return
   connection.withoutWaiting(() => connection.execute('PRAGMA wal_checkpoint(TRUNCATE)'))
   const freeBytes = readFreeBytes(path)

@@ -8,10 +8,13 @@
 import type { DatabaseSync } from 'node:sqlite'
 import { TransferError } from '../errors.ts'
 
-const LAYOUT = 1
+/** With 1, the content of all items was in rows. */
+const LAYOUT = 2
 
 /** In place of `state =`: without its first half SQLite reads every item, not the index of few. */
 export const UNSETTLED = "state <> 'there' AND state ="
+
+const PAGE_BYTES = 16_384
 
 /** How much is in the log before it is carried over to the file; the sync that costs is then rare. */
 const LOG_BYTES = 67_108_864
@@ -20,7 +23,7 @@ const LOG_BYTES = 67_108_864
 const CACHE_KIB = 4096
 
 // Items: `state` is adding, there or gone; `place` is the order. `holder` is who adds or sends it.
-// Parts: a row stays until its item is trimmed.
+// Parts: a row stays until its item is trimmed; without bytes, they are in a file (outbox-content.ts).
 const SCHEMA = `
   CREATE TABLE outbox_layout (version INTEGER NOT NULL, places INTEGER NOT NULL) STRICT;
   INSERT INTO outbox_layout VALUES (${LAYOUT}, 0);
@@ -50,7 +53,7 @@ const SCHEMA = `
 export function prepareOutbox(database: DatabaseSync): void {
   // Both count only before anything is written; later the second would be a change to the file.
   if (readNumber(database, 'PRAGMA page_count') === 0) {
-    database.exec('PRAGMA page_size = 65536; PRAGMA auto_vacuum = INCREMENTAL')
+    database.exec(`PRAGMA page_size = ${PAGE_BYTES}; PRAGMA auto_vacuum = INCREMENTAL`)
   }
   database.exec('PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL')
   const pageBytes = readNumber(database, 'PRAGMA page_size')
@@ -63,7 +66,9 @@ export function prepareOutbox(database: DatabaseSync): void {
       .get()
     if (known === undefined) database.exec(SCHEMA)
     const layout = readNumber(database, 'SELECT version FROM outbox_layout')
-    if (layout !== LAYOUT) {
+    // What is in rows is read as before; who knows no files may not come upon them.
+    if (layout < LAYOUT) database.exec(`UPDATE outbox_layout SET version = ${LAYOUT}`)
+    if (layout > LAYOUT) {
       throw new TransferError(
         'outbox-unusable',
         `it has layout ${layout}, which a newer Ferry has made; this one knows ${LAYOUT}`,

@@ -2,7 +2,7 @@
  * The way of what is added into the thread of an outbox: parts as they come, many small items at a
  * time, and never more than a few parts in memory.
  */
-import { randomUUID } from 'node:crypto'
+import { createHash, randomUUID } from 'node:crypto'
 import type { StageStep } from './outbox-database.ts'
 import { checkName, checkPartBytes, cutParts } from './outbox-parts.ts'
 import type { NewItem, OutboxAddOptions } from './outbox.ts'
@@ -35,7 +35,7 @@ export class OutboxStager {
     const id = randomUUID()
     const begin = { name: checkName(name), type, metadata }
     if (content.mode === 'reference') {
-      await this.#put({ id, begin: { ...begin, content }, end: true })
+      await this.#put({ id, begin: { ...begin, content }, end: { sha256: undefined } })
     } else {
       const partBytes = checkPartBytes(content.partBytes)
       await this.#addStored({ id, begin: { ...begin, content: partBytes } }, content.pieces)
@@ -56,6 +56,8 @@ export class OutboxStager {
     const partBytes = begin.content as number
     const { signal, onProgress } = this.#options
     const takeMemory = (): ArrayBuffer => this.#takeMemory(partBytes)
+    // The other thread has the digests of the parts to make, and the disk to wait for.
+    const whole = createHash('sha256')
     let bytes = 0
     // The last part is known only when the next does not come.
     let step: StageStep = { id, begin }
@@ -64,11 +66,12 @@ export class OutboxStager {
         await this.#put(step)
         step = { id }
       }
+      whole.update(part)
       step = { ...step, part: this.#fit(part) }
       bytes += part.length
       onProgress?.(begin.name, bytes)
     }
-    await this.#put({ ...step, end: true })
+    await this.#put({ ...step, end: { sha256: whole.digest('hex') } })
     if (bytes === 0) onProgress?.(begin.name, 0)
   }
 

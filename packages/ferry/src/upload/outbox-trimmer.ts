@@ -4,6 +4,8 @@
  * never more than what was freed.
  */
 import type { OutboxConnection } from './outbox-connection.ts'
+import type { OutboxContent } from './outbox-content.ts'
+import type { Row } from './outbox-rows.ts'
 import { UNSETTLED } from './outbox-schema.ts'
 
 /** What is done in one step, so that others get their turn: parts, and pages of the file. */
@@ -16,16 +18,22 @@ const INCREMENTAL = 2
 
 export class OutboxTrimmer {
   readonly #connection: OutboxConnection
+  readonly #content: OutboxContent
+  /** Files that a crash has left can only be from before. */
+  #areStraysGone = false
   /** Whether the file was made smaller in the log only, so far. */
   #hasShrunk = false
 
-  constructor(connection: OutboxConnection) {
+  constructor(connection: OutboxConnection, content: OutboxContent) {
     this.#connection = connection
+    this.#content = content
   }
 
   /** Does one step, without waiting for anybody. @returns whether there is more to do */
   step(): boolean {
-    return this.#connection.withoutWaiting(() => this.#clearItem() || this.#shrink())
+    return this.#connection.withoutWaiting(
+      () => this.#clearStrays() || this.#clearItem() || this.#shrink(),
+    )
   }
 
   /** Deletes some of an item's parts before one. @returns whether there may be more */
@@ -41,17 +49,44 @@ export class OutboxTrimmer {
     return Number(changes) === STEP_PARTS
   }
 
+  /** Whether it had to be looked for them. */
+  #clearStrays(): boolean {
+    if (this.#areStraysGone) return false
+    const item = this.#connection.sql('SELECT 1 FROM outbox_items WHERE id = ?')
+    this.#content.removeStrays((id) => item.get(id) !== undefined)
+    this.#areStraysGone = true
+    return true
+  }
+
   /** Whether there was one that is gone. */
   #clearItem(): boolean {
     const connection = this.#connection
     const gone = connection
-      .sql(`SELECT key FROM outbox_items WHERE ${UNSETTLED} 'gone' LIMIT 1`)
+      .sql(
+        `SELECT key, id, size, part_bytes, kept_from
+          FROM outbox_items WHERE ${UNSETTLED} 'gone' LIMIT 1`,
+      )
       .get()
     if (gone === undefined) return false
     const key = gone['key'] as number
+    if (this.#clearFiles(gone)) return true
     if (this.deleteParts(key, Number.MAX_SAFE_INTEGER)) return true
     connection.transact('NORMAL', () =>
       connection.sql('DELETE FROM outbox_items WHERE key = ?').run(key),
+    )
+    return true
+  }
+
+  /** Removes some of an item's files. @returns whether there were any to remove */
+  #clearFiles({ key, id, size, part_bytes, kept_from }: Row): boolean {
+    const span = { start: kept_from as number, end: size as number }
+    if (part_bytes === null || span.start >= span.end) return false
+    const content = { id: id as string, partBytes: part_bytes as number }
+    const keptFrom = this.#content.remove(content, span)
+    this.#connection.transact('NORMAL', () =>
+      this.#connection
+        .sql('UPDATE outbox_items SET kept_from = ? WHERE key = ?')
+        .run(keptFrom, key as number),
     )
     return true
   }

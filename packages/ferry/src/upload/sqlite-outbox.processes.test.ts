@@ -2,6 +2,7 @@
 import { type ChildProcess, execFileSync, spawn } from 'node:child_process'
 import { randomInt } from 'node:crypto'
 import { once } from 'node:events'
+import { readdir } from 'node:fs/promises'
 import { createInterface } from 'node:readline'
 import { DatabaseSync } from 'node:sqlite'
 import { setTimeout as pause } from 'node:timers/promises'
@@ -101,6 +102,17 @@ test('what is added, and what is done, is on the disk before it is said', async 
   const written = adding.findLast(({ name }) => name === 'pwrite64')
   expect(syncs(adding).some(({ begin }) => begin > (written?.end ?? Number.NaN))).toBe(true)
 
+  const large = await run('add-large')
+  const names = ['outbox.db-content', 'outbox.db-content/', 'outbox.db-wal']
+  const [folderCalls, contentCalls, logCalls] = names.map((name) =>
+    beforeSaying('added', large, name),
+  )
+  const lastContent = contentCalls?.findLast(({ name }) => name === 'pwrite64')
+  const contentSync = syncs(contentCalls ?? []).find(({ begin }) => begin > lastContent!.end)
+  const folderSync = syncs(folderCalls ?? []).find(({ begin }) => begin > contentSync!.begin)
+  const log = logCalls?.find(({ name, begin }) => name === 'pwrite64' && begin > folderSync!.end)
+  expect(syncs(logCalls ?? []).some(({ begin }) => begin > log!.end)).toBe(true)
+
   // Clearing up may write again at once. The log's head is synced by itself, its frames only for this.
   const sending = beforeSaying('sent', await run('send'))
   const [, frame] = sending.filter(({ name }) => name === 'pwrite64')
@@ -118,7 +130,7 @@ test.runIf(canMount())(
 
     expect(said.toString().trimEnd().split('\n')).toEqual([
       expect.stringMatching(/^failed no-space Cannot add to the outbox .*: the disk is full/),
-      'left small',
+      'left small, 0 open',
       'left small after',
     ])
   },
@@ -142,6 +154,7 @@ async function checkAndClear(path: string, added: Set<string>): Promise<void> {
   await expect.poll(() => countRows(path, 'outbox_parts'), { timeout: 30_000 }).toBe(0)
   await expect.poll(() => countRows(path, 'outbox_items'), { timeout: 30_000 }).toBe(0)
   expect(countRows(path, 'outbox_holders')).toBe(0)
+  await expect.poll(() => readdir(`${path}-content`), { timeout: 30_000 }).toEqual([])
   using database = new DatabaseSync(path)
   expect(database.prepare('PRAGMA integrity_check').get()).toEqual({ integrity_check: 'ok' })
 }
@@ -163,11 +176,17 @@ function countRows(path: string, from: string): number {
   return database.prepare(`SELECT count(*) AS n FROM ${from}`).get()?.['n'] as number
 }
 
-/** The calls on the log that were over before a line was said. */
-function beforeSaying(line: string, calls: readonly SystemCall[]): SystemCall[] {
+/** The calls on the log, or on another file, that were over before a line was said. */
+function beforeSaying(
+  line: string,
+  calls: readonly SystemCall[],
+  file = 'outbox.db-wal',
+): SystemCall[] {
   const said = calls.find(({ name, args }) => name === 'write' && args.includes(`"${line} `))
   const begin = said?.begin ?? Number.NaN
-  return calls.filter(({ args, end }) => args.includes('outbox.db-wal') && end < begin)
+  // A name that ends in a slash is that of whatever is in the folder.
+  const mark = file.endsWith('/') ? file : `${file}>`
+  return calls.filter(({ args, end }) => args.includes(mark) && end < begin)
 }
 
 function syncs(calls: readonly SystemCall[]): SystemCall[] {

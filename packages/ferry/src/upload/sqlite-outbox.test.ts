@@ -1,5 +1,5 @@
 /** What an outbox in a file must do beside what every outbox must. */
-import { readFile, stat, truncate } from 'node:fs/promises'
+import { readdir, readFile, rename, stat, truncate, writeFile } from 'node:fs/promises'
 import { homedir } from 'node:os'
 import { join } from 'node:path'
 import { DatabaseSync } from 'node:sqlite'
@@ -23,12 +23,15 @@ test('file and folder are made for their owner alone', async () => {
   const path = folder.join('deep/er/outbox.db')
 
   await using outbox = await openSqliteOutbox({ path })
-  await outbox.add([newItem('a')])
+  const [, large] = await outbox.add([newItem('a'), newItem('large', [Buffer.alloc(2 * MIB)])])
 
   const modeOf = async (name: string): Promise<number> => (await stat(name)).mode & 0o777
   expect(await modeOf(folder.join('deep'))).toBe(0o700)
   expect(await modeOf(folder.join('deep/er'))).toBe(0o700)
-  for (const end of ['', '-wal', '-shm']) expect(await modeOf(path + end)).toBe(0o600)
+  expect(await modeOf(`${path}-content`)).toBe(0o700)
+  for (const end of ['', '-wal', '-shm', `-content/${large?.id}.0`]) {
+    expect(await modeOf(path + end)).toBe(0o600)
+  }
 })
 
 test('items, notes and content are there after opening it again', async () => {
@@ -58,14 +61,14 @@ test('items, notes and content are there after opening it again', async () => {
   expect((await after.list()).map(({ name }) => name)).toEqual(['long', 'b', 'c', 'd'])
 })
 
-test('a new file has large pages, a log, and can shrink', async () => {
+test('a new file has a log, and can shrink', async () => {
   await using folder = await TempDir.create()
   const path = folder.join('outbox.db')
   await (await openSqliteOutbox({ path })).close()
 
   using database = openDatabase(path)
 
-  expect(database.prepare('PRAGMA page_size').get()).toEqual({ page_size: 65_536 })
+  expect(database.prepare('PRAGMA page_size').get()).toEqual({ page_size: 16_384 })
   expect(database.prepare('PRAGMA auto_vacuum').get()).toEqual({ auto_vacuum: 2 })
   expect(database.prepare('PRAGMA journal_mode').get()).toEqual({ journal_mode: 'wal' })
 })
@@ -120,7 +123,7 @@ test('a damaged database is told and not written', async () => {
   const outbox = await openSqliteOutbox({ path })
   await outbox.add([newItem('a', [Buffer.alloc(MIB)])])
   await outbox.close()
-  await truncate(path, 4 * 65_536)
+  await truncate(path, 4 * 16_384)
   const before = await readFile(path)
 
   await expect(openSqliteOutbox({ path })).rejects.toMatchObject({
@@ -143,7 +146,7 @@ test('a database of a newer layout is told and not written', async () => {
 
   await expect(openSqliteOutbox({ path })).rejects.toMatchObject({
     code: 'outbox-unusable',
-    message: `Cannot open the outbox ${path}: it has layout 9, which a newer Ferry has made; this one knows 1`,
+    message: `Cannot open the outbox ${path}: it has layout 9, which a newer Ferry has made; this one knows 2`,
   })
 
   expect((await readFile(path)).equals(before)).toBe(true)
@@ -252,8 +255,10 @@ test('room is given back when items are gone, and what is half-added leaves noth
   await using outbox = await openSqliteOutbox({ path })
   const bytes = async (): Promise<number> => {
     let sum = 0
-    for (const name of await folder.names()) {
-      sum += name.endsWith('-shm') ? 0 : (await stat(folder.join(name))).size
+    for (const name of await readdir(folder.path, { recursive: true })) {
+      // Some are gone by then.
+      const stats = await stat(folder.join(name)).catch(() => undefined)
+      sum += name.endsWith('-shm') ? 0 : (stats?.size ?? 0)
     }
     return sum
   }
@@ -275,9 +280,146 @@ test('room is given back when items are gone, and what is half-added leaves noth
 
   await expect.poll(bytes, { timeout: 10_000 }).toBeLessThan(20 * MIB)
   using database = openDatabase(path)
-  expect(database.prepare('SELECT count(*) AS n FROM outbox_parts').get()).toEqual({ n: 0 })
-  expect(database.prepare('SELECT count(*) AS n FROM outbox_items').get()).toEqual({ n: 0 })
-  expect(database.prepare('SELECT count(*) AS n FROM outbox_holders').get()).toEqual({ n: 0 })
+  for (const table of ['outbox_items', 'outbox_parts', 'outbox_holders']) {
+    const count = (): unknown => database.prepare(`SELECT count(*) AS n FROM ${table}`).get()
+    await expect.poll(count).toEqual({ n: 0 })
+  }
+  expect(await readdir(`${path}-content`)).toEqual([])
+})
+
+test('what is small is in the database, and all else in files beside it', async () => {
+  await using folder = await TempDir.create()
+  const path = folder.join('outbox.db')
+  await using outbox = await openSqliteOutbox({ path })
+  const stored = (name: string, bytes: number, partBytes: number): NewItem => ({
+    name,
+    content: { mode: 'stored', pieces: [Buffer.alloc(bytes, name)], partBytes },
+  })
+
+  const items = await outbox.add([
+    stored('empty', 0, MIB),
+    stored('small', MIB, 2 * MIB),
+    stored('large part', MIB + 1, 2 * MIB),
+    stored('many parts', 10, 4),
+    stored('segments', 130 * MIB, MIB),
+  ])
+
+  const nameOf = (id: string): string => items.find((item) => item.id === id)?.name ?? 'unknown'
+  const files = (await readdir(`${path}-content`)).map((name) => {
+    const [id = '', segment] = name.split('.')
+    return `${nameOf(id)} ${segment}`
+  })
+  expect(files.toSorted()).toEqual([
+    'large part 0',
+    'many parts 0',
+    'segments 0',
+    'segments 1',
+    'segments 2',
+  ])
+  for (const { id, name, size, content } of items) {
+    const lease = await outbox.lease(id)
+    const { partBytes } = content as { partBytes: number }
+    const read: Uint8Array[] = []
+    for (let part = 0; part * partBytes < size; part++) {
+      read.push((await lease!.readPart(part)).bytes)
+    }
+    expect(Buffer.concat(read).equals(Buffer.alloc(size, name))).toBe(true)
+  }
+})
+
+test('segments are removed when all of their parts are dropped', async () => {
+  await using folder = await TempDir.create()
+  const path = folder.join('outbox.db')
+  await using outbox = await openSqliteOutbox({ path })
+  const chunk = Buffer.alloc(MIB, 'x')
+  const pieces = Array.from({ length: 130 }, () => chunk)
+  const [item] = await outbox.add([newItem('segments', pieces)])
+  const lease = await outbox.lease(item?.id ?? '')
+  const segments = async (): Promise<string[]> =>
+    (await readdir(`${path}-content`)).map((name) => name.split('.')[1] ?? '').toSorted()
+
+  await lease?.dropParts(64 * MIB - 1)
+  expect(await segments()).toEqual(['0', '1', '2'])
+  await lease?.dropParts(64 * MIB)
+  expect(await segments()).toEqual(['1', '2'])
+  expect((await lease?.readPart(64))?.bytes.length).toBe(MIB)
+  await lease?.dropParts(129 * MIB)
+  expect(await segments()).toEqual(['2'])
+  expect((await lease?.readPart(129))?.bytes.length).toBe(MIB)
+  await lease?.dropParts(130 * MIB)
+  expect(await segments()).toEqual([])
+
+  await lease?.done()
+  expect(await outbox.list()).toEqual([])
+})
+
+test('files that a crash has left are cleared away, those of others are not', async () => {
+  await using folder = await TempDir.create()
+  const path = folder.join('outbox.db')
+  {
+    await using outbox = await openSqliteOutbox({ path })
+    await outbox.add([newItem('large', [Buffer.alloc(2 * MIB)])])
+  }
+  const names = await readdir(`${path}-content`)
+  await writeFile(`${path}-content/00000000-0000-4000-8000-000000000000.0`, 'left')
+  await writeFile(`${path}-content/notes.txt`, 'of somebody')
+
+  await using _outbox = await openSqliteOutbox({ path })
+
+  const now = async (): Promise<string[]> => (await readdir(`${path}-content`)).toSorted()
+  await expect.poll(now).toEqual([...names, 'notes.txt'].toSorted())
+})
+
+test('content of a file that was changed, cut short or removed is not given', async () => {
+  await using folder = await TempDir.create()
+  const path = folder.join('outbox.db')
+  await using outbox = await openSqliteOutbox({ path })
+  const [item] = await outbox.add([newItem('large', [Buffer.alloc(3 * MIB)])])
+  await using lease = await outbox.lease(item?.id ?? '')
+  const file = `${path}-content/${item?.id}.0`
+  const damaged = { code: 'outbox-unusable', message: expect.stringContaining('Cannot read part') }
+
+  await truncate(file, 2 * MIB + 5)
+  expect((await lease?.readPart(1))?.bytes.length).toBe(MIB)
+  await expect(lease?.readPart(2)).rejects.toMatchObject(damaged)
+  await writeFile(file, Buffer.alloc(3 * MIB, 'x'))
+  await expect(lease?.readPart(0)).rejects.toMatchObject(damaged)
+  await rename(file, `${file}.away`)
+  await expect(lease?.readPart(0)).rejects.toMatchObject(damaged)
+  // It can be removed all the same.
+  await lease?.done()
+  expect(await outbox.list()).toEqual([])
+})
+
+test('an outbox of the first layout, with all content in rows, is used as it is', async () => {
+  await using folder = await TempDir.create()
+  const path = folder.join('outbox.db')
+  const bytes = Buffer.concat([Buffer.alloc(MIB, 'a'), Buffer.alloc(MIB, 'b')])
+  const outbox = await openSqliteOutbox({ path })
+  const [item] = await outbox.add([newItem('old', [bytes])])
+  await outbox.close()
+  {
+    using database = openDatabase(path)
+    for (const part of [0, 1]) {
+      database
+        .prepare('UPDATE outbox_parts SET bytes = ? WHERE part = ?')
+        .run(bytes.subarray(part * MIB, (part + 1) * MIB), part)
+    }
+    database.exec('UPDATE outbox_layout SET version = 1')
+  }
+  await rename(`${path}-content`, folder.join('away'))
+
+  await using now = await openSqliteOutbox({ path })
+
+  const lease = await now.lease(item?.id ?? '')
+  expect(
+    digestOf(Buffer.concat([(await lease!.readPart(0)).bytes, (await lease!.readPart(1)).bytes])),
+  ).toBe(digestOf(bytes))
+  await lease?.dropParts(MIB)
+  await lease?.done()
+  expect(await now.list()).toEqual([])
+  using database = openDatabase(path)
+  expect(database.prepare('SELECT version FROM outbox_layout').get()).toEqual({ version: 2 })
 })
 
 test.runIf(process.env['FERRY_BIG'] !== undefined)(
