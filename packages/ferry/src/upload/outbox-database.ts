@@ -49,13 +49,22 @@ export interface HeldItem {
   readonly token: string
 }
 
-/** What a sender notes for the next run, as JSON. */
-export interface HeldNote extends HeldItem {
-  readonly note: string
-}
+/** A change to one item, for good but for a lease. */
+export type ItemChange =
+  /** Gives it to a holder. */
+  | { readonly type: 'lease'; readonly id: string; readonly holding: Holding }
+  /** Keeps what its sender notes for the next run, as JSON. */
+  | ({ readonly type: 'note'; readonly note: string } & HeldItem)
+  /** Removes it, for its sender. */
+  | ({ readonly type: 'done' } & HeldItem)
+  /** Removes it, unless a sender has it. */
+  | { readonly type: 'remove'; readonly id: string; readonly time: LeaseTime }
 
-/** What became of a change to a held item: `gone` was not there any more, `lost` not its sender's. */
-export type HeldOutcome = 'done' | 'gone' | 'lost'
+/**
+ * What became of a change: `gone` was not there any more; `lost`, another one has it. A lease gives
+ * what was leased.
+ */
+export type ChangeOutcome = OutboxItem | 'done' | 'gone' | 'lost'
 
 /** In place of the bytes of a part that is in a file; no part is without any. */
 const IN_FILE = new Uint8Array(0)
@@ -68,6 +77,7 @@ export class OutboxDatabase {
   readonly #trimmer: OutboxTrimmer
   readonly #self: ProcessIdentity = identifyProcess()
   readonly #content: OutboxContent
+  #isUntrimmed = true
   /** What each adder is adding. */
   readonly #adding = new Map<string, ContentItem>()
 
@@ -137,6 +147,7 @@ export class OutboxDatabase {
       if (item !== undefined) this.#content.drop(item.id)
       this.#adding.delete(token)
     }
+    this.#isUntrimmed = true
     this.#connection.transact('NORMAL', () => {
       for (const token of tokens) {
         this.#connection
@@ -160,18 +171,12 @@ export class OutboxDatabase {
     return this.#read(`${SELECT} WHERE state = 'there' AND id = ?`, id, time)[0]
   }
 
-  /** Gives the item to the holder; undefined when another one has it, or it is not there. */
-  lease(id: string, holding: Holding): OutboxItem | undefined {
-    return this.#connection.transact('NORMAL', () => {
-      const row = this.#find(id)
-      if (row === undefined || !isFree(row, holding.time, this.#self)) return undefined
-      this.#connection
-        .sql('DELETE FROM outbox_holders WHERE token = ?')
-        .run(row['holder'] as string | null)
-      this.#hold(holding)
-      this.#connection.sql('UPDATE outbox_items SET holder = ? WHERE id = ?').run(holding.token, id)
-      return this.get(id, holding.time)
-    })
+  /** Makes changes, all of them or, when it throws, none. @returns what became of each */
+  change(changes: readonly ItemChange[]): ChangeOutcome[] {
+    const isForGood = changes.some(({ type }) => type !== 'lease')
+    return this.#connection.transact(isForGood ? 'FULL' : 'NORMAL', () =>
+      changes.map((change) => this.#changeItem(change)),
+    )
   }
 
   /** Begins the holder's time anew. */
@@ -225,6 +230,7 @@ export class OutboxDatabase {
       this.#checkHeld(id, token)
       this.#connection.sql('UPDATE outbox_items SET kept_from = ? WHERE id = ?').run(keptFrom, id)
     })
+    this.#isUntrimmed = true
     for (let start = kept; start < filesEnd;) {
       start = this.#content.remove(content, { start, end: filesEnd })
     }
@@ -232,39 +238,15 @@ export class OutboxDatabase {
     return keptFrom
   }
 
-  /** Notes something for each item, for who has it. */
-  setNotes(notes: readonly HeldNote[]): HeldOutcome[] {
-    return this.#connection.transact('FULL', () =>
-      notes.map((held) =>
-        this.#changeHeld(held, () => {
-          this.#connection
-            .sql('UPDATE outbox_items SET note = ? WHERE id = ?')
-            .run(held.note, held.id)
-        }),
-      ),
-    )
-  }
-
-  /** Removes items, each for who has it. */
-  done(items: readonly HeldItem[]): HeldOutcome[] {
-    return this.#connection.transact('FULL', () =>
-      items.map((held) =>
-        this.#changeHeld(held, (row) => {
-          this.#removeRow(row)
-          this.#connection.sql('DELETE FROM outbox_holders WHERE token = ?').run(held.token)
-        }),
-      ),
-    )
-  }
-
-  /** Removes items that nobody has; false for those that are not there, or that somebody has. */
-  remove(ids: readonly string[], time: LeaseTime): boolean[] {
-    return this.#connection.transact('FULL', () => ids.map((id) => this.#removeOne(id, time)))
+  /** Whether there may be something to clear away. */
+  get isUntrimmed(): boolean {
+    return this.#isUntrimmed
   }
 
   /** Clears a little of what is gone away. @returns whether there is more to do */
   trim(): boolean {
-    return this.#trimmer.step()
+    this.#isUntrimmed = this.#trimmer.step()
+    return this.#isUntrimmed
   }
 
   /** Clears up for a moment, then closes the file; the next one to open it goes on. */
@@ -280,6 +262,7 @@ export class OutboxDatabase {
   }
 
   #sweep(time: LeaseTime): void {
+    this.#isUntrimmed = true
     for (const row of this.#connection.sql('SELECT * FROM outbox_holders').all()) {
       if (!isFree(row, time, this.#self)) continue
       this.#connection.sql('DELETE FROM outbox_holders WHERE token = ?').run(row['token'] as string)
@@ -292,22 +275,31 @@ export class OutboxDatabase {
       .run()
   }
 
-  #changeHeld({ id, token }: HeldItem, change: (row: Row) => void): HeldOutcome {
+  #changeItem(change: ItemChange): ChangeOutcome {
+    const { type, id } = change
     const row = this.#find(id)
     if (row === undefined) return 'gone'
-    if (!isHeldBy(row, token)) return 'lost'
-    change(row)
-    return 'done'
-  }
-
-  #removeOne(id: string, time: LeaseTime): boolean {
-    const row = this.#find(id)
-    if (row === undefined || !isFree(row, time, this.#self)) return false
+    if (type === 'lease' || type === 'remove') {
+      const time = type === 'lease' ? change.holding.time : change.time
+      if (!isFree(row, time, this.#self)) return 'lost'
+    } else if (!isHeldBy(row, change.token)) {
+      return 'lost'
+    }
+    if (type === 'note') {
+      this.#connection.sql('UPDATE outbox_items SET note = ? WHERE id = ?').run(change.note, id)
+      return 'done'
+    }
     this.#connection
       .sql('DELETE FROM outbox_holders WHERE token = ?')
       .run(row['holder'] as string | null)
-    this.#removeRow(row)
-    return true
+    if (type !== 'lease') {
+      this.#removeRow(row)
+      return 'done'
+    }
+    const { holding } = change
+    this.#hold(holding)
+    this.#connection.sql('UPDATE outbox_items SET holder = ? WHERE id = ?').run(holding.token, id)
+    return this.get(id, holding.time) ?? 'gone'
   }
 
   /** Writes the rows of a step. @returns what is to be written to files when they are there */
@@ -417,6 +409,7 @@ export class OutboxDatabase {
 
   /** What has files, or more parts than one, is cleared away later. */
   #removeRow({ key, size, part_bytes: partBytes }: Row): void {
+    this.#isUntrimmed ||= partBytes !== null
     if (partBytes !== null && !fitsRow(size as number, partBytes as number)) {
       this.#connection
         .sql("UPDATE outbox_items SET state = 'gone', holder = NULL WHERE key = ?")

@@ -14,7 +14,7 @@ import {
 } from '../errors.ts'
 import type { OutboxDatabase } from './outbox-database.ts'
 
-type Method = Exclude<keyof OutboxDatabase, 'trim'>
+type Method = Exclude<keyof OutboxDatabase, 'trim' | 'isUntrimmed'>
 
 /** What the thread is started with. */
 export interface ThreadOptions {

@@ -14,23 +14,14 @@ const port = parentPort
 let database: OutboxDatabase | undefined
 let trimming: NodeJS.Immediate | undefined
 
-/** Calls after which there may be something to clear away. */
-const LEAVES_SOMETHING: ReadonlySet<string> = new Set<ThreadCall['method']>([
-  'begin',
-  'done',
-  'dropParts',
-  'release',
-  'remove',
-  'sweep',
-])
-
 port?.on('message', (message: ThreadCall) => {
   const reply = answer(message)
   port.postMessage(reply, transferablesOf(reply))
-  if (LEAVES_SOMETHING.has(message.method)) trimming ??= setImmediate(trim)
   if (message.method === 'close') {
     clearImmediate(trimming)
     port.close()
+  } else if (database?.isUntrimmed === true) {
+    trimming ??= setImmediate(trim)
   }
 })
 

@@ -29,6 +29,7 @@ export function identifyProcess(): ProcessIdentity {
 export function hasEnded(holder: ProcessIdentity, self: ProcessIdentity): boolean {
   if (holder.boot === '' || holder.boot !== self.boot) return false
   if (holder.space === '' || holder.space !== self.space) return false
+  if (holder.pid === self.pid && holder.start === self.start) return false
   return holder.start !== '' && readStart(holder.pid) !== holder.start
 }
 

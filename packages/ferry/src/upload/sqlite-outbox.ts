@@ -11,7 +11,7 @@ import { syncFolder } from '../transfer/files.ts'
 import { makeFolders } from '../transfer/make-folders.ts'
 import { BatchQueue } from './batch-queue.ts'
 import { DEFAULT_LEASE_MS, type LeaseTime } from './lease-state.ts'
-import type { HeldItem, HeldNote, HeldOutcome, Holding } from './outbox-database.ts'
+import type { ChangeOutcome, HeldItem, Holding, ItemChange } from './outbox-database.ts'
 import { itemGone, leaseLost } from './outbox-errors.ts'
 import { outboxError } from './sqlite-errors.ts'
 import { OutboxStager } from './outbox-stager.ts'
@@ -86,14 +86,8 @@ class SqliteOutbox implements Outbox {
   readonly #tokens = new Set<string>()
   /** Of what is given back; it may have to wait for other processes. */
   readonly #released = new Set<string>()
-  readonly #notes = new BatchQueue<HeldNote, HeldOutcome>((notes) =>
-    this.#thread.call('setNotes', 'keep a note in the outbox', { args: [notes] }),
-  )
-  readonly #done = new BatchQueue<HeldItem, HeldOutcome>((items) =>
-    this.#thread.call('done', 'remove items of the outbox', { args: [items] }),
-  )
-  readonly #removed = new BatchQueue<string, boolean>((ids) =>
-    this.#thread.call('remove', 'remove items of the outbox', { args: [ids, this.#time()] }),
+  readonly #changes = new BatchQueue<ItemChange, ChangeOutcome>((changes) =>
+    this.#thread.call('change', 'change items of the outbox', { args: [changes] }),
   )
 
   constructor(thread: OutboxThread, options: SqliteOutboxOptions) {
@@ -157,10 +151,8 @@ class SqliteOutbox implements Outbox {
     await this.#giveBack()
     const holding = this.#holding(token, durationMs)
     this.#tokens.add(token)
-    const item = await this.#thread.call('lease', 'take an item of the outbox', {
-      args: [id, holding],
-    })
-    if (item === undefined) {
+    const item = await this.#changes.add({ type: 'lease', id, holding })
+    if (typeof item === 'string') {
       this.#tokens.delete(token)
       return undefined
     }
@@ -171,8 +163,8 @@ class SqliteOutbox implements Outbox {
     })
   }
 
-  remove(id: string): Promise<boolean> {
-    return this.#removed.add(id)
+  async remove(id: string): Promise<boolean> {
+    return (await this.#changes.add({ type: 'remove', id, time: this.#time() })) === 'done'
   }
 
   async close(): Promise<void> {
@@ -197,13 +189,13 @@ class SqliteOutbox implements Outbox {
 
   /** Removes an item for who has it. */
   async done(item: HeldItem): Promise<void> {
-    checkHeld(item.id, await this.#done.add(item))
+    checkHeld(item.id, await this.#changes.add({ type: 'done', ...item }))
     this.#tokens.delete(item.token)
   }
 
   /** Notes something for the next run of who has an item. */
-  async setNote(note: HeldNote): Promise<void> {
-    checkHeld(note.id, await this.#notes.add(note))
+  async setNote(item: HeldItem, note: string): Promise<void> {
+    checkHeld(item.id, await this.#changes.add({ type: 'note', ...item, note }))
   }
 
   async #giveBack(): Promise<void> {
@@ -269,7 +261,7 @@ class SqliteOutboxLease implements OutboxLease {
 
   async setNote(note: unknown): Promise<void> {
     const { id } = this.#item
-    await this.#outbox.setNote({ id, token: this.#token, note: JSON.stringify(note) ?? 'null' })
+    await this.#outbox.setNote({ id, token: this.#token }, JSON.stringify(note) ?? 'null')
     this.#item = { ...this.#item, note }
   }
 
@@ -288,7 +280,7 @@ class SqliteOutboxLease implements OutboxLease {
 }
 
 /** @throws as a change to an item that is not there, or not its sender's any more */
-function checkHeld(id: string, outcome: HeldOutcome): void {
+function checkHeld(id: string, outcome: ChangeOutcome): void {
   if (outcome === 'gone') throw itemGone(id)
   if (outcome === 'lost') throw leaseLost(id)
 }
