@@ -52,8 +52,7 @@ function openMemory(): Promise<Opened> {
 }
 
 async function put(store: BlobStore, id: string, text: string): Promise<void> {
-  await store.create(id)
-  const blob = await store.open(id)
+  const blob = await store.create(id)
   await blob.write([Buffer.from(text)], 0)
   await blob.sync()
   await blob.close()
@@ -66,7 +65,7 @@ describe.each([
 ])('BlobStore on %s', (_, open) => {
   test('keeps what is written at any place, in any order', async () => {
     const { store } = await open()
-    await store.create(ID)
+    await (await store.create(ID)).close()
     const blob = await store.open(ID)
 
     await blob.write([Buffer.from('gh'), Buffer.from('ij')], 6)
@@ -94,7 +93,7 @@ describe.each([
 
   test('makes no blob twice, and opens none that is not there', async () => {
     const { store } = await open()
-    await store.create(ID)
+    await (await store.create(ID)).close()
 
     await expect(store.create(ID)).rejects.toThrow(/There is a blob|Cannot create/)
     await expect(store.open(OTHER)).rejects.toThrow(/Cannot (open|write)/)
@@ -113,7 +112,7 @@ describe.each([
   test('copies a blob into an empty one; each goes its own way then', async () => {
     const { store } = await open()
     await put(store, ID, 'abcdef')
-    await store.create(OTHER)
+    await (await store.create(OTHER)).close()
     const copy = await store.open(OTHER)
 
     await store.copy(ID, OTHER)

@@ -9,10 +9,10 @@ import type { DigestAlgorithm } from './digest.ts'
 /** Keeps the bytes of each upload under its id, and gives finished ones their names. */
 export interface BlobStore {
   /**
-   * Makes an empty blob whose existence survives a power cut.
+   * Makes an empty blob whose existence survives a power cut, and opens it; whoever makes it closes it.
    * @throws when there is one of that id
    */
-  create(id: string): Promise<void>
+  create(id: string): Promise<UploadBlob>
   /** Whoever opens a blob closes it. */
   open(id: string): Promise<UploadBlob>
   /** Does nothing yet. Whoever opens a digest closes it. */

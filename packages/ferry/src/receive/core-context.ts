@@ -100,6 +100,8 @@ export class CoreContext {
   /** Counts bytes of an upload as being on the disk. */
   noteStored(entry: UploadEntry, span: Span): void {
     const before = entry.stored.bytes
+    // Before its length is known, every byte may be behind the end.
+    if (span.end > (entry.facts.length ?? 0)) entry.isTidy = false
     entry.stored.add(span)
     this.usage.store(entry.stored.bytes - before)
   }

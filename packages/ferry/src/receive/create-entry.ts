@@ -25,16 +25,19 @@ export async function createEntry(
   const header = headerOf(context, upload, parts)
   const entry = new UploadEntry(createFacts(header), { at: clock.now() })
   entry.chargedBytes = 0
+  // What it is put together from may have more behind its end.
+  entry.isTidy = parts === undefined
   context.usage.open(owner)
   try {
     charge(context, entry, length)
     // What others have announced, and this one, has to find room as well.
     await checkRoom(context, context.usage.expectedBytes)
     // The journal first: a blob that no journal tells of would be nobody's.
-    await journals.create(header.id, formatHeader(header))
-    await blobs.create(header.id)
+    context.journals.adopt(header.id, await journals.create(header.id, formatHeader(header)))
+    context.blobs.adopt(header.id, await blobs.create(header.id))
   } catch (error) {
     context.usage.close(owner, entry.bytes)
+    context.retire(header.id)
     await journals.remove(header.id).catch(() => {})
     throw error
   }

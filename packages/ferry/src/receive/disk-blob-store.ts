@@ -49,13 +49,13 @@ export class DiskBlobStore implements BlobStore {
     this.#makeLink = options.makeLink ?? link
   }
 
-  async create(id: string): Promise<void> {
-    try {
-      await (await open(this.#pathOf(id), CREATE)).close()
-    } catch (cause) {
-      throw storeError(`Cannot create ${this.#pathOf(id)}`, cause)
-    }
+  async create(id: string): Promise<UploadBlob> {
+    const path = this.#pathOf(id)
+    const handle = await open(path, CREATE).catch((cause: unknown) => {
+      throw storeError(`Cannot create ${path}`, cause)
+    })
     await syncFolder(this.#folder)
+    return new DiskBlob(path, handle)
   }
 
   async open(id: string): Promise<UploadBlob> {

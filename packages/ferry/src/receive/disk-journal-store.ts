@@ -35,10 +35,10 @@ export class DiskJournalStore implements JournalStore {
     this.#folder = folder
   }
 
-  async create(id: string, header: object): Promise<void> {
+  async create(id: string, header: object): Promise<UploadJournal> {
     const isThere = (await lstat(this.#pathOf(id)).catch(() => undefined)) !== undefined
     if (isThere) throw new Error(`There is a journal ${id} already`)
-    await this.#writeWhole(id, [header])
+    return await this.#writeWhole(id, [header])
   }
 
   async open(id: string): Promise<UploadJournal> {
@@ -50,7 +50,7 @@ export class DiskJournalStore implements JournalStore {
         await handle.close()
         throw cause
       })
-      return new DiskJournal({ path, handle, size, onTorn: () => this.#torn.add(id) })
+      return this.#journalOf(id, handle, size)
     } catch (cause) {
       throw storeError(`Cannot write ${path}`, cause)
     }
@@ -81,7 +81,7 @@ export class DiskJournalStore implements JournalStore {
   }
 
   async rewrite(id: string, records: readonly object[]): Promise<void> {
-    await this.#writeWhole(id, records)
+    await (await this.#writeWhole(id, records)).close()
     this.#torn.delete(id)
   }
 
@@ -93,23 +93,32 @@ export class DiskJournalStore implements JournalStore {
     })
   }
 
-  async #writeWhole(id: string, records: readonly object[]): Promise<void> {
+  async #writeWhole(id: string, records: readonly object[]): Promise<UploadJournal> {
     const path = this.#pathOf(id)
     const fresh = `${path}.new`
+    const bytes = Buffer.from(records.map(formatRecord).join(''))
+    let handle: FileHandle | undefined
     try {
-      const handle = await openFresh(fresh)
-      try {
-        await writeFully(handle, Buffer.from(records.map(formatRecord).join('')), 0)
-        await handle.datasync()
-      } finally {
-        await handle.close()
-      }
+      handle = await openFresh(fresh)
+      await writeFully(handle, bytes, 0)
+      await handle.datasync()
       await rename(fresh, path)
     } catch (cause) {
+      await handle?.close().catch(() => {})
       await unlink(fresh).catch(() => {})
       throw storeError(`Cannot create ${path}`, cause)
     }
     await syncFolder(this.#folder)
+    return this.#journalOf(id, handle, bytes.length)
+  }
+
+  #journalOf(id: string, handle: FileHandle, size: number): UploadJournal {
+    return new DiskJournal({
+      path: this.#pathOf(id),
+      handle,
+      size,
+      onTorn: () => this.#torn.add(id),
+    })
   }
 
   #pathOf(id: string): string {

@@ -85,3 +85,25 @@ test('FilePool.close() waits for those who use a file, and lends no other', asyn
 
   expect(log).toEqual(['open a', 'close a'])
 })
+
+test('FilePool lends what it was given without opening it, and closes it as any other', async () => {
+  const { pool, log } = createPool()
+  const given = { close: () => Promise.resolve(void log.push('close given')) }
+
+  pool.adopt('a', given)
+  await pool.use('a', (file) => Promise.resolve(expect(file).toBe(given)))
+  pool.retire('a')
+  await new Promise(setImmediate)
+  expect(log).toEqual(['close given'])
+
+  // Nobody may need the others at all.
+  for (let index = 0; index < 100; index++) pool.adopt(`${index}`, given)
+  await new Promise(setImmediate)
+  expect(log.length).toBe(1 + 36)
+  await pool.close()
+  expect(log.length).toBe(1 + 100)
+  pool.adopt('late', given)
+  await new Promise(setImmediate)
+
+  expect(log.length).toBe(1 + 101)
+})

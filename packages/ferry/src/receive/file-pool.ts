@@ -47,6 +47,15 @@ export class FilePool<File extends Closable> {
     }
   }
 
+  /** Takes over a file that was just made, to be lent under an id that is not known yet. */
+  adopt(id: string, file: File): void {
+    const loan = this.#keep(Promise.resolve(file))
+    this.#loans.set(id, loan)
+    loan.users++
+    if (this.#isClosed) this.retire(id)
+    this.#giveBack(loan)
+  }
+
   /** Has a file closed as soon as nobody uses it. */
   retire(id: string): void {
     const loan = this.#loans.get(id)
@@ -67,7 +76,7 @@ export class FilePool<File extends Closable> {
 
   #take(id: string): Loan<File> {
     const found = this.#loans.get(id)
-    const loan = found ?? this.#create(id)
+    const loan = found ?? this.#keep(this.#open(id))
     if (found?.users === 0) this.#idle--
     loan.users++
     this.#loans.delete(id)
@@ -77,9 +86,9 @@ export class FilePool<File extends Closable> {
     return loan
   }
 
-  #create(id: string): Loan<File> {
+  #keep(file: Promise<File>): Loan<File> {
     const closed = Promise.withResolvers<void>()
-    const loan = { file: this.#open(id), users: 0, isRetired: false, closed }
+    const loan = { file, users: 0, isRetired: false, closed }
     this.#unclosed.add(loan)
     return loan
   }

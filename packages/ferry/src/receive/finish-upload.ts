@@ -62,9 +62,10 @@ async function endWrites({ id, writes }: UploadEntry): Promise<void> {
   await Promise.all([...writes].map(({ committed }) => committed))
 }
 
-/** Behind the end there may be bytes that never counted. */
+/** Has nothing but what counts in the blob, all of it synced. */
 async function seal(context: CoreContext, entry: UploadEntry): Promise<void> {
   const { id, facts } = entry
+  if (entry.isTidy && facts.unsynced.count === 0) return
   await context.blobs.use(id, async (blob) => {
     await context.truncate(entry, blob, facts.length as number)
     await context.sync(entry)

@@ -26,10 +26,13 @@ describe.each([
 ])('JournalStore on %s', (_, open) => {
   test('gives back the records in their order', async () => {
     const store: JournalStore = await open()
-    await store.create(ID, HEADER)
+    const made = await store.create(ID, HEADER)
+    await made.append([{ a: 1 }], DURABLE)
+    await made.close()
 
     const journal = await store.open(ID)
-    await journal.append([{ a: 1 }, { a: 2 }], DURABLE)
+    expect(journal.size).toBe(made.size)
+    await journal.append([{ a: 2 }], DURABLE)
     await journal.append([{ a: 3 }], { durable: false })
     await journal.close()
 
@@ -39,7 +42,7 @@ describe.each([
 
   test('goes on behind what is there when a journal is opened again', async () => {
     const store: JournalStore = await open()
-    await store.create(ID, HEADER)
+    await (await store.create(ID, HEADER)).close()
     for (const a of [1, 2, 3]) {
       const journal = await store.open(ID)
       await journal.append([{ a }], DURABLE)
@@ -51,7 +54,7 @@ describe.each([
 
   test('makes no journal twice, and opens none that is not there', async () => {
     const store: JournalStore = await open()
-    await store.create(ID, HEADER)
+    await (await store.create(ID, HEADER)).close()
 
     await expect(store.create(ID, { other: true })).rejects.toThrow('There is a journal')
     await expect(store.open('f'.repeat(32))).rejects.toThrow(/There is no|Cannot write/)
@@ -61,7 +64,7 @@ describe.each([
 
   test('puts other records in the place of all', async () => {
     const store: JournalStore = await open()
-    await store.create(ID, HEADER)
+    await (await store.create(ID, HEADER)).close()
     const before = await store.open(ID)
     await before.append([{ a: 1 }, { a: 2 }, { a: 3 }], DURABLE)
     const longSize = before.size
@@ -79,7 +82,7 @@ describe.each([
 
   test('tells how long a journal is, also when it is opened again', async () => {
     const store: JournalStore = await open()
-    await store.create(ID, HEADER)
+    await (await store.create(ID, HEADER)).close()
     const journal = await store.open(ID)
     const empty = journal.size
     await journal.append([{ a: 1 }], DURABLE)
@@ -94,7 +97,7 @@ describe.each([
 
   test('removes a journal, also one that is not there', async () => {
     const store: JournalStore = await open()
-    await store.create(ID, HEADER)
+    await (await store.create(ID, HEADER)).close()
 
     await store.remove(ID)
     await store.remove(ID)
@@ -107,7 +110,7 @@ test('DiskJournalStore cuts off a tail that is torn at any place, and goes on be
   const folder = await openFolder()
   const path = join(folder, `${ID}.journal`)
   const whole = new DiskJournalStore(folder)
-  await whole.create(ID, HEADER)
+  await (await whole.create(ID, HEADER)).close()
   const journal = await whole.open(ID)
   await journal.append([{ a: 'é' }], DURABLE)
   const kept = (await readFile(path)).length

@@ -6,8 +6,11 @@
 
 /** Keeps a journal for each upload under its id. */
 export interface JournalStore {
-  /** Makes a journal with its first record, both of which survive a power cut. */
-  create(id: string, header: object): Promise<void>
+  /**
+   * Makes a journal with its first record, both of which survive a power cut, and opens it; whoever makes
+   * it closes it.
+   */
+  create(id: string, header: object): Promise<UploadJournal>
   /** Whoever opens a journal closes it. */
   open(id: string): Promise<UploadJournal>
   /** Ids of all journals. */

@@ -13,10 +13,10 @@ export class MemoryBlobStore implements BlobStore {
   readonly #blobs = new Map<string, MemoryBlob>()
   readonly #published = new Map<string, MemoryBlob>()
 
-  create(id: string): Promise<void> {
+  create(id: string): Promise<UploadBlob> {
     if (this.#blobs.has(id)) return Promise.reject(new Error(`There is a blob ${id} already`))
     this.#blobs.set(id, new MemoryBlob())
-    return Promise.resolve()
+    return this.open(id)
   }
 
   open(id: string): Promise<UploadBlob> {

@@ -5,9 +5,10 @@ import type { JournalStore, UploadJournal } from './journal-store.ts'
 export class MemoryJournalStore implements JournalStore {
   readonly #journals = new Map<string, MemoryJournal>()
 
-  create(id: string, header: object): Promise<void> {
-    if (this.#journals.has(id)) return Promise.reject(new Error(`There is a journal ${id} already`))
-    return this.rewrite(id, [header])
+  async create(id: string, header: object): Promise<UploadJournal> {
+    if (this.#journals.has(id)) throw new Error(`There is a journal ${id} already`)
+    await this.rewrite(id, [header])
+    return await this.open(id)
   }
 
   open(id: string): Promise<UploadJournal> {

@@ -152,6 +152,6 @@ async function restoreBlob(
 ): Promise<void> {
   const { id } = facts.header
   const extent = extentOf(facts)
-  if (length === undefined) await context.settings.blobs.create(id)
+  if (length === undefined) context.blobs.adopt(id, await context.settings.blobs.create(id))
   else if (length > extent) await context.blobs.use(id, (blob) => blob.truncate(extent))
 }

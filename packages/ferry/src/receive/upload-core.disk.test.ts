@@ -112,8 +112,10 @@ test('UploadCore finishes an upload acknowledged as durable after a sync has fai
   const uploads = new MemoryUploads()
   const blobs = new FailingStore()
   await using core = await uploads.open({ blobs })
-  const { id } = await core.create({ name: 'a', length: 3, finish: 'when-told' })
+  // With its length from the start there would be nothing left to sync.
+  const { id } = await core.create({ name: 'a', finish: 'when-told' })
   await core.append(id, 0, contentOf('abc'))
+  await core.setLength(id, 3)
   blobs.failsToSync = true
   await expect(core.complete(id)).rejects.toBe(FAILURE)
   // What had been synced before is there after all.

@@ -91,7 +91,7 @@ describe('UploadCore.expose()', () => {
     const makeLink = (): Promise<void> =>
       Promise.reject(Object.assign(new Error('no links'), { code: 'EPERM' }))
     const store = new DiskBlobStore({ folder, target: join(folder, 'out'), makeLink })
-    await store.create('0'.repeat(32))
+    await (await store.create('0'.repeat(32))).close()
 
     expect(await store.expose('0'.repeat(32), 'a', { overwrite: false })).toBe(false)
   })

@@ -163,8 +163,9 @@ test.each([
 test('UploadCore lets nobody write into a file that is being finished', async () => {
   const blobs = new GatedStore()
   await using core = await new MemoryUploads().open({ blobs })
-  const { id } = await core.create({ name: 'a', length: 3, finish: 'when-told' })
+  const { id } = await core.create({ name: 'a', finish: 'when-told' })
   await core.append(id, 0, contentOf('abc'))
+  await core.setLength(id, 3)
   const gate = blobs.close()
   const finishing = core.complete(id)
   await new Promise(setImmediate)

@@ -41,6 +41,8 @@ export class UploadEntry {
   exposing: Promise<void> | undefined
   /** Its file has its final name, whether or not the journal says so yet. */
   publishedAs: string | undefined
+  /** No byte was ever written behind its end, by no process and after no power cut. */
+  isTidy = false
   /** Nobody may use it any more. */
   isGone = false
   #losses = 0

@@ -233,9 +233,11 @@ test('Names are without folders, unless who embeds the door wants them', async (
 
 test('A failure of the disk is told without its words, and to whoever runs the door', async () => {
   const site = await openTusSite()
-  const url = await create(site, { 'Upload-Length': '5' })
   const failure = new Error('Cannot write /secret/path')
-  site.uploads.blobs.open = () => Promise.reject(failure)
+  const { blobs } = site.uploads
+  const open = blobs.open.bind(blobs)
+  blobs.open = async (id) => Object.assign(await open(id), { write: () => Promise.reject(failure) })
+  const url = await create(site, { 'Upload-Length': '5' })
 
   const answer = await patch(site, url, 0, { body: 'hello' })
 
