@@ -2,6 +2,7 @@
  * One connection to an outbox's file: transactions, how durable they are, and how long they wait for
  * other processes. Knows no table of it.
  */
+import { realpathSync } from 'node:fs'
 import { DatabaseSync, type StatementSync } from 'node:sqlite'
 import { prepareOutbox, readNumber } from './outbox-schema.ts'
 
@@ -9,6 +10,7 @@ import { prepareOutbox, readNumber } from './outbox-schema.ts'
 export type Durability = 'FULL' | 'NORMAL'
 
 export class OutboxConnection {
+  /** Of the file itself, and not of a link to it: what is beside it is the same for all. */
   readonly path: string
   readonly #busyTimeoutMs: number
   readonly #database: DatabaseSync
@@ -20,10 +22,10 @@ export class OutboxConnection {
    * @throws what SQLite throws, and {TransferError} `outbox-unusable`
    */
   constructor(path: string, busyTimeoutMs: number) {
-    this.path = path
     this.#busyTimeoutMs = busyTimeoutMs
     this.#database = new DatabaseSync(path, { timeout: busyTimeoutMs })
     try {
+      this.path = realpathSync(path)
       prepareOutbox(this.#database)
     } catch (error) {
       this.#database.close()

@@ -1,5 +1,5 @@
 /** What an outbox in a file must do beside what every outbox must. */
-import { readdir, readFile, rename, stat, truncate, writeFile } from 'node:fs/promises'
+import { readdir, readFile, rename, stat, symlink, truncate, writeFile } from 'node:fs/promises'
 import { homedir } from 'node:os'
 import { join } from 'node:path'
 import { DatabaseSync } from 'node:sqlite'
@@ -351,6 +351,22 @@ test('segments are removed when all of their parts are dropped', async () => {
 
   await lease?.done()
   expect(await outbox.list()).toEqual([])
+})
+
+test('an outbox that is opened by a link to its file is the same', async () => {
+  await using folder = await TempDir.create()
+  const path = folder.join('outbox.db')
+  await (await openSqliteOutbox({ path })).close()
+  await symlink(path, folder.join('link.db'))
+  await using outbox = await openSqliteOutbox({ path: folder.join('link.db') })
+  const [item] = await outbox.add([newItem('large', [Buffer.alloc(2 * MIB, 'x')])])
+  await outbox.close()
+
+  await using same = await openSqliteOutbox({ path })
+
+  await using lease = await same.lease(item?.id ?? '')
+  expect((await lease?.readPart(1))?.bytes.length).toBe(MIB)
+  expect(await folder.names()).not.toContain('link.db-content')
 })
 
 test('files that a crash has left are cleared away, those of others are not', async () => {
