@@ -20,11 +20,15 @@ import type {
   UploadOutbox,
   UploadStatus,
 } from './upload-options.ts'
+import { Turns } from './turns.ts'
 import { applyRecord, toPairs, type UploadRecord } from './upload-record.ts'
 import { Usage } from './usage.ts'
 import { WholeDigests } from './whole-digests.ts'
 
 /** Shared by the steps of one core. */
+// All of them wait for one sync of the folder, and have a journal open meanwhile.
+const MAX_MAKING = 32
+
 export class CoreContext {
   readonly settings: CoreSettings
   readonly blobs: FilePool<UploadBlob>
@@ -33,6 +37,8 @@ export class CoreContext {
   readonly usage: Usage
   readonly room: DiskRoom
   readonly listeners: Set<UploadListener> = new Set()
+  /** For those who make uploads: what they have open before the pools have it is bounded, too. */
+  readonly making: Turns = new Turns(MAX_MAKING)
   readonly #outbox: UploadOutbox | undefined
   readonly #rounds = new CommitRounds((entry: UploadEntry) => this.#commit(entry))
   #isClosing = false
@@ -100,8 +106,6 @@ export class CoreContext {
   /** Counts bytes of an upload as being on the disk. */
   noteStored(entry: UploadEntry, span: Span): void {
     const before = entry.stored.bytes
-    // Before its length is known, every byte may be behind the end.
-    if (span.end > (entry.facts.length ?? 0)) entry.isTidy = false
     entry.stored.add(span)
     this.usage.store(entry.stored.bytes - before)
   }

@@ -32,6 +32,7 @@ export async function createEntry(
     charge(context, entry, length)
     // What others have announced, and this one, has to find room as well.
     await checkRoom(context, context.usage.expectedBytes)
+    using _turn = await context.making.take()
     // The journal first: a blob that no journal tells of would be nobody's.
     context.journals.adopt(header.id, await journals.create(header.id, formatHeader(header)))
     context.blobs.adopt(header.id, await blobs.create(header.id))

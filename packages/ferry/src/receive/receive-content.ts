@@ -118,6 +118,8 @@ async function receiveInto(
         decideEnd(entry, end, context.settings.limits.maxUploadBytes)
       if (refusal !== undefined) throw refusal
       charge(context, entry, end)
+      // Before the length is known every byte may be behind the end, also when its write fails half-way.
+      if (end > (entry.facts.length ?? 0)) entry.isTidy = false
     },
     onReceived(bytes) {
       pace.note(bytes)

@@ -24,8 +24,11 @@ class FailingStore extends MemoryBlobStore {
     const blob = await super.open(id)
     return {
       write: async (chunks, offset) => {
-        if (this.goodWrites-- <= 0) throw FAILURE
-        await blob.write(chunks, offset)
+        const bytes = Buffer.concat(chunks)
+        // A full disk takes what still finds room.
+        const isGood = this.goodWrites-- > 0
+        await blob.write([isGood ? bytes : bytes.subarray(0, bytes.length / 2)], offset)
+        if (!isGood) throw FAILURE
       },
       read: (offset, length) => blob.read(offset, length),
       truncate: (length) => blob.truncate(length),
@@ -197,4 +200,46 @@ test.each([
   await core.append(id, 3, contentOf('d'))
 
   expect(core.status(id).spans).toEqual([{ start: 0, end: 4 }])
+})
+
+test('UploadCore publishes no byte of a write that failed half-way, behind an end that was set later', async () => {
+  const uploads = new MemoryUploads()
+  const blobs = new FailingStore()
+  await using core = await uploads.open({ blobs })
+  const { id } = await core.create({ name: 'a' })
+  blobs.goodWrites = 0
+  await expect(core.append(id, 0, contentOf('abcdef'))).rejects.toBe(FAILURE)
+  blobs.goodWrites = Number.POSITIVE_INFINITY
+
+  await core.setLength(id, 2)
+  await core.append(id, 0, contentOf('xy'))
+
+  expect(blobs.content('a')?.toString()).toBe('xy')
+})
+
+test('UploadCore makes a few uploads at a time, however many are asked for', async () => {
+  let making = 0
+  let most = 0
+  class CountingJournals extends MemoryJournalStore {
+    override async create(id: string, header: object): Promise<UploadJournal> {
+      most = Math.max(most, ++making)
+      await new Promise(setImmediate)
+      return await super.create(id, header)
+    }
+  }
+  class CountingStore extends MemoryBlobStore {
+    override async create(id: string): Promise<UploadBlob> {
+      await new Promise(setImmediate)
+      making--
+      return await super.create(id)
+    }
+  }
+  const options = { journals: new CountingJournals(), blobs: new CountingStore() }
+  await using core = await new MemoryUploads().open(options)
+
+  await Promise.all(Array.from({ length: 200 }, (_, at) => core.create({ name: `${at}` })))
+
+  expect(most).toBeGreaterThan(1)
+  expect(most).toBeLessThanOrEqual(32)
+  expect([...core.list()].length).toBe(200)
 })

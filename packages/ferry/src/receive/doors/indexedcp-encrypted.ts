@@ -19,7 +19,7 @@ import {
 import { PacketSplitter } from './packet-splitter.ts'
 import { Refusal } from './refusal.ts'
 import { type ReadPace, RequestReader } from './request-reader.ts'
-import { Turns } from './turns.ts'
+import { Turns } from '../turns.ts'
 
 /** A request with packets. */
 export interface PacketRequest {
