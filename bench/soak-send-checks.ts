@@ -76,10 +76,9 @@ export function checkDelivery(
 /** Reads the file of an outbox that everybody has closed: nothing may be in it any more. */
 export async function checkOutbox(folder: string, fileName: string): Promise<SendProblem[]> {
   const problems: SendProblem[] = []
-  const contentName = `${fileName}-content`
-  const others = (await readdir(folder, { recursive: true })).filter(
-    (name) => name !== fileName && name !== contentName,
-  )
+  const entries = await readdir(folder, { recursive: true, withFileTypes: true })
+  const names = entries.flatMap((entry) => (entry.isDirectory() ? [] : [entry.name]))
+  const others = names.filter((name) => name !== fileName)
   if (others.length > 0) {
     problems.push({ type: 'left', text: `beside the outbox: ${others.join(' ')}` })
   }

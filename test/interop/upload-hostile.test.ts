@@ -3,6 +3,7 @@ import { execFile, execFileSync, spawn } from 'node:child_process'
 import { randomBytes } from 'node:crypto'
 import { once } from 'node:events'
 import { appendFile, open, rename, rm, stat, truncate, utimes, writeFile } from 'node:fs/promises'
+import { join } from 'node:path'
 import { DatabaseSync } from 'node:sqlite'
 import { promisify } from 'node:util'
 import { expect, test } from 'vitest'
@@ -18,6 +19,7 @@ import {
 } from '../../packages/ferry/src/upload/index.ts'
 import { ClientSite } from '../support/client-site.ts'
 import { SendingSite } from '../support/sending-site.ts'
+import { contentFolderOf } from '../support/outbox-content.ts'
 import { digestOf, TempDir } from '../support/temp-dir.ts'
 
 const CONTENT = randomBytes(2_000_000)
@@ -191,7 +193,8 @@ test('a damaged part is told, and the other files are sent', async () => {
   {
     using database = new DatabaseSync(path)
     const { id } = database.prepare("SELECT id FROM outbox_items WHERE name = 'b'").get() ?? {}
-    await writeFile(`${path}-content/${String(id)}.0`, Buffer.alloc(CONTENT.length))
+    const file = join(await contentFolderOf(path), `${String(id)}.0`)
+    await writeFile(file, Buffer.alloc(CONTENT.length))
   }
 
   await expect(client.uploadBufferedFiles(at.url)).rejects.toMatchObject({

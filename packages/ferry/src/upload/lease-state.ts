@@ -8,6 +8,8 @@
  * clock, and is over.
  */
 
+import { ConfigError } from '../errors.ts'
+
 /** Longer than a sender is ever silent, short enough to wait for after a crash. */
 export const DEFAULT_LEASE_MS = 60_000
 
@@ -27,6 +29,15 @@ export interface LeaseTerm {
   readonly untilUptimeMs: number
   readonly boot: string
   readonly durationMs: number
+}
+
+/** @throws {ConfigError} durationMs, when it is no whole number above 0 */
+export function checkLeaseDuration(durationMs: number = DEFAULT_LEASE_MS): number {
+  if (Number.isSafeInteger(durationMs) && durationMs > 0) return durationMs
+  throw new ConfigError(
+    'durationMs',
+    `Cannot lease an item for ${String(durationMs)} ms: expected a whole number above 0`,
+  )
 }
 
 /** The term of a lease that is taken or renewed now. */

@@ -1,6 +1,6 @@
 /** The outbox in memory: for what need not survive the process, and for tests. */
 import { hash, randomUUID } from 'node:crypto'
-import { DEFAULT_LEASE_MS, isOver, leftMs, type LeaseTerm, termFrom } from './lease-state.ts'
+import { checkLeaseDuration, isOver, leftMs, type LeaseTerm, termFrom } from './lease-state.ts'
 import type { LeaseTime } from './lease-state.ts'
 import type { StageStep } from './outbox-database.ts'
 import { itemGone, leaseLost, partDamaged } from './outbox-errors.ts'
@@ -82,7 +82,7 @@ class MemoryOutbox implements Outbox {
   // oxlint-disable-next-line typescript/require-await -- the port is asynchronous
   async lease(id: string, options: LeaseOptions = {}): Promise<OutboxLease | undefined> {
     this.#throwIfClosed()
-    const { durationMs = DEFAULT_LEASE_MS } = options
+    const durationMs = checkLeaseDuration(options.durationMs)
     const kept = this.#items.get(id)
     if (kept === undefined || this.#isLeased(kept)) return undefined
     const token = randomUUID()

@@ -40,13 +40,12 @@ export class OutboxContent {
   readonly #folder: string
   /** The segment that is being written, of each item. */
   readonly #open = new Map<string, { readonly fd: number; readonly index: number }>()
-  #isFolderThere = false
   /** There are new files whose names may not survive a power cut. */
   #hasNewNames = false
 
-  /** @param path of the database; the folder is `PATH-content` */
-  constructor(path: string) {
-    this.#folder = `${path}-content`
+  /** @param folder of this database alone; made when it is needed, in the folder of all content */
+  constructor(folder: string) {
+    this.#folder = folder
   }
 
   /** Writes a part; they come in order. */
@@ -126,7 +125,12 @@ export class OutboxContent {
   removeStrays(isKnown: (id: string) => boolean): void {
     for (const name of readNames(this.#folder)) {
       const id = NAME.exec(name)?.groups?.['id']
-      if (id !== undefined && !isKnown(id)) unlinkIfThere(join(this.#folder, name))
+      if (id === undefined || isKnown(id)) continue
+      try {
+        unlinkIfThere(join(this.#folder, name))
+      } catch {
+        // The others go all the same.
+      }
     }
   }
 
@@ -135,13 +139,12 @@ export class OutboxContent {
   }
 
   #create(path: string): number {
-    if (!this.#isFolderThere) {
-      if (mkdirSync(this.#folder, { recursive: true, mode: 0o700 }) !== undefined) {
-        syncFolder(dirname(this.#folder))
-      }
-      this.#isFolderThere = true
+    const open = (): number => openSync(path, 'wx', 0o600)
+    let fd = unlessMissing(open)
+    if (fd === undefined) {
+      makeFolder(this.#folder)
+      fd = open()
     }
-    const fd = openSync(path, 'wx', 0o600)
     this.#hasNewNames = true
     return fd
   }
@@ -159,6 +162,14 @@ export function endOfSegments(item: ContentItem, offset: number, size: number): 
 /** Of whole parts. */
 function segmentBytesOf({ partBytes }: ContentItem): number {
   return Math.max(1, Math.floor(SEGMENT_BYTES / partBytes)) * partBytes
+}
+
+/** Makes a folder and the one around it, for their owner alone, so that both survive a power cut. */
+function makeFolder(path: string): void {
+  const parent = dirname(path)
+  mkdirSync(path, { recursive: true, mode: 0o700 })
+  syncFolder(parent)
+  syncFolder(dirname(parent))
 }
 
 /** Not every system lets a folder be synced. */

@@ -9,6 +9,7 @@
  * So no call holds the file for longer than a few parts take, whatever the size of an item.
  */
 import { hash } from 'node:crypto'
+import { join } from 'node:path'
 import { TransferError } from '../errors.ts'
 import { termFrom, type LeaseTime } from './lease-state.ts'
 import type { OutboxConnection } from './outbox-connection.ts'
@@ -83,7 +84,7 @@ export class OutboxDatabase {
 
   constructor(connection: OutboxConnection) {
     this.#connection = connection
-    this.#content = new OutboxContent(connection.path)
+    this.#content = new OutboxContent(contentFolderOf(connection))
     this.#trimmer = new OutboxTrimmer(connection, this.#content)
   }
 
@@ -104,16 +105,23 @@ export class OutboxDatabase {
       memory.push(step.part.buffer)
       room[isForRow(step) ? 'rowBytes' : 'fileBytes'] += step.part.length
     }
-    checkRoom(this.#connection, room)
-    const writes: (() => void)[] = []
-    this.#connection.transact('NORMAL', () => {
-      this.#renewHeld(holding)
-      for (const step of steps) writes.push(...this.#stageStep(holding, step))
-    })
+    const before = this.#adding.get(holding.token)
     try {
+      checkRoom(this.#connection, room)
+      const writes = this.#connection.transact('NORMAL', () => {
+        this.#renewHeld(holding)
+        return steps.flatMap((step) => this.#stageStep(holding, step))
+      })
       for (const write of writes) write()
     } catch (error) {
-      for (const { id } of steps) this.#content.drop(id)
+      // Nothing more is taken for its items: the adder fails.
+      this.#adding.delete(holding.token)
+      for (const id of [before?.id, ...steps.map((step) => step.id)]) {
+        if (id !== undefined) this.#content.drop(id)
+      }
+      // Its rows may be gone already, before its file was made.
+      this.#trimmer.expectStrays()
+      this.#isUntrimmed = true
       throw error
     }
     return memory
@@ -164,6 +172,9 @@ export class OutboxDatabase {
   }
 
   list(time: LeaseTime): OutboxItem[] {
+    // Another process may have left it to whoever is there.
+    const gone = `SELECT 1 FROM outbox_items WHERE ${UNSETTLED} 'gone' LIMIT 1`
+    this.#isUntrimmed ||= this.#connection.sql(gone).get() !== undefined
     return this.#read(`${SELECT} WHERE state = 'there' ORDER BY place`, undefined, time)
   }
 
@@ -234,7 +245,7 @@ export class OutboxDatabase {
     for (let start = kept; start < filesEnd;) {
       start = this.#content.remove(content, { start, end: filesEnd })
     }
-    while (this.#trimmer.deleteParts(item['key'] as number, before)) continue
+    while (this.#trimmer.deleteParts(id, before)) continue
     return keptFrom
   }
 
@@ -425,6 +436,12 @@ export class OutboxDatabase {
 function isForRow({ begin, part, end }: StageStep): boolean {
   if (begin === undefined || end === undefined) return false
   return fitsRow(part?.length ?? 0, begin.content as number)
+}
+
+/** Of this very database: another one in the same place has nothing to do with its files. */
+function contentFolderOf(connection: OutboxConnection): string {
+  const row = connection.sql('SELECT content FROM outbox_layout').get()
+  return join(`${connection.path}-content`, row?.['content'] as string)
 }
 
 /** The holder of a row may be named there but have given it back. */

@@ -22,11 +22,16 @@ const LOG_BYTES = 67_108_864
 // Pages in memory; measured, more makes nothing faster here, and the default takes 30 MB.
 const CACHE_KIB = 4096
 
+const RANDOM_NAME = 'lower(hex(randomblob(8)))'
+
+// Layout: `content` names the folder of files (outbox-content.ts).
 // Items: `state` is adding, there or gone; `place` is the order. `holder` is who adds or sends it.
-// Parts: a row stays until its item is trimmed; without bytes, they are in a file (outbox-content.ts).
+// Parts: a row stays until its item is trimmed; without bytes, they are in a file.
 const SCHEMA = `
-  CREATE TABLE outbox_layout (version INTEGER NOT NULL, places INTEGER NOT NULL) STRICT;
-  INSERT INTO outbox_layout VALUES (${LAYOUT}, 0);
+  CREATE TABLE outbox_layout (
+    version INTEGER NOT NULL, places INTEGER NOT NULL, content TEXT NOT NULL
+  ) STRICT;
+  INSERT INTO outbox_layout VALUES (${LAYOUT}, 0, ${RANDOM_NAME});
   CREATE TABLE outbox_holders (
     token TEXT PRIMARY KEY, boot TEXT NOT NULL, space TEXT NOT NULL, pid INTEGER NOT NULL,
     start TEXT NOT NULL, until_wall INTEGER NOT NULL, until_uptime INTEGER NOT NULL,
@@ -43,6 +48,11 @@ const SCHEMA = `
     key INTEGER PRIMARY KEY, item INTEGER NOT NULL, part INTEGER NOT NULL, sha256 TEXT NOT NULL,
     bytes BLOB NOT NULL, UNIQUE (item, part)
   ) STRICT;
+`
+
+const UPGRADE = `
+  ALTER TABLE outbox_layout ADD COLUMN content TEXT NOT NULL DEFAULT '';
+  UPDATE outbox_layout SET version = ${LAYOUT}, content = ${RANDOM_NAME};
 `
 
 /**
@@ -67,7 +77,7 @@ export function prepareOutbox(database: DatabaseSync): void {
     if (known === undefined) database.exec(SCHEMA)
     const layout = readNumber(database, 'SELECT version FROM outbox_layout')
     // What is in rows is read as before; who knows no files may not come upon them.
-    if (layout < LAYOUT) database.exec(`UPDATE outbox_layout SET version = ${LAYOUT}`)
+    if (layout < LAYOUT) database.exec(UPGRADE)
     if (layout > LAYOUT) {
       throw new TransferError(
         'outbox-unusable',

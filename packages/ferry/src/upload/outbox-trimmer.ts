@@ -19,7 +19,7 @@ const INCREMENTAL = 2
 export class OutboxTrimmer {
   readonly #connection: OutboxConnection
   readonly #content: OutboxContent
-  /** Files that a crash has left can only be from before. */
+  /** Crashes have left files only before, and failures when somebody says so. */
   #areStraysGone = false
   /** Whether the file was made smaller in the log only, so far. */
   #hasShrunk = false
@@ -27,6 +27,11 @@ export class OutboxTrimmer {
   constructor(connection: OutboxConnection, content: OutboxContent) {
     this.#connection = connection
     this.#content = content
+  }
+
+  /** Has files looked for that belong to no item. */
+  expectStrays(): void {
+    this.#areStraysGone = false
   }
 
   /** Does one step, without waiting for anybody. @returns whether there is more to do */
@@ -37,14 +42,15 @@ export class OutboxTrimmer {
   }
 
   /** Deletes some of an item's parts before one. @returns whether there may be more */
-  deleteParts(item: number, before: number): boolean {
+  deleteParts(id: string, before: number): boolean {
     const { changes } = this.#connection.transact('NORMAL', () =>
       this.#connection
         .sql(
           `DELETE FROM outbox_parts WHERE key IN
-            (SELECT key FROM outbox_parts WHERE item = ? AND part < ? LIMIT ${STEP_PARTS})`,
+            (SELECT key FROM outbox_parts WHERE part < ? AND
+              item = (SELECT key FROM outbox_items WHERE id = ?) LIMIT ${STEP_PARTS})`,
         )
-        .run(item, before),
+        .run(before, id),
     )
     return Number(changes) === STEP_PARTS
   }
@@ -52,9 +58,10 @@ export class OutboxTrimmer {
   /** Whether it had to be looked for them. */
   #clearStrays(): boolean {
     if (this.#areStraysGone) return false
+    // Those that cannot be removed are left to the next opening.
+    this.#areStraysGone = true
     const item = this.#connection.sql('SELECT 1 FROM outbox_items WHERE id = ?')
     this.#content.removeStrays((id) => item.get(id) !== undefined)
-    this.#areStraysGone = true
     return true
   }
 
@@ -63,30 +70,38 @@ export class OutboxTrimmer {
     const connection = this.#connection
     const gone = connection
       .sql(
-        `SELECT key, id, size, part_bytes, kept_from
+        `SELECT id, size, part_bytes, kept_from
           FROM outbox_items WHERE ${UNSETTLED} 'gone' LIMIT 1`,
       )
       .get()
     if (gone === undefined) return false
-    const key = gone['key'] as number
+    const id = gone['id'] as string
     if (this.#clearFiles(gone)) return true
-    if (this.deleteParts(key, Number.MAX_SAFE_INTEGER)) return true
+    if (this.deleteParts(id, Number.MAX_SAFE_INTEGER)) return true
+    // What was dropped before may have left a file: one that could not be removed, or a crash.
+    if (gone['part_bytes'] !== null) this.#clearDropped(gone)
     connection.transact('NORMAL', () =>
-      connection.sql('DELETE FROM outbox_items WHERE key = ?').run(key),
+      connection.sql('DELETE FROM outbox_items WHERE id = ?').run(id),
     )
     return true
   }
 
+  #clearDropped({ id, size, part_bytes }: Row): void {
+    const content = { id: id as string, partBytes: part_bytes as number }
+    const end = size as number
+    for (let start = 0; start < end;) start = this.#content.remove(content, { start, end })
+  }
+
   /** Removes some of an item's files. @returns whether there were any to remove */
-  #clearFiles({ key, id, size, part_bytes, kept_from }: Row): boolean {
+  #clearFiles({ id, size, part_bytes, kept_from }: Row): boolean {
     const span = { start: kept_from as number, end: size as number }
     if (part_bytes === null || span.start >= span.end) return false
     const content = { id: id as string, partBytes: part_bytes as number }
     const keptFrom = this.#content.remove(content, span)
     this.#connection.transact('NORMAL', () =>
       this.#connection
-        .sql('UPDATE outbox_items SET kept_from = ? WHERE key = ?')
-        .run(keptFrom, key as number),
+        .sql('UPDATE outbox_items SET kept_from = ? WHERE id = ?')
+        .run(keptFrom, content.id),
     )
     return true
   }

@@ -113,6 +113,7 @@ export interface Outbox extends AsyncDisposable {
   /**
    * Takes an item for one sender.
    * @returns undefined when another sender has it, or it is not there (any more)
+   * @throws {ConfigError} durationMs, when it is no whole number above 0
    */
   lease(id: string, options?: LeaseOptions): Promise<OutboxLease | undefined>
   /**

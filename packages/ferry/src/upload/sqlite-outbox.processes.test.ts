@@ -8,6 +8,7 @@ import { DatabaseSync } from 'node:sqlite'
 import { setTimeout as pause } from 'node:timers/promises'
 import { fileURLToPath } from 'node:url'
 import { expect, test } from 'vitest'
+import { contentFolderOf } from '../../../../test/support/outbox-content.ts'
 import { seededContent } from '../../../../test/support/receive-content.ts'
 import { type SystemCall, traceCalls } from '../../../../test/support/system-calls.ts'
 import { digestOf, TempDir } from '../../../../test/support/temp-dir.ts'
@@ -18,6 +19,7 @@ const MAIN = fileURLToPath(new URL('../../../../test/support/outbox-main.ts', im
 const IS_BIG = process.env['FERRY_BIG'] !== undefined
 const ROUNDS = IS_BIG ? 500 : 21
 const MAX_LIFE_MS = 60
+const LOG = /outbox\.db-wal>/
 
 test(
   'kill -9 while adding: an item is there whole or not at all, and nothing is left of it',
@@ -103,9 +105,10 @@ test('what is added, and what is done, is on the disk before it is said', async 
   expect(syncs(adding).some(({ begin }) => begin > (written?.end ?? Number.NaN))).toBe(true)
 
   const large = await run('add-large')
-  const names = ['outbox.db-content', 'outbox.db-content/', 'outbox.db-wal']
-  const [folderCalls, contentCalls, logCalls] = names.map((name) =>
-    beforeSaying('added', large, name),
+  const folderPath = String.raw`outbox\.db-content/[0-9a-f]{16}`
+  const paths = [new RegExp(`${folderPath}>`), new RegExp(`${folderPath}/`), LOG]
+  const [folderCalls, contentCalls, logCalls] = paths.map((file) =>
+    beforeSaying('added', large, file),
   )
   const lastContent = contentCalls?.findLast(({ name }) => name === 'pwrite64')
   const contentSync = syncs(contentCalls ?? []).find(({ begin }) => begin > lastContent!.end)
@@ -154,7 +157,8 @@ async function checkAndClear(path: string, added: Set<string>): Promise<void> {
   await expect.poll(() => countRows(path, 'outbox_parts'), { timeout: 30_000 }).toBe(0)
   await expect.poll(() => countRows(path, 'outbox_items'), { timeout: 30_000 }).toBe(0)
   expect(countRows(path, 'outbox_holders')).toBe(0)
-  await expect.poll(() => readdir(`${path}-content`), { timeout: 30_000 }).toEqual([])
+  const content = await contentFolderOf(path)
+  await expect.poll(() => readdir(content), { timeout: 30_000 }).toEqual([])
   using database = new DatabaseSync(path)
   expect(database.prepare('PRAGMA integrity_check').get()).toEqual({ integrity_check: 'ok' })
 }
@@ -177,16 +181,10 @@ function countRows(path: string, from: string): number {
 }
 
 /** The calls on the log, or on another file, that were over before a line was said. */
-function beforeSaying(
-  line: string,
-  calls: readonly SystemCall[],
-  file = 'outbox.db-wal',
-): SystemCall[] {
+function beforeSaying(line: string, calls: readonly SystemCall[], file = LOG): SystemCall[] {
   const said = calls.find(({ name, args }) => name === 'write' && args.includes(`"${line} `))
   const begin = said?.begin ?? Number.NaN
-  // A name that ends in a slash is that of whatever is in the folder.
-  const mark = file.endsWith('/') ? file : `${file}>`
-  return calls.filter(({ args, end }) => args.includes(mark) && end < begin)
+  return calls.filter(({ args, end }) => file.test(args) && end < begin)
 }
 
 function syncs(calls: readonly SystemCall[]): SystemCall[] {

@@ -1,9 +1,21 @@
 /** What an outbox in a file must do beside what every outbox must. */
-import { readdir, readFile, rename, stat, symlink, truncate, writeFile } from 'node:fs/promises'
+import {
+  mkdir,
+  readdir,
+  readFile,
+  readlink,
+  rename,
+  rm,
+  stat,
+  symlink,
+  truncate,
+  writeFile,
+} from 'node:fs/promises'
 import { homedir } from 'node:os'
 import { join } from 'node:path'
 import { DatabaseSync } from 'node:sqlite'
 import { expect, test } from 'vitest'
+import { contentFolderOf } from '../../../../test/support/outbox-content.ts'
 import { digestOf, TempDir } from '../../../../test/support/temp-dir.ts'
 import type { NewItem } from './outbox.ts'
 import { defaultOutboxPath, openSqliteOutbox } from './sqlite-outbox.ts'
@@ -28,10 +40,10 @@ test('file and folder are made for their owner alone', async () => {
   const modeOf = async (name: string): Promise<number> => (await stat(name)).mode & 0o777
   expect(await modeOf(folder.join('deep'))).toBe(0o700)
   expect(await modeOf(folder.join('deep/er'))).toBe(0o700)
-  expect(await modeOf(`${path}-content`)).toBe(0o700)
-  for (const end of ['', '-wal', '-shm', `-content/${large?.id}.0`]) {
-    expect(await modeOf(path + end)).toBe(0o600)
-  }
+  const content = await contentFolderOf(path)
+  for (const made of [`${path}-content`, content]) expect(await modeOf(made)).toBe(0o700)
+  expect(await modeOf(join(content, `${large?.id}.0`))).toBe(0o600)
+  for (const end of ['', '-wal', '-shm']) expect(await modeOf(path + end)).toBe(0o600)
 })
 
 test('items, notes and content are there after opening it again', async () => {
@@ -284,7 +296,7 @@ test('room is given back when items are gone, and what is half-added leaves noth
     const count = (): unknown => database.prepare(`SELECT count(*) AS n FROM ${table}`).get()
     await expect.poll(count).toEqual({ n: 0 })
   }
-  expect(await readdir(`${path}-content`)).toEqual([])
+  expect(await readdir(await contentFolderOf(path))).toEqual([])
 })
 
 test('what is small is in the database, and all else in files beside it', async () => {
@@ -305,7 +317,7 @@ test('what is small is in the database, and all else in files beside it', async 
   ])
 
   const nameOf = (id: string): string => items.find((item) => item.id === id)?.name ?? 'unknown'
-  const files = (await readdir(`${path}-content`)).map((name) => {
+  const files = (await readdir(await contentFolderOf(path))).map((name) => {
     const [id = '', segment] = name.split('.')
     return `${nameOf(id)} ${segment}`
   })
@@ -336,7 +348,7 @@ test('segments are removed when all of their parts are dropped', async () => {
   const [item] = await outbox.add([newItem('segments', pieces)])
   const lease = await outbox.lease(item?.id ?? '')
   const segments = async (): Promise<string[]> =>
-    (await readdir(`${path}-content`)).map((name) => name.split('.')[1] ?? '').toSorted()
+    (await readdir(await contentFolderOf(path))).map((name) => name.split('.')[1] ?? '').toSorted()
 
   await lease?.dropParts(64 * MIB - 1)
   expect(await segments()).toEqual(['0', '1', '2'])
@@ -376,15 +388,105 @@ test('files that a crash has left are cleared away, those of others are not', as
     await using outbox = await openSqliteOutbox({ path })
     await outbox.add([newItem('large', [Buffer.alloc(2 * MIB)])])
   }
-  const names = await readdir(`${path}-content`)
-  await writeFile(`${path}-content/00000000-0000-4000-8000-000000000000.0`, 'left')
-  await writeFile(`${path}-content/notes.txt`, 'of somebody')
+  const content = await contentFolderOf(path)
+  const names = await readdir(content)
+  const stray = '00000000-0000-4000-8000-000000000000'
+  // The first cannot be removed as a file is.
+  await mkdir(join(content, `${stray}.0`))
+  await writeFile(join(content, `${stray}.1`), 'left')
+  await writeFile(join(content, 'notes.txt'), 'of somebody')
 
   await using _outbox = await openSqliteOutbox({ path })
 
-  const now = async (): Promise<string[]> => (await readdir(`${path}-content`)).toSorted()
-  await expect.poll(now).toEqual([...names, 'notes.txt'].toSorted())
+  const now = async (): Promise<string[]> => (await readdir(content)).toSorted()
+  await expect.poll(now).toEqual([...names, `${stray}.0`, 'notes.txt'].toSorted())
 })
+
+test('another database in the same place leaves the files of the first alone', async () => {
+  await using folder = await TempDir.create()
+  const path = folder.join('outbox.db')
+  const first = await openSqliteOutbox({ path })
+  const [item] = await first.add([newItem('large', [Buffer.alloc(2 * MIB)])])
+  await first.close()
+  await rename(path, folder.join('away.db'))
+  {
+    await using other = await openSqliteOutbox({ path })
+    const [another] = await other.add([newItem('large', [Buffer.alloc(3 * MIB)])])
+    await other.remove(another?.id ?? '')
+  }
+  await rename(folder.join('away.db'), path)
+
+  await using again = await openSqliteOutbox({ path })
+
+  await using lease = await again.lease(item?.id ?? '')
+  expect((await lease?.readPart(1))?.bytes.length).toBe(MIB)
+})
+
+test('the folder of files is made again when somebody has removed it', async () => {
+  await using folder = await TempDir.create()
+  const path = folder.join('outbox.db')
+  await using outbox = await openSqliteOutbox({ path })
+  const [first] = await outbox.add([newItem('first', [Buffer.alloc(2 * MIB)])])
+  await outbox.remove(first?.id ?? '')
+  await rm(`${path}-content`, { recursive: true })
+
+  const [second] = await outbox.add([newItem('second', [Buffer.alloc(2 * MIB)])])
+
+  await using lease = await outbox.lease(second?.id ?? '')
+  expect((await lease?.readPart(1))?.bytes.length).toBe(MIB)
+})
+
+test('what another process has removed is cleared away by whoever is there', async () => {
+  await using folder = await TempDir.create()
+  const path = folder.join('outbox.db')
+  await using outbox = await openSqliteOutbox({ path })
+  await outbox.add([newItem('large', [Buffer.alloc(2 * MIB)])])
+  {
+    using other = openDatabase(path)
+    other.exec("UPDATE outbox_items SET state = 'gone'")
+  }
+
+  expect(await outbox.list()).toEqual([])
+
+  const files = async (): Promise<string[]> => readdir(await contentFolderOf(path))
+  await expect.poll(files).toEqual([])
+})
+
+test.runIf(process.platform === 'linux')(
+  'an adding that the database refuses leaves no file open',
+  async () => {
+    await using folder = await TempDir.create()
+    const path = folder.join('outbox.db')
+    await using outbox = await openSqliteOutbox({ path })
+    const large = newItem('large', [Buffer.alloc(2.5 * MIB)])
+    const bad = { ...newItem('bad'), type: {} as string }
+
+    await expect(outbox.add([large, bad])).rejects.toThrow('cannot be bound')
+
+    const open = await readdir('/proc/self/fd')
+    const targets = open.map((fd) => readlink(`/proc/self/fd/${fd}`).catch(() => ''))
+    const left = (await Promise.all(targets)).filter((target) => target.includes(folder.path))
+    expect(left.filter((target) => target.includes('-content'))).toEqual([])
+  },
+)
+
+test.each([0, -1, 1.5, Number.NaN, Number.POSITIVE_INFINITY])(
+  'a lease of %s ms is refused, and nothing that is asked for beside it',
+  async (durationMs) => {
+    await using folder = await TempDir.create()
+    await using outbox = await openSqliteOutbox({ path: folder.join('outbox.db') })
+    const [a, b] = await outbox.add([newItem('a'), newItem('b')])
+    await using lease = await outbox.lease(a?.id ?? '')
+
+    const [refused, done] = await Promise.allSettled([
+      outbox.lease(b?.id ?? '', { durationMs }),
+      lease?.done(),
+    ])
+
+    expect(refused).toMatchObject({ reason: { option: 'durationMs' } })
+    expect(done.status).toBe('fulfilled')
+  },
+)
 
 test('content of a file that was changed, cut short or removed is not given', async () => {
   await using folder = await TempDir.create()
@@ -392,7 +494,7 @@ test('content of a file that was changed, cut short or removed is not given', as
   await using outbox = await openSqliteOutbox({ path })
   const [item] = await outbox.add([newItem('large', [Buffer.alloc(3 * MIB)])])
   await using lease = await outbox.lease(item?.id ?? '')
-  const file = `${path}-content/${item?.id}.0`
+  const file = join(await contentFolderOf(path), `${item?.id}.0`)
   const damaged = { code: 'outbox-unusable', message: expect.stringContaining('Cannot read part') }
 
   await truncate(file, 2 * MIB + 5)
@@ -416,6 +518,7 @@ test('an outbox of the first layout, with all content in rows, is used as it is'
   await outbox.close()
   {
     using database = openDatabase(path)
+    database.exec('ALTER TABLE outbox_layout DROP COLUMN content')
     for (const part of [0, 1]) {
       database
         .prepare('UPDATE outbox_parts SET bytes = ? WHERE part = ?')

@@ -10,7 +10,7 @@ import { ConfigError } from '../errors.ts'
 import { syncFolder } from '../transfer/files.ts'
 import { makeFolders } from '../transfer/make-folders.ts'
 import { BatchQueue } from './batch-queue.ts'
-import { DEFAULT_LEASE_MS, type LeaseTime } from './lease-state.ts'
+import { checkLeaseDuration, DEFAULT_LEASE_MS, type LeaseTime } from './lease-state.ts'
 import type { ChangeOutcome, HeldItem, Holding, ItemChange } from './outbox-database.ts'
 import { itemGone, leaseLost } from './outbox-errors.ts'
 import { outboxError } from './sqlite-errors.ts'
@@ -146,7 +146,7 @@ class SqliteOutbox implements Outbox {
   }
 
   async lease(id: string, options: LeaseOptions = {}): Promise<OutboxLease | undefined> {
-    const { durationMs = DEFAULT_LEASE_MS } = options
+    const durationMs = checkLeaseDuration(options.durationMs)
     const token = randomUUID()
     await this.#giveBack()
     const holding = this.#holding(token, durationMs)
