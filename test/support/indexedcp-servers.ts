@@ -136,6 +136,20 @@ export class OldServer implements AsyncDisposable {
   }
 
   #python(): (socket: Socket) => void {
+    const serve = this.#pythonConnection()
+    let served: Promise<unknown> = Promise.resolve()
+    return (socket) => {
+      const over = new Promise((resolve) => socket.on('finish', resolve).on('close', resolve))
+      socket.on('error', () => {})
+      // Whoever comes while another is served waits, as long as that takes.
+      served = served.then(() => {
+        serve(socket)
+        return over
+      })
+    }
+  }
+
+  #pythonConnection(): (socket: Socket) => void {
     const received = new Map<string, Set<number>>()
     return (socket) => {
       let text = ''
@@ -194,7 +208,10 @@ export class OldServer implements AsyncDisposable {
         text += bytes
         take(false)
       })
-      socket.on('end', () => take(true))
+      socket.on('end', () => {
+        take(true)
+        if (!isAnswered) socket.end()
+      })
     }
   }
 
