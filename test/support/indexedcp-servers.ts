@@ -143,7 +143,9 @@ export class OldServer implements AsyncDisposable {
       socket.on('error', () => {})
       // Whoever comes while another is served waits, as long as that takes.
       served = served.then(() => {
-        serve(socket)
+        // It may have gone without a word before its turn came.
+        if (socket.readableEnded) socket.end()
+        else serve(socket)
         return over
       })
     }
