@@ -25,10 +25,10 @@ import { applyRecord, toPairs, type UploadRecord } from './upload-record.ts'
 import { Usage } from './usage.ts'
 import { WholeDigests } from './whole-digests.ts'
 
-/** Shared by the steps of one core. */
 // All of them wait for one sync of the folder, and have a journal open meanwhile.
 const MAX_MAKING = 32
 
+/** Shared by the steps of one core. */
 export class CoreContext {
   readonly settings: CoreSettings
   readonly blobs: FilePool<UploadBlob>

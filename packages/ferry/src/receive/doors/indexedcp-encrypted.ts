@@ -6,6 +6,7 @@
 import type { IncomingMessage } from 'node:http'
 import { Readable } from 'node:stream'
 import type { EncryptionKeys } from '../encryption-keys.ts'
+import { Turns } from '../turns.ts'
 import type { AnonymousUploads } from './indexedcp-anonymous.ts'
 import {
   invalidPacket,
@@ -19,7 +20,6 @@ import {
 import { PacketSplitter } from './packet-splitter.ts'
 import { Refusal } from './refusal.ts'
 import { type ReadPace, RequestReader } from './request-reader.ts'
-import { Turns } from '../turns.ts'
 
 /** A request with packets. */
 export interface PacketRequest {
